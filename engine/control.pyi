@@ -1,0 +1,70 @@
+"""The control plane: the one writer of headers and settings. Plain code that may raise and log."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ringfence.engine.segment import Segment
+from ringfence.engine.settings import Feed, Policy, Pool
+from ringfence.engine.words import Outcome, State
+
+class TableFull(Exception):
+    """There is no slot for another number: says how many are asked for, free and the capacity."""
+
+    wanted: int
+    free: int
+    capacity_numbers: int
+
+class Header:
+    """The fields of one number's header that commands set."""
+
+    state: State
+    pool: int
+    quarantined_at: int
+    observed_since: int
+    reason: int
+    since: int
+    """The lease end of a RESERVED number, else when its state began. Unix seconds."""
+    override_at: int
+
+class TableWriter:
+    """Writes headers and settings; there is one writer per segment at a time: the keeper.
+
+    Making one finishes what a writer that died left odd: such a number, whose command was never
+    answered, becomes FREE.
+    """
+
+    def __init__(self, segment: Segment) -> None: ...
+    def quarantine(
+        self,
+        numbers: npt.NDArray[np.uint64],
+        *,
+        pool: int,
+        quarantined_at: npt.NDArray[np.uint32],
+        observed_since: npt.NDArray[np.uint32],
+        reason: npt.NDArray[np.uint8],
+        now: int,
+    ) -> npt.NDArray[np.uint8]:
+        """Puts numbers into quarantine; all arrays have one length. Returns an `Outcome` for each.
+
+        All or nothing as to room: raises TableFull before anything is written. The caller has
+        checked that numbers are E.164 and times are in bounds; a quarantined_at before the end of
+        the number's last assignment is TOO_EARLY (see `ended_at`).
+        """
+    def ended_at(self, number: int) -> int:
+        """When a number last became ASSIGNED, RETIRED or FREE; 0 = never."""
+    def header(self, number: int) -> Header | None:
+        """The header of a number in the table."""
+    def set_state(self, number: int, state: State, *, since: int) -> None:
+        """Changes the state of a number in the table; raises KeyError."""
+    def set_override(self, number: int, override_at: int) -> None:
+        """Sets an operator's override (0 takes it back); raises KeyError."""
+    def publish(
+        self, policies: Sequence[Policy], pools: Sequence[Pool], feeds: Sequence[Feed] = ()
+    ) -> None:
+        """Replaces all settings at once. A pool's or policy's index is its position; the index of
+        a pool that has numbers must not change. Raises SettingError, and leaves all as it was.
+        """
+    def set_spray(self, callers: npt.NDArray[np.uint64], *, caller_key: bytes) -> None:
+        """Sets the bit of each caller in the spray map."""

@@ -1,0 +1,381 @@
+"""The control plane: the one writer of headers and settings. Plain code that may raise and log.
+
+Thread safety: one TableWriter a segment at a time, used by one thread: the keeper. Readers need
+no care: a header changes under an odd generation, settings are written aside and then switched.
+"""
+
+from dataclasses import dataclass
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from ringfence.engine.atomic cimport (
+    fence_release,
+    load_acquire_u64,
+    load_relaxed_u64,
+    or_relaxed_u8,
+    store_relaxed_u32,
+    store_relaxed_u64,
+    store_release_u64,
+)
+from ringfence.engine.mark cimport caller_key_t, caller_mark
+from ringfence.engine.record cimport (
+    FEED_INTERVALS_MAX,
+    FEEDS_MAX,
+    GENERATION_MASK,
+    GENERATION_ONE,
+    NUMBER_BITS,
+    NUMBER_MASK,
+    OBSERVED_HOURS_SHIFT,
+    POLICIES_MAX,
+    POOLS_MAX,
+    SINCE_SHIFT,
+    STATE_ASSIGNED,
+    STATE_EMPTY,
+    STATE_FREE,
+    STATE_MASK,
+    STATE_QUARANTINED,
+    STATE_RETIRED,
+    coverage_t,
+    policy_t,
+    pool_t,
+    record_t,
+    segment_t,
+    settings_t,
+    text_t,
+)
+from ringfence.engine.segment cimport Segment
+from ringfence.engine.table cimport (
+    header_read,
+    header_t,
+    state_is_tracked,
+    table_at,
+    table_find,
+    table_home,
+    table_t,
+)
+
+from ringfence.engine.settings import SettingError
+from ringfence.engine.words import Outcome, State
+
+cdef enum:
+    # words.Outcome says the same to Python.
+    OUTCOME_QUARANTINED = 0
+    OUTCOME_ALREADY = 1
+    OUTCOME_TOO_EARLY = 2
+
+
+class TableFull(Exception):
+    """There is no slot for another number: says how many are asked for, free and the capacity."""
+
+    def __init__(self, wanted, free, capacity_numbers):
+        super().__init__(
+            f"table full: new numbers={wanted}, free={free}, capacity={capacity_numbers}"
+        )
+        self.wanted = wanted
+        self.free = free
+        self.capacity_numbers = capacity_numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The fields of one number's header that commands set. Times are unix seconds."""
+
+    state: State
+    pool: int
+    quarantined_at: int
+    observed_since: int
+    reason: int
+    since: int
+    """The lease end of a RESERVED number, else when its state began."""
+    override_at: int
+
+
+cdef class TableWriter:
+    """Writes headers and settings; there is one writer per segment at a time: the keeper."""
+
+    cdef Segment _segment
+    cdef object _hold
+    cdef table_t _table
+    cdef segment_t *_head
+
+    def __cinit__(self, Segment segment not None):
+        self._segment = segment
+        self._hold = segment.view()
+        self._table = segment.table()
+        self._head = segment.head()
+        self._repair()
+
+    def _repair(self):
+        """Finishes what a writer left odd that died in mid-change, and counts the numbers."""
+        cdef uint64_t slot, numbers = 0, control
+        cdef record_t *record
+        for slot in range(self._table.slots):
+            record = table_at(&self._table, slot)
+            control = load_relaxed_u64(&record.control)
+            if control & GENERATION_ONE:
+                control = control & ~STATE_MASK | STATE_FREE
+                store_release_u64(&record.control, _next_generation(control))
+            numbers += load_relaxed_u64(&record.key) != 0
+        store_release_u64(&self._head.numbers, numbers)
+        if self._head.coverage_generation & 1:
+            for feed in range(FEEDS_MAX):
+                self._write_covered(feed, ())
+            store_release_u64(
+                &self._head.coverage_generation, self._head.coverage_generation + 1
+            )
+
+    def quarantine(
+        self, numbers, *, uint32_t pool, quarantined_at, observed_since, reason, uint32_t now
+    ):
+        cdef const uint64_t[::1] number_cells = numbers
+        cdef const uint32_t[::1] begin_cells = quarantined_at
+        cdef const uint32_t[::1] observed_cells = observed_since
+        cdef const uint8_t[::1] reason_cells = reason
+        cdef uint64_t count = number_cells.shape[0], i
+        cdef record_t *record
+        if {begin_cells.shape[0], observed_cells.shape[0], reason_cells.shape[0]} != {count}:
+            raise ValueError("numbers, quarantined_at, observed_since, reason: lengths differ")
+        if pool >= POOLS_MAX:
+            raise ValueError(f"pool: value={pool}, bound=0 to {POOLS_MAX - 1}")
+        outcomes = np.empty(count, dtype=np.uint8)
+        cdef uint8_t[::1] outcome_cells = outcomes
+        self._check_room(numbers)
+        for i in range(count):
+            record = table_find(&self._table, number_cells[i])
+            outcome_cells[i] = self._judge(record, begin_cells[i])
+            if outcome_cells[i] != OUTCOME_QUARANTINED:
+                continue
+            if record == NULL:
+                record = self._free_slot(number_cells[i])
+            store_relaxed_u32(&record.events_total, 0)
+            _write_header(
+                record,
+                number_cells[i] | <uint64_t>pool << NUMBER_BITS,
+                STATE_QUARANTINED | <uint64_t>now << SINCE_SHIFT,
+                begin_cells[i],
+                _hours_up(observed_cells[i] - begin_cells[i]) << OBSERVED_HOURS_SHIFT
+                | reason_cells[i],
+                0,
+            )
+        return outcomes
+
+    cdef uint8_t _judge(self, const record_t *record, uint32_t quarantined_at) except *:
+        cdef header_t header
+        if record == NULL:
+            return OUTCOME_QUARANTINED
+        if not header_read(record, &header):
+            raise RuntimeError("a header is odd under its only writer")
+        if state_is_tracked(header.state):
+            return OUTCOME_ALREADY
+        return OUTCOME_TOO_EARLY if quarantined_at < header.since else OUTCOME_QUARANTINED
+
+    def _check_room(self, numbers):
+        """Raises TableFull when the numbers that are not in the table yet have no room."""
+        cdef const uint64_t[::1] cells = numbers
+        cdef uint64_t i
+        new = np.empty(cells.shape[0], dtype=np.bool_)
+        cdef uint8_t[::1] new_cells = new.view(np.uint8)
+        for i in range(<uint64_t>cells.shape[0]):
+            new_cells[i] = table_find(&self._table, cells[i]) == NULL
+        wanted = len(np.unique(np.asarray(numbers)[new]))
+        free = self._head.capacity_numbers - self._head.numbers
+        if wanted > free:
+            raise TableFull(wanted, free, self._head.capacity_numbers)
+
+    cdef record_t *_free_slot(self, uint64_t number) except NULL:
+        """Takes the empty slot at which a search for the number ends."""
+        cdef uint64_t slot = table_home(&self._table, number)
+        while table_at(&self._table, slot).key:
+            slot = slot + 1 if slot + 1 < self._table.slots else 0
+        store_release_u64(&self._head.numbers, self._head.numbers + 1)
+        return table_at(&self._table, slot)
+
+    cdef record_t *_record(self, uint64_t number) except NULL:
+        cdef record_t *record = table_find(&self._table, number)
+        if record == NULL:
+            raise KeyError(number)
+        return record
+
+    def ended_at(self, uint64_t number):
+        header = self.header(number)
+        ended = (State.ASSIGNED, State.RETIRED, State.FREE)
+        return header.since if header is not None and header.state in ended else 0
+
+    def header(self, uint64_t number):
+        cdef const record_t *record = table_find(&self._table, number)
+        cdef header_t header
+        if record == NULL:
+            return None
+        if not header_read(record, &header):
+            raise RuntimeError("a header is odd under its only writer")
+        return Header(
+            State(header.state), header.pool, header.quarantined_at, header.observed_since,
+            header.reason, header.since, header.override_at,
+        )
+
+    def set_state(self, uint64_t number, state, *, uint32_t since):
+        cdef record_t *record = self._record(number)
+        cdef uint32_t code = State(state)
+        cdef uint32_t i
+        _write_header(
+            record, record.key, code | <uint64_t>since << SINCE_SHIFT,
+            record.quarantined_at, record.origin, record.override_at,
+        )
+        if not state_is_tracked(code):  # the number leaves: nobody's business any more
+            for i in range(self._table.ring_entries):
+                store_relaxed_u64(&record.entries[i], 0)
+
+    def set_override(self, uint64_t number, uint32_t override_at):
+        cdef record_t *record = self._record(number)
+        _write_header(
+            record, record.key, record.control, record.quarantined_at, record.origin,
+            override_at,
+        )
+
+    def publish(self, policies, pools, feeds=()):
+        cdef uint64_t generation = self._head.settings_generation + 1
+        cdef settings_t *aside = self._segment.settings(generation)
+        _check_count("policies", policies, POLICIES_MAX)
+        _check_count("pools", pools, POOLS_MAX)
+        _check_count("feeds", feeds, FEEDS_MAX)
+        policy_at = _positions("policies", policies)
+        feed_at = _positions("feeds", feeds)
+        _positions("pools", pools)
+        memset(aside, 0, sizeof(settings_t))
+        aside.policy_count = len(policies)
+        aside.pool_count = len(pools)
+        aside.feed_count = len(feeds)
+        for i, policy in enumerate(policies):
+            if policy is not None:
+                policy.check(self._segment.ring_entries)
+                _fill_policy(&aside.policies[<int>i], policy)
+                _fill_text(&aside.policy_descriptions[<int>i], policy.description)
+        for i, pool in enumerate(pools):
+            if pool is not None:
+                pool.check()
+                _fill_pool(&aside.pools[<int>i], pool, policy_at, feed_at)
+                _fill_text(&aside.pool_descriptions[<int>i], pool.description)
+        for i, feed in enumerate(feeds):
+            if feed is not None:
+                _fill_name(aside.feed_names[<int>i], feed.name)
+                _check_covered(feed)
+        self._publish_covered(feeds)
+        store_release_u64(&self._head.settings_generation, generation)
+
+    def _publish_covered(self, feeds):
+        store_relaxed_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
+        fence_release()
+        for i, feed in enumerate(feeds):
+            self._write_covered(i, feed.covered if feed is not None else ())
+        store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
+
+    def _write_covered(self, int feed, covered):
+        cdef coverage_t *coverage = self._segment.coverage() + feed
+        coverage.interval_count = len(covered)
+        for i, (begin, end) in enumerate(covered):
+            coverage.intervals[<int>i].begin = begin
+            coverage.intervals[<int>i].end = end
+
+    def set_spray(self, callers, *, caller_key):
+        cdef const uint64_t[::1] cells = callers
+        cdef uint8_t *spray_map = self._segment.spray_map()
+        cdef caller_key_t key
+        cdef uint64_t mark, i
+        if len(caller_key) != 16:
+            raise ValueError(f"caller_key: bytes={len(caller_key)}, bound=16")
+        memcpy(&key, <const char *>caller_key, 16)
+        for i in range(<uint64_t>cells.shape[0]):
+            mark = caller_mark(&key, cells[i])
+            if mark:  # a withheld caller is never spray
+                or_relaxed_u8(&spray_map[mark >> 3], <uint8_t>(1 << (mark & 7)))
+
+
+cdef uint64_t _next_generation(uint64_t control) noexcept:
+    return control & ~GENERATION_MASK | (control + GENERATION_ONE) & GENERATION_MASK
+
+
+cdef uint32_t _hours_up(uint32_t seconds) noexcept:
+    return seconds // 3600 + (seconds % 3600 != 0)
+
+
+cdef void _write_header(
+    record_t *record, uint64_t key, uint64_t control, uint32_t quarantined_at, uint32_t origin,
+    uint32_t override_at,
+) noexcept:
+    """Changes a header under its generation; `control` gives state and since."""
+    cdef uint64_t odd = _next_generation(record.control)
+    store_relaxed_u64(&record.control, odd)
+    fence_release()
+    store_relaxed_u32(&record.quarantined_at, quarantined_at)
+    store_relaxed_u32(&record.origin, origin)
+    store_relaxed_u32(&record.override_at, override_at)
+    store_release_u64(&record.key, key)
+    control = control & ~GENERATION_MASK | odd & GENERATION_MASK
+    store_release_u64(&record.control, _next_generation(control))
+
+
+def _check_count(name, settings, most):
+    if len(settings) > most:
+        raise SettingError(name, f"value={len(settings)}, bound={most}")
+
+
+def _positions(name, settings):
+    """The index of each name; a name may be there once."""
+    positions = {}
+    for i, setting in enumerate(settings):
+        if setting is not None and positions.setdefault(setting.name, i) != i:
+            raise SettingError(name, f"value={setting.name} twice, bound=each once")
+    return positions
+
+
+def _check_covered(feed):
+    if len(feed.covered) > FEED_INTERVALS_MAX:
+        raise SettingError(
+            "feeds.covered", f"value={len(feed.covered)} intervals, bound={FEED_INTERVALS_MAX}"
+        )
+    ends = [moment for interval in feed.covered for moment in interval]
+    if any(left >= right for left, right in zip(ends, ends[1:])):
+        raise SettingError("feeds.covered", "bound=disjoint, ascending, none empty")
+
+
+cdef _fill_name(char *into, str name):
+    encoded = name.encode("ascii")
+    memcpy(into, <const char *>encoded, len(encoded))
+
+
+cdef _fill_text(text_t *into, str text):
+    encoded = text.encode("utf-8")
+    into.bytes = len(encoded)
+    memcpy(&into.utf8[0], <const char *>encoded, len(encoded))
+
+
+cdef _fill_policy(policy_t *into, policy):
+    _fill_name(into.name, policy.name)
+    into.revision = policy.revision
+    into.minimum_coverage = policy.minimum_coverage
+    into.minimum_age_s = policy.minimum_age_s
+    into.maximum_age_s = policy.maximum_age_s or 0
+    into.quiet_period_s = policy.quiet_period_s
+    into.rule_count = len(policy.rules)
+    for i, rule in enumerate(policy.rules):
+        into.rules[<int>i].window_s = rule.window_s
+        into.rules[<int>i].limit = rule.limit
+        into.rules[<int>i].measure = rule.measure
+        into.rules[<int>i].kinds = sum(1 << kind for kind in rule.kinds)
+
+
+cdef _fill_pool(pool_t *into, pool, policy_at, feed_at):
+    if pool.policy not in policy_at:
+        raise SettingError("policy", f"value={pool.policy}, bound=a policy that exists")
+    for feed in pool.required_feeds:
+        if feed not in feed_at:
+            raise SettingError("required_feeds", f"value={feed}, bound=a feed that exists")
+    _fill_name(into.name, pool.name)
+    into.revision = pool.revision
+    into.policy = policy_at[pool.policy]
+    into.feed_count = len(pool.required_feeds)
+    for i, feed in enumerate(pool.required_feeds):
+        into.feeds[<int>i] = feed_at[feed]

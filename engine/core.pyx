@@ -1,0 +1,505 @@
+"""The data plane: insert, look up, evaluate. No lock, no allocation per event, no Python object.
+
+The class only turns arguments into pointers and results into Python values; the work is in
+`insert.pxd` (events), `evaluate.pxd` and `verdict.pxd` (queries), on `table.pxd` and `ring.pxd`.
+"""
+
+import hashlib
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from ringfence.engine.atomic cimport add_relaxed_u64, load_acquire_u64, prefetch_read
+from ringfence.engine.coverage cimport coverage_intersect, pool_coverage_t
+from ringfence.engine.evaluate cimport (
+    LOOK_DONE,
+    LOOK_STALE,
+    LOOK_UNSETTLED,
+    look_t,
+    number_t,
+    record_evaluate,
+    view_t,
+)
+from ringfence.engine.insert cimport (
+    FUTURE_S_MAX,
+    REJECT_CALLED,
+    REJECT_KIND,
+    REJECTIONS_MAX,
+    batch_insert,
+    events_t,
+    inserted_t,
+)
+from ringfence.engine.record cimport (
+    FEED_INTERVALS_MAX,
+    GENERATION_MASK,
+    KIND_MOST,
+    NUMBER_LEAST,
+    NUMBER_MASK as C_NUMBER_MASK,
+    NUMBER_MOST,
+    POOLS_MAX,
+    STATE_EMPTY,
+    STATE_FREE,
+    TABLE_OFFSET,
+    coverage_t,
+    interval_t,
+    pool_t,
+    record_t,
+    settings_t,
+)
+from ringfence.engine.segment cimport Segment
+from ringfence.engine.table cimport table_at, table_find, table_home
+from ringfence.engine.verdict cimport (
+    VERDICT_UNTRACKED,
+    entry_is_spray,
+    entry_kind,
+    entry_mark,
+    entry_time,
+)
+from ringfence.engine.wire cimport EventDecoder
+
+from ringfence.engine.answers import (
+    Counts,
+    Explanation,
+    Inserted,
+    RecentEvent,
+    RuleResult,
+    Unsettled,
+)
+from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
+
+NUMBER_MASK = C_NUMBER_MASK
+
+cdef enum:
+    SETTLE_LOOKS_MAX = 1000
+    BLOCK_NUMBERS = 32
+    VERDICTS = 10
+    CLEAN_AT_MOST = 0xffffffff
+
+
+cdef class Engine:
+    """The data plane of one process over a segment."""
+
+    def __cinit__(self, Segment segment not None, *, caller_key=None, int worker=0):
+        self.segment = segment
+        self._hold = segment.view()
+        self.view.table = segment.table()
+        self.view.spray_map = segment.spray_map()
+        self.counters = segment.worker_counters(worker)
+        self.has_caller_key = caller_key is not None
+        if self.has_caller_key:
+            if len(caller_key) != 16:
+                raise ValueError(f"caller_key: bytes={len(caller_key)}, bound=16")
+            memcpy(&self.caller_key, <const char *>caller_key, 16)
+        self.view.settings = <settings_t *>malloc(sizeof(settings_t))
+        if self.view.settings == NULL:
+            raise MemoryError
+        self.settings_generation = <uint64_t>-1  # never a real one: the first query refreshes
+
+    def __dealloc__(self):
+        _forget_coverage(&self.view)
+        free(self.view.settings)
+
+    def insert(self, called, caller, occurred_at, kind, *, int64_t now):
+        cdef const uint64_t[::1] called_cells = called
+        cdef const uint64_t[::1] caller_cells = caller
+        cdef const uint32_t[::1] time_cells = occurred_at
+        cdef const int32_t[::1] kind_cells = kind
+        cdef events_t events
+        events.count = called_cells.shape[0]
+        lengths = {
+            called_cells.shape[0], caller_cells.shape[0], time_cells.shape[0], kind_cells.shape[0]
+        }
+        if len(lengths) > 1:
+            raise ValueError(
+                "called, caller, occurred_at, kind: lengths="
+                f"{called_cells.shape[0]}, {caller_cells.shape[0]}, {time_cells.shape[0]}, "
+                f"{kind_cells.shape[0]}, bound=equal"
+            )
+        if events.count == 0:
+            return Inserted(0, 0, 0, [])
+        events.called = &called_cells[0]
+        events.caller = &caller_cells[0]
+        events.occurred_at = &time_cells[0]
+        events.kind = &kind_cells[0]
+        return _insert(self, &events, now)
+
+    def insert_decoded(self, EventDecoder batch not None, *, int64_t now):
+        cdef events_t events
+        events.called = batch.called
+        events.caller = batch.caller
+        events.occurred_at = batch.occurred_at
+        events.kind = batch.kind
+        events.count = batch.events
+        return _insert(self, &events, now)
+
+    def check(self, numbers, *, int64_t now, int64_t at=0):
+        cdef const uint64_t[::1] asked = numbers
+        cdef uint64_t count = asked.shape[0], i
+        verdicts = np.empty(count, dtype=np.uint8)
+        clean_at = np.empty(count, dtype=np.uint32)
+        cdef uint8_t[::1] verdict_cells = verdicts
+        cdef uint32_t[::1] clean_cells = clean_at
+        cdef look_t look = LOOK_DONE
+        for i in range(count):
+            if not NUMBER_LEAST <= asked[i] <= NUMBER_MOST:
+                raise ValueError(f"numbers[{i}]: value={asked[i]}, bound=7 to 15 digits")
+        if count == 0:
+            return verdicts, clean_at
+        for _ in range(2):
+            _refresh(self)
+            with nogil:
+                look = _check(
+                    &self.view, &asked[0], count, at if at else now, now,
+                    &verdict_cells[0], &clean_cells[0],
+                )
+            if look != LOOK_STALE:
+                break
+        if look != LOOK_DONE:
+            raise Unsettled("a number kept changing")
+        return verdicts, clean_at
+
+    def explain(self, uint64_t number, *, int64_t now, int64_t at=0):
+        if not NUMBER_LEAST <= number <= NUMBER_MOST:
+            raise ValueError(f"number: value={number}, bound=7 to 15 digits")
+        cdef const record_t *record = table_find(&self.view.table, number)
+        cdef look_t look = LOOK_DONE
+        cdef number_t found
+        cdef int64_t t = at if at else now
+        if record == NULL:
+            return None
+        for _ in range(2):
+            _refresh(self)
+            look = record_evaluate(&self.view, record, t, now, True, &found)
+            if look != LOOK_STALE:
+                break
+        if look != LOOK_DONE:
+            raise Unsettled("the number kept changing")
+        if found.header.state == STATE_FREE or found.header.state == STATE_EMPTY:
+            return None
+        return _explanation(self, &found, record.events_total, t)
+
+    def select(
+        self, uint64_t first_slot, *, int64_t now, uint64_t numbers_max, uint64_t slots_max,
+        int pool=-1, uint32_t verdicts=0, bint overdue_only=False, str prefix="",
+    ):
+        cdef selection_t wanted
+        cdef uint64_t found = 0, slot = first_slot
+        cdef uint64_t end = min(self.view.table.slots, first_slot + slots_max)
+        wanted.pool = pool
+        wanted.verdicts = verdicts if verdicts else 0xffff & ~(1 << VERDICT_UNTRACKED)
+        wanted.overdue_only = overdue_only
+        wanted.prefix, wanted.prefix_end = _prefix_range(prefix)
+        numbers = np.empty(numbers_max, dtype=np.uint64)
+        cdef uint64_t[::1] cells = numbers
+        if numbers_max == 0:
+            return numbers, slot
+        for _ in range(2):
+            _refresh(self)
+            with nogil:
+                slot = _select(
+                    &self.view, slot, end, now, &wanted, &cells[0], numbers_max, &found
+                )
+            if slot == end or found == numbers_max:
+                break
+        return numbers[:found], slot
+
+    def count(self, *, int64_t now):
+        by_verdict = np.zeros((POOLS_MAX, VERDICTS), dtype=np.uint64)
+        overdue = np.zeros(POOLS_MAX, dtype=np.uint64)
+        cdef uint64_t[:, ::1] verdict_cells = by_verdict
+        cdef uint64_t[::1] overdue_cells = overdue
+        _refresh(self)
+        with nogil:
+            _count(&self.view, now, &verdict_cells[0, 0], &overdue_cells[0])
+        return Counts(by_verdict, overdue)
+
+    def records(self):
+        entry = np.dtype(
+            [
+                ("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4"),
+                ("override_at", "<u4"), ("events_total", "<u4"), ("origin", "<u4"),
+                ("entries", "<u8", (self.view.table.ring_entries,)),
+            ]
+        )
+        table_bytes = self.view.table.slots * self.view.table.record_bytes
+        cells = self.segment.view().toreadonly()[TABLE_OFFSET : TABLE_OFFSET + table_bytes]
+        return np.frombuffer(cells, dtype=entry)
+
+    def digest(self):
+        records = self.records()
+        state = records["control"] & np.uint64(0xFF)
+        tracked = records[(state >= State.QUARANTINED) & (state <= State.RESERVED)].copy()
+        tracked["control"] &= ~np.uint64(GENERATION_MASK)
+        tracked["events_total"] = 0
+        entries = tracked["entries"]
+        entries[entries >> np.uint64(32) < tracked["quarantined_at"][:, None]] = 0
+        entries.sort(axis=1)
+        order = np.argsort(tracked["key"] & np.uint64(C_NUMBER_MASK))
+        return hashlib.sha256(tracked[order].tobytes()).digest()
+
+
+cdef object _insert(Engine engine, const events_t *events, int64_t now):
+    cdef inserted_t done
+    if not engine.has_caller_key:
+        raise ValueError("this engine has no caller key: it can only answer queries")
+    memset(&done, 0, sizeof(done))
+    with nogil:
+        batch_insert(&engine.view.table, &engine.caller_key, events, now, &done)
+    add_relaxed_u64(&engine.counters.batches, 1)
+    add_relaxed_u64(&engine.counters.accepted, done.accepted)
+    add_relaxed_u64(&engine.counters.untracked, done.untracked)
+    add_relaxed_u64(&engine.counters.rejected, done.rejected)
+    return Inserted(
+        done.accepted, done.untracked, done.rejected,
+        [
+            (
+                done.rejected_at[i],
+                _rejection(events, done.rejected_at[i], done.rejected_for[i], now),
+            )
+            for i in range(min(done.rejected, <uint64_t>REJECTIONS_MAX))
+        ],
+    )
+
+
+cdef str _rejection(const events_t *events, uint64_t i, uint8_t reason, int64_t now):
+    if reason == REJECT_CALLED:
+        return f"called: value={events.called[i]}, bound=7 to 15 digits"
+    if reason == REJECT_KIND:
+        return f"kind: value={events.kind[i]}, bound=1 to {KIND_MOST}"
+    return f"occurred_at: value={events.occurred_at[i]}, bound=1 to {now + FUTURE_S_MAX}"
+
+
+cdef int _refresh(Engine engine) except -1:
+    """Brings this process's copy of settings and coverage up to date; nearly always nothing."""
+    cdef uint64_t settings_now = load_acquire_u64(&engine.segment.head().settings_generation)
+    cdef uint64_t coverage_now = load_acquire_u64(&engine.segment.head().coverage_generation)
+    cdef int look
+    if (
+        settings_now == engine.settings_generation
+        and coverage_now == engine.coverage_generation
+    ):
+        return 0
+    engine.settings_generation = engine.segment.copy_settings(engine.view.settings)
+    for look in range(SETTLE_LOOKS_MAX):
+        coverage_now = load_acquire_u64(&engine.segment.head().coverage_generation)
+        if coverage_now & 1:
+            continue
+        _copy_coverage(&engine.view, engine.segment.coverage())
+        if load_acquire_u64(&engine.segment.head().coverage_generation) == coverage_now:
+            engine.coverage_generation = coverage_now
+            return 0
+    engine.settings_generation = <uint64_t>-1
+    raise Unsettled("the coverage kept changing")
+
+
+cdef void _forget_coverage(view_t *view) noexcept:
+    cdef int i
+    for i in range(POOLS_MAX):
+        free(view.coverage[i].intervals)
+        free(view.coverage[i].before_s)
+        memset(&view.coverage[i], 0, sizeof(pool_coverage_t))
+
+
+cdef int _copy_coverage(view_t *view, const coverage_t *feeds) except -1:
+    """Works out each pool's coverage: what all the feeds that it requires have covered."""
+    cdef int i, j
+    cdef const pool_t *pool
+    _forget_coverage(view)
+    for i in range(POOLS_MAX):
+        pool = &view.settings.pools[i]
+        view.coverage[i].always = pool.feed_count == 0
+        for j in range(pool.feed_count):
+            _join_feed(&view.coverage[i], &feeds[pool.feeds[j]], j == 0)
+        _sum_coverage(&view.coverage[i])
+    return 0
+
+
+cdef int _join_feed(pool_coverage_t *coverage, const coverage_t *feed, bint first) except -1:
+    cdef uint32_t feeds = min(feed.interval_count, <uint32_t>FEED_INTERVALS_MAX)
+    cdef interval_t *both = <interval_t *>calloc(
+        feeds + coverage.count + 1, sizeof(interval_t)
+    )
+    if both == NULL:
+        raise MemoryError
+    if first:
+        memcpy(both, &feed.intervals[0], feeds * sizeof(interval_t))
+    else:
+        feeds = coverage_intersect(
+            coverage.intervals, coverage.count, &feed.intervals[0], feeds, both
+        )
+    free(coverage.intervals)
+    coverage.intervals = both
+    coverage.count = feeds
+    return 0
+
+
+cdef int _sum_coverage(pool_coverage_t *coverage) except -1:
+    cdef uint32_t i
+    cdef int64_t before_s = 0
+    coverage.before_s = <int64_t *>calloc(coverage.count + 1, sizeof(int64_t))
+    if coverage.before_s == NULL:
+        raise MemoryError
+    for i in range(coverage.count):
+        coverage.before_s[i] = before_s
+        before_s += coverage.intervals[i].end - coverage.intervals[i].begin
+    return 0
+
+
+cdef look_t _check(
+    const view_t *view, const uint64_t *numbers, uint64_t count, int64_t t, int64_t now,
+    uint8_t *verdicts, uint32_t *clean_at,
+) noexcept nogil:
+    cdef uint64_t begin = 0, i, size
+    cdef const record_t *record
+    cdef const uint8_t *line
+    cdef number_t number
+    cdef look_t look
+    while begin < count:
+        size = min(<uint64_t>BLOCK_NUMBERS, count - begin)
+        for i in range(begin, begin + size):
+            line = <const uint8_t *>table_at(&view.table, table_home(&view.table, numbers[i]))
+            prefetch_read(line)
+            prefetch_read(line + 64)
+        for i in range(begin, begin + size):
+            record = table_find(&view.table, numbers[i])
+            if record == NULL:
+                verdicts[i] = VERDICT_UNTRACKED
+                clean_at[i] = 0
+                continue
+            look = record_evaluate(view, record, t, now, False, &number)
+            if look != LOOK_DONE:
+                return look
+            verdicts[i] = <uint8_t>number.evaluation.verdict
+            clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST)
+        begin += size
+    return LOOK_DONE
+
+
+cdef object _explanation(Engine engine, const number_t *number, uint32_t events_total, int64_t t):
+    cdef const pool_t *pool = &engine.view.settings.pools[number.header.pool]
+    cdef uint32_t rules = engine.view.settings.policies[pool.policy].rule_count
+    recent = _recent(engine, number, t)
+    return Explanation(
+        number=number.header.number,
+        verdict=Verdict(number.evaluation.verdict),
+        clean_at=min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST),
+        state=State(number.header.state),
+        pool=number.header.pool,
+        reason=DisconnectReason(number.header.reason),
+        quarantined_at=number.header.quarantined_at,
+        observed_since=number.header.observed_since,
+        override_at=number.header.override_at,
+        overridden=number.evaluation.overridden,
+        last_event_at=recent[0].occurred_at if recent else 0,
+        events_total=events_total,
+        rules=[
+            RuleResult(
+                number.evaluation.rules[i].value,
+                number.evaluation.rules[i].broken,
+                number.evaluation.rules[i].saturated,
+            )
+            for i in range(rules)
+        ],
+        coverage=(
+            number.evaluation.covered_s / <double>number.evaluation.interval_s
+            if number.evaluation.interval_s
+            else 1.0
+        ),
+        overdue=number.evaluation.overdue,
+        recent=recent,
+    )
+
+
+cdef list _recent(Engine engine, const number_t *number, int64_t t):
+    cdef uint64_t entry
+    recent = []
+    tags = {0: 0}
+    for i in range(<int>number.entries - 1, -1, -1):
+        entry = number.ring[i]
+        if number.header.quarantined_at <= entry_time(entry) <= t:
+            recent.append(
+                RecentEvent(
+                    entry_time(entry),
+                    EventKind(entry_kind(entry)),
+                    tags.setdefault(entry_mark(entry), len(tags)),
+                    entry_is_spray(entry, engine.view.spray_map),
+                )
+            )
+    return recent
+
+
+ctypedef struct selection_t:
+    int pool  # -1 = every pool
+    uint32_t verdicts  # bit v = verdict v
+    bint overdue_only
+    uint64_t prefix  # digits, followed by zeros up to 15
+    uint64_t prefix_end
+
+
+cdef _prefix_range(str prefix):
+    """The 15-digit numbers that begin with a prefix, as [first, end)."""
+    if not prefix:
+        return 0, <uint64_t>C_NUMBER_MASK
+    if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 15 and prefix[0] != "0"):
+        raise ValueError(f"prefix: value={prefix[:20]!r}, bound=1 to 15 digits, no leading zero")
+    filled = 10 ** (15 - len(prefix))
+    return int(prefix) * filled, (int(prefix) + 1) * filled
+
+
+cdef inline bint _has_prefix(uint64_t number, const selection_t *wanted) noexcept nogil:
+    if wanted.prefix == 0:
+        return True
+    while number < NUMBER_MOST // 10 + 1:
+        number *= 10
+    return wanted.prefix <= number < wanted.prefix_end
+
+
+cdef uint64_t _select(
+    const view_t *view, uint64_t slot, uint64_t end, int64_t now, const selection_t *wanted,
+    uint64_t *numbers, uint64_t numbers_max, uint64_t *found,
+) noexcept nogil:
+    """Fills `numbers` from `slot` on; returns the slot that it did not look at any more."""
+    cdef const record_t *record
+    cdef uint64_t key
+    cdef number_t number
+    cdef look_t look
+    while slot < end and found[0] < numbers_max:
+        record = table_at(&view.table, slot)
+        key = load_acquire_u64(&record.key)
+        if key and _has_prefix(key & C_NUMBER_MASK, wanted):
+            look = record_evaluate(view, record, now, now, False, &number)
+            if look == LOOK_STALE:
+                return slot
+            if (
+                look == LOOK_DONE
+                and number.header.state != STATE_FREE
+                and number.header.state != STATE_EMPTY
+                and (wanted.pool < 0 or <uint32_t>wanted.pool == number.header.pool)
+                and wanted.verdicts >> number.evaluation.verdict & 1
+                and (number.evaluation.overdue or not wanted.overdue_only)
+            ):
+                numbers[found[0]] = number.header.number
+                found[0] += 1
+        slot += 1
+    return slot
+
+
+cdef void _count(
+    const view_t *view, int64_t now, uint64_t *by_verdict, uint64_t *overdue
+) noexcept nogil:
+    cdef const record_t *record
+    cdef number_t number
+    cdef uint64_t slot
+    for slot in range(view.table.slots):
+        record = table_at(&view.table, slot)
+        if (
+            load_acquire_u64(&record.key)
+            and record_evaluate(view, record, now, now, False, &number) == LOOK_DONE
+            and number.header.state != STATE_FREE
+            and number.header.state != STATE_EMPTY
+        ):
+            by_verdict[number.header.pool * VERDICTS + number.evaluation.verdict] += 1
+            overdue[number.header.pool] += number.evaluation.overdue

@@ -1,0 +1,118 @@
+"""Inserting a batch: check and hash all, prefetch all, then update all, a block at a time.
+
+Thread safety: any number of processes at once. The only writes are a ring's compare-and-swap, a
+number's events_total and the worker's own counters.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from ringfence.engine.atomic cimport add_relaxed_u32, prefetch_write
+from ringfence.engine.mark cimport caller_key_t, caller_mark
+from ringfence.engine.record cimport (
+    KIND_MOST,
+    MARK_SHIFT,
+    NUMBER_LEAST,
+    NUMBER_MOST,
+    TIME_SHIFT,
+    record_t,
+)
+from ringfence.engine.ring cimport ring_insert
+from ringfence.engine.table cimport (
+    header_read,
+    header_t,
+    state_is_tracked,
+    table_at,
+    table_find_from,
+    table_home,
+    table_t,
+)
+
+cdef enum:
+    BLOCK_EVENTS = 32  # as many cache misses as a core keeps in flight, and then some
+    REJECTIONS_MAX = 10
+    FUTURE_S_MAX = 300
+    REJECT_CALLED = 1
+    REJECT_KIND = 2
+    REJECT_TIME = 3
+
+ctypedef struct events_t:
+    # A batch: four arrays of one length.
+    const uint64_t *called
+    const uint64_t *caller
+    const uint32_t *occurred_at
+    const int32_t *kind
+    uint64_t count
+
+ctypedef struct inserted_t:
+    uint64_t accepted
+    uint64_t untracked
+    uint64_t rejected
+    uint64_t rejected_at[REJECTIONS_MAX]
+    uint8_t rejected_for[REJECTIONS_MAX]
+
+cdef inline uint8_t event_reject(const events_t *events, uint64_t i, int64_t now) noexcept nogil:
+    """Why an event cannot be taken; 0 when it can."""
+    if not NUMBER_LEAST <= events.called[i] <= NUMBER_MOST:
+        return REJECT_CALLED
+    if not 1 <= events.kind[i] <= KIND_MOST:
+        return REJECT_KIND
+    if events.occurred_at[i] == 0 or <int64_t>events.occurred_at[i] > now + FUTURE_S_MAX:
+        return REJECT_TIME
+    return 0
+
+cdef inline bint event_is_tracked(const record_t *record, uint32_t occurred_at) noexcept nogil:
+    """Whether an event of that time is kept; yes while the header does not settle."""
+    cdef header_t header
+    if not header_read(record, &header):
+        return True
+    return state_is_tracked(header.state) and occurred_at >= header.quarantined_at
+
+cdef inline void batch_insert(
+    const table_t *table, const caller_key_t *key, const events_t *events, int64_t now,
+    inserted_t *out,
+) noexcept nogil:
+    """Inserts every event that can be taken and whose number is tracked; counts all."""
+    cdef uint64_t begin = 0, i, size, at
+    cdef uint64_t homes[BLOCK_EVENTS]
+    cdef uint64_t entries[BLOCK_EVENTS]
+    cdef record_t *records[BLOCK_EVENTS]
+    cdef uint8_t rejected
+    cdef const uint8_t *line
+    while begin < events.count:
+        size = min(<uint64_t>BLOCK_EVENTS, events.count - begin)
+        for i in range(size):
+            at = begin + i
+            rejected = event_reject(events, at, now)
+            if rejected:
+                if out.rejected < REJECTIONS_MAX:
+                    out.rejected_at[out.rejected] = at
+                    out.rejected_for[out.rejected] = rejected
+                out.rejected += 1
+                entries[i] = 0
+                continue
+            homes[i] = table_home(table, events.called[at])
+            line = <const uint8_t *>table_at(table, homes[i])
+            prefetch_write(line)
+            prefetch_write(line + 64)
+            entries[i] = (
+                <uint64_t>events.occurred_at[at] << TIME_SHIFT
+                | caller_mark(key, events.caller[at]) << MARK_SHIFT
+                | <uint64_t>events.kind[at]
+            )
+        for i in range(size):
+            records[i] = NULL
+            if entries[i] == 0:
+                continue
+            at = begin + i
+            records[i] = table_find_from(table, homes[i], events.called[at])
+            if records[i] == NULL or not event_is_tracked(records[i], events.occurred_at[at]):
+                records[i] = NULL
+                out.untracked += 1
+            else:
+                prefetch_write(<const uint8_t *>records[i] + 64)
+        for i in range(size):
+            if records[i] != NULL:
+                ring_insert(&records[i].entries[0], table.ring_entries, entries[i])
+                add_relaxed_u32(&records[i].events_total, 1)
+                out.accepted += 1
+        begin += size

@@ -1,0 +1,177 @@
+/* The layout of the shared segment: every field with its unit, who writes it and how it is read.
+ *
+ * No behaviour here. A file (or mapping) of zero bytes is a table of valid empty records.
+ *
+ *   +--------+----------+-------------+----------+-----------+---------------------------------+
+ *   | header | counters | settings x2 | coverage | spray map | table: slots x record           |
+ *   +--------+----------+-------------+----------+-----------+---------------------------------+
+ *
+ * A record is RECORD_HEADER_BYTES and K entries: 128 bytes for K = 12, 256 for 28, 512 for 60.
+ *
+ *    0 key          63            50 49                                             0
+ *                   | pool 14       | number 50 (digits as an integer; 0 = empty)   |
+ *    8 control      63            32 31                              8 7            0
+ *                   | since 32      | generation 24 (odd = changing)  | state 8      |
+ *   16 quarantined_at  u32, unix seconds
+ *   20 override_at     u32, unix seconds, 0 = none
+ *   24 events_total    u32, accepted events with resends; for people, outside verdicts
+ *   28 origin          31                                            8 7            0
+ *                      | hours 24 from quarantined_at to observed_since | reason 8    |
+ *   32 entries[K]      63            32 31                           8 7            0
+ *                      | unix seconds 32 | caller mark 24              | kind 8       |
+ *
+ * Who writes what, and in which memory order:
+ *   key, control, quarantined_at, override_at, origin   the keeper, under an odd generation:
+ *        control (odd) - release fence - fields - key - control (even, release).
+ *        Readers: control (acquire), fields, acquire fence, control again.
+ *   events_total    any worker, fetch-add, relaxed
+ *   entries         any worker, compare-and-swap, never to a smaller value (see ring.pxd)
+ */
+#ifndef RINGFENCE_RECORD_H
+#define RINGFENCE_RECORD_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SEGMENT_MAGIC 0x45434e4546474e52ull /* "RNGFENCE", little-endian */
+#define SEGMENT_VERSION 1u
+#define PAGE_BYTES 4096u
+
+#define NUMBER_BITS 50
+#define NUMBER_MASK ((1ull << NUMBER_BITS) - 1)
+#define NUMBER_LEAST 1000000ull         /* 7 digits */
+#define NUMBER_MOST 999999999999999ull  /* 15 digits */
+
+#define STATE_MASK 0xffull
+#define GENERATION_ONE (1ull << 8)
+#define GENERATION_MASK (0xffffffull << 8)
+#define SINCE_SHIFT 32
+#define HEADER_READS_MAX 1000 /* a reader gives up after that many unsettled looks */
+
+#define RECORD_HEADER_BYTES 32u
+#define RING_ENTRIES_MAX 60u
+#define OBSERVED_HOURS_SHIFT 8
+#define REASON_MASK 0xffu
+
+#define TIME_SHIFT 32
+#define MARK_SHIFT 8
+#define MARK_MASK 0xffffffull
+#define KIND_MASK 0xffull
+#define KIND_MOST 6
+
+#define POLICIES_MAX 256
+#define POOLS_MAX 1024
+#define FEEDS_MAX 256
+#define RULES_MAX 8
+#define POOL_FEEDS_MAX 16
+#define FEED_INTERVALS_MAX 4097 /* 4,096 gaps */
+#define NAME_BYTES 64
+#define DESCRIPTION_BYTES_MAX 2000 /* 500 characters of UTF-8 */
+#define WORKERS_MAX 64
+#define SPRAY_MAP_BYTES ((1u << 24) / 8)
+
+struct record {
+    uint64_t key;
+    uint64_t control;
+    uint32_t quarantined_at;
+    uint32_t override_at;
+    uint32_t events_total;
+    uint32_t origin;
+    uint64_t entries[]; /* K of them */
+};
+static_assert(sizeof(struct record) == RECORD_HEADER_BYTES, "the header is 32 bytes");
+
+/* Counted by one worker since the segment was made; read by anybody, relaxed. */
+struct counters {
+    uint64_t batches;
+    uint64_t accepted;
+    uint64_t untracked;
+    uint64_t rejected;
+    uint64_t spare[4];
+};
+static_assert(sizeof(struct counters) == 64, "a cache line a worker: no false sharing");
+
+struct rule {
+    uint32_t window_s;
+    uint32_t limit;
+    uint8_t measure;
+    uint8_t kinds; /* bit k = kind k; 0 = every kind */
+    uint8_t spare[6];
+};
+
+struct policy {
+    char name[NAME_BYTES]; /* NUL-padded; empty = this index is not in use */
+    uint64_t revision;
+    double minimum_coverage;
+    uint32_t minimum_age_s;
+    uint32_t maximum_age_s; /* 0 = none */
+    uint32_t quiet_period_s;
+    uint32_t rule_count;
+    struct rule rules[RULES_MAX];
+};
+
+struct pool {
+    char name[NAME_BYTES];
+    uint64_t revision;
+    uint16_t policy;
+    uint16_t feed_count;
+    uint16_t feeds[POOL_FEEDS_MAX];
+    uint32_t spare;
+};
+
+struct text {
+    uint32_t bytes;
+    char utf8[DESCRIPTION_BYTES_MAX];
+};
+
+/* Two of these: the keeper fills the one not in use, then raises settings_generation, whose last
+ * bit says which one counts. A keeper that dies while it writes has changed nothing. */
+struct settings {
+    uint32_t policy_count; /* indexes in use are below these */
+    uint32_t pool_count;
+    uint32_t feed_count;
+    uint32_t spare;
+    struct policy policies[POLICIES_MAX];
+    struct pool pools[POOLS_MAX];
+    char feed_names[FEEDS_MAX][NAME_BYTES];
+    struct text policy_descriptions[POLICIES_MAX];
+    struct text pool_descriptions[POOLS_MAX];
+};
+
+struct interval {
+    uint32_t begin; /* unix seconds, inclusive */
+    uint32_t end;   /* exclusive */
+};
+
+/* What a feed has covered: disjoint, ascending. Under coverage_generation, odd while changing. */
+struct coverage {
+    uint32_t interval_count;
+    uint32_t spare;
+    struct interval intervals[FEED_INTERVALS_MAX];
+};
+
+struct segment {
+    uint64_t magic; /* written last when a segment is made */
+    uint32_t version;
+    uint32_t ring_entries;
+    uint64_t capacity_numbers;
+    uint64_t slots;
+    uint64_t segment_bytes;
+    uint8_t folder_id[16]; /* of the data folder that this segment belongs to */
+    /* the keeper, release; readers acquire */
+    uint64_t numbers; /* slots that belong to a number */
+    uint64_t settings_generation;
+    uint64_t coverage_generation;
+};
+static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one page");
+
+#define PAGES_OF(bytes) (((uint64_t)(bytes) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES)
+#define COUNTERS_OFFSET ((uint64_t)PAGE_BYTES)
+#define SETTINGS_OFFSET (COUNTERS_OFFSET + PAGES_OF(WORKERS_MAX * sizeof(struct counters)))
+#define SETTINGS_BYTES PAGES_OF(sizeof(struct settings))
+#define COVERAGE_OFFSET (SETTINGS_OFFSET + 2 * SETTINGS_BYTES)
+#define SPRAY_OFFSET (COVERAGE_OFFSET + PAGES_OF(FEEDS_MAX * sizeof(struct coverage)))
+#define TABLE_OFFSET (SPRAY_OFFSET + PAGES_OF(SPRAY_MAP_BYTES))
+
+#endif

@@ -1,0 +1,121 @@
+"""What decides when a number of a pool is clean: policies, pools and feeds, with their bounds.
+
+These are the control plane's own objects. `TableWriter` publishes them to the segment, where the
+data plane reads them; `Segment.policies()` and its like read them back.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ringfence.engine.words import EventKind, Measure
+
+DAY_S = 86_400
+WINDOW_S_MAX = 400 * DAY_S
+QUIET_PERIOD_S_MAX = 400 * DAY_S
+AGE_S_MAX = 3_650 * DAY_S
+RULES_MAX = 8
+POOL_FEEDS_MAX = 16
+DESCRIPTION_CHARS_MAX = 500
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+class SettingError(ValueError):
+    """A setting is out of its bounds: `field` names it, the text adds value and bound."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(f"{field}: {text}")
+        self.field = field
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """More than `limit` of `measure` within `window_s` seconds breaks the rule."""
+
+    measure: Measure
+    window_s: int
+    limit: int
+    kinds: frozenset[EventKind] = frozenset()  # none = every kind
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules and ages that decide when a number of a pool is clean."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    minimum_age_s: int = 0
+    maximum_age_s: int | None = None
+    quiet_period_s: int = 0
+    minimum_coverage: float = 0.0
+    description: str = ""
+    revision: int = 0
+
+    def check(self, ring_entries: int) -> None:
+        """Raises SettingError for the first field out of bounds, for rings of that many entries."""
+        check_name("name", self.name)
+        _check_text("description", self.description)
+        _check_range("rules", len(self.rules), 1, RULES_MAX)
+        for index, rule in enumerate(self.rules):
+            _check_range(f"rules[{index}].window", rule.window_s, 1, WINDOW_S_MAX, " s")
+            most = ring_entries // 2 if rule.measure == Measure.REPEAT_CALLERS else ring_entries
+            _check_range(f"rules[{index}].limit", rule.limit, 0, most - 1)
+        _check_range("minimum_age", self.minimum_age_s, 0, AGE_S_MAX, " s")
+        if self.maximum_age_s is not None:
+            _check_range("maximum_age", self.maximum_age_s, 1, AGE_S_MAX, " s")
+        _check_range("quiet_period", self.quiet_period_s, 0, QUIET_PERIOD_S_MAX, " s")
+        if not 0.0 <= self.minimum_coverage <= 1.0:
+            raise SettingError("minimum_coverage", f"value={self.minimum_coverage}, bound=0 to 1")
+
+    @property
+    def longest_window_s(self) -> int:
+        """The longest window of its rules in seconds."""
+        return max(rule.window_s for rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A set of interchangeable numbers handed out from one queue."""
+
+    name: str
+    policy: str
+    required_feeds: tuple[str, ...] = ()  # none = always covered
+    description: str = ""
+    revision: int = 0
+
+    def check(self) -> None:
+        """Raises SettingError for the first field out of bounds."""
+        check_name("name", self.name)
+        check_name("policy", self.policy)
+        _check_text("description", self.description)
+        _check_range("required_feeds", len(self.required_feeds), 0, POOL_FEEDS_MAX)
+        for index, feed in enumerate(self.required_feeds):
+            check_name(f"required_feeds[{index}]", feed)
+        if len(set(self.required_feeds)) < len(self.required_feeds):
+            raise SettingError("required_feeds", "value=one feed twice, bound=each once")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A registered sender of events and the time it has covered: disjoint, ascending [begin, end)."""
+
+    name: str
+    covered: tuple[tuple[int, int], ...] = field(default=())
+
+
+def check_name(field: str, name: str) -> None:
+    """Raises SettingError unless `name` can name a feed, pool or policy."""
+    if not NAME.fullmatch(name):
+        raise SettingError(field, f"value={name[:80]!r}, bound={NAME.pattern}")
+
+
+def _check_text(field: str, text: str) -> None:
+    if len(text) > DESCRIPTION_CHARS_MAX:
+        raise SettingError(field, f"value={len(text)} characters, bound={DESCRIPTION_CHARS_MAX}")
+
+
+def _check_range(field: str, value: int, least: int, most: int, unit: str = "") -> None:
+    if not least <= value <= most:
+        raise SettingError(field, f"value={value}{unit}, bound={least} to {most}{unit}")

@@ -1,0 +1,49 @@
+"""Event batches and checks straight off the wire: one pass over the protobuf encoding, no objects."""
+
+EVENTS_MAX: int
+CHECK_NUMBERS_MAX: int
+
+class WireError(ValueError):
+    """A message cannot be taken: `field` is the field ("" = the message itself), `text` says why."""
+
+    field: str
+    text: str
+
+class EventDecoder:
+    """Decodes {Stream,Record}EventsRequest into memory that it owns and uses again.
+
+    Right for every valid protobuf encoding of the message: packed, unpacked, split, unknown
+    fields, any order; what protobuf refuses, it refuses.
+    """
+
+    def decode(self, message: bytes) -> None:
+        """Takes over a message. Raises WireError for what protobuf cannot read, for unequal
+        lengths of the four event fields and for more than 65,536 events; then it holds nothing.
+        """
+    @property
+    def feed(self) -> str: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def watermark(self) -> int: ...
+    @property
+    def complete_from(self) -> int: ...
+    @property
+    def events(self) -> int:
+        """How many events the message holds."""
+
+def decode_check(message: bytes) -> tuple["npt.NDArray[np.uint64]", int]:
+    """The numbers and `at` of a CheckNumbersRequest; raises WireError (1 to 100,000 numbers)."""
+
+def encode_check(verdicts: "npt.NDArray[np.uint8]", clean_at: "npt.NDArray[np.uint32]") -> bytes:
+    """A CheckNumbersResponse."""
+
+def encode_events_answer(
+    sequence: int,
+    accepted: int,
+    untracked: int,
+    rejected: int,
+    rejections: list[tuple[int, str]],
+    watermark: int,
+) -> bytes:
+    """A {Stream,Record}EventsResponse."""

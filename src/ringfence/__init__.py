@@ -1,0 +1,1 @@
+"""Decides from live traffic when a quarantined telephone number is clean."""
