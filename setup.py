@@ -20,6 +20,8 @@ setup(
         include_path=["src"],
         compiler_directives={
             "language_level": "3str",
+            "auto_pickle": False,
+            "autotestdict": False,
             "boundscheck": False,
             "wraparound": False,
             "cdivision": True,

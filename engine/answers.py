@@ -86,3 +86,28 @@ class Counts:
     """(POOLS_MAX, 10): column v holds the numbers whose verdict is v."""
     overdue: npt.NDArray[np.uint64]
     """(POOLS_MAX,)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The fields of one number's header that commands set. Times are unix seconds."""
+
+    state: State
+    pool: int
+    """Index of the pool in `Segment.pools()`."""
+    quarantined_at: int
+    observed_since: int
+    reason: int
+    since: int
+    """The lease end of a RESERVED number, else when its state began."""
+    override_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCounters:
+    """What one worker counted since the segment was made."""
+
+    batches: int
+    accepted: int
+    untracked: int
+    rejected: int

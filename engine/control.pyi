@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from typing_extensions import disjoint_base
+
+from ringfence.engine.answers import Header
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Feed, Policy, Pool
 from ringfence.engine.words import Outcome, State
@@ -12,22 +15,12 @@ from ringfence.engine.words import Outcome, State
 class TableFull(Exception):
     """There is no slot for another number: says how many are asked for, free and the capacity."""
 
+    def __init__(self, wanted: int, free: int, capacity_numbers: int) -> None: ...
     wanted: int
     free: int
     capacity_numbers: int
 
-class Header:
-    """The fields of one number's header that commands set."""
-
-    state: State
-    pool: int
-    quarantined_at: int
-    observed_since: int
-    reason: int
-    since: int
-    """The lease end of a RESERVED number, else when its state began. Unix seconds."""
-    override_at: int
-
+@disjoint_base
 class TableWriter:
     """Writes headers and settings; there is one writer per segment at a time: the keeper.
 
@@ -35,7 +28,7 @@ class TableWriter:
     answered, becomes FREE.
     """
 
-    def __init__(self, segment: Segment) -> None: ...
+    def __new__(cls, segment: Segment) -> TableWriter: ...
     def quarantine(
         self,
         numbers: npt.NDArray[np.uint64],
@@ -61,7 +54,7 @@ class TableWriter:
     def set_override(self, number: int, override_at: int) -> None:
         """Sets an operator's override (0 takes it back); raises KeyError."""
     def publish(
-        self, policies: Sequence[Policy], pools: Sequence[Pool], feeds: Sequence[Feed] = ()
+        self, policies: Sequence[Policy | None], pools: Sequence[Pool | None], feeds: Sequence[Feed | None] = ()
     ) -> None:
         """Replaces all settings at once. A pool's or policy's index is its position; the index of
         a pool that has numbers must not change. Raises SettingError, and leaves all as it was.

@@ -4,8 +4,6 @@ Thread safety: one TableWriter a segment at a time, used by one thread: the keep
 no care: a header changes under an odd generation, settings are written aside and then switched.
 """
 
-from dataclasses import dataclass
-
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -50,15 +48,20 @@ from ringfence.engine.segment cimport Segment
 from ringfence.engine.table cimport (
     header_read,
     header_t,
+    number_mix,
     state_is_tracked,
     table_at,
     table_find,
     table_home,
+    table_next,
     table_t,
 )
 
+from ringfence.engine.answers import Header
 from ringfence.engine.settings import SettingError
 from ringfence.engine.words import Outcome, State
+
+TIME_MAX = 2**32 - 1  # unix seconds in 32 bits
 
 cdef enum:
     # words.Outcome says the same to Python.
@@ -79,20 +82,6 @@ class TableFull(Exception):
         self.capacity_numbers = capacity_numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The fields of one number's header that commands set. Times are unix seconds."""
-
-    state: State
-    pool: int
-    quarantined_at: int
-    observed_since: int
-    reason: int
-    since: int
-    """The lease end of a RESERVED number, else when its state began."""
-    override_at: int
-
-
 cdef class TableWriter:
     """Writes headers and settings; there is one writer per segment at a time: the keeper."""
 
@@ -109,17 +98,25 @@ cdef class TableWriter:
         self._repair()
 
     def _repair(self):
-        """Finishes what a writer left odd that died in mid-change, and counts the numbers."""
-        cdef uint64_t slot, numbers = 0, control
+        """Finishes what a writer left that died in mid-change.
+
+        An odd control word still has the old state, and a change from a tracked state writes no
+        field in halves, so the old state holds; a number that was new becomes FREE.
+        """
+        cdef uint64_t numbers = self._head.numbers, at, control
         cdef record_t *record
-        for slot in range(self._table.slots):
-            record = table_at(&self._table, slot)
+        if numbers < self._head.capacity_numbers:
+            record = table_at(&self._table, numbers)
+            if table_find(&self._table, record.key & NUMBER_MASK) == record:
+                numbers += 1  # indexed, and not counted yet
+                store_release_u64(&self._head.numbers, numbers)
+        for at in range(min(numbers + 1, self._head.capacity_numbers)):
+            record = table_at(&self._table, at)
             control = load_relaxed_u64(&record.control)
             if control & GENERATION_ONE:
-                control = control & ~STATE_MASK | STATE_FREE
+                if control & STATE_MASK == STATE_EMPTY:
+                    control |= STATE_FREE
                 store_release_u64(&record.control, _next_generation(control))
-            numbers += load_relaxed_u64(&record.key) != 0
-        store_release_u64(&self._head.numbers, numbers)
         if self._head.coverage_generation & 1:
             for feed in range(FEEDS_MAX):
                 self._write_covered(feed, ())
@@ -136,6 +133,7 @@ cdef class TableWriter:
         cdef const uint8_t[::1] reason_cells = reason
         cdef uint64_t count = number_cells.shape[0], i
         cdef record_t *record
+        cdef bint is_new
         if {begin_cells.shape[0], observed_cells.shape[0], reason_cells.shape[0]} != {count}:
             raise ValueError("numbers, quarantined_at, observed_since, reason: lengths differ")
         if pool >= POOLS_MAX:
@@ -148,8 +146,10 @@ cdef class TableWriter:
             outcome_cells[i] = self._judge(record, begin_cells[i])
             if outcome_cells[i] != OUTCOME_QUARANTINED:
                 continue
-            if record == NULL:
-                record = self._free_slot(number_cells[i])
+            is_new = record == NULL
+            if is_new:
+                record = table_at(&self._table, self._head.numbers)
+            self._wipe(record)
             store_relaxed_u32(&record.events_total, 0)
             _write_header(
                 record,
@@ -160,6 +160,8 @@ cdef class TableWriter:
                 | reason_cells[i],
                 0,
             )
+            if is_new:
+                self._index(number_cells[i])
         return outcomes
 
     cdef uint8_t _judge(self, const record_t *record, uint32_t quarantined_at) except *:
@@ -185,13 +187,15 @@ cdef class TableWriter:
         if wanted > free:
             raise TableFull(wanted, free, self._head.capacity_numbers)
 
-    cdef record_t *_free_slot(self, uint64_t number) except NULL:
-        """Takes the empty slot at which a search for the number ends."""
-        cdef uint64_t slot = table_home(&self._table, number)
-        while table_at(&self._table, slot).key:
-            slot = slot + 1 if slot + 1 < self._table.slots else 0
-        store_release_u64(&self._head.numbers, self._head.numbers + 1)
-        return table_at(&self._table, slot)
+    cdef void _index(self, uint64_t number) noexcept:
+        """Makes the record behind the last one findable, and counts it."""
+        cdef uint64_t mixed = number_mix(number)
+        cdef uint64_t slot = table_home(&self._table, mixed)
+        cdef uint64_t numbers = self._head.numbers + 1
+        while self._table.index[slot]:
+            slot = table_next(&self._table, slot)
+        store_release_u64(&self._table.index[slot], mixed << 32 | numbers)
+        store_release_u64(&self._head.numbers, numbers)
 
     cdef record_t *_record(self, uint64_t number) except NULL:
         cdef record_t *record = table_find(&self._table, number)
@@ -219,14 +223,18 @@ cdef class TableWriter:
     def set_state(self, uint64_t number, state, *, uint32_t since):
         cdef record_t *record = self._record(number)
         cdef uint32_t code = State(state)
-        cdef uint32_t i
         _write_header(
             record, record.key, code | <uint64_t>since << SINCE_SHIFT,
             record.quarantined_at, record.origin, record.override_at,
         )
         if not state_is_tracked(code):  # the number leaves: nobody's business any more
-            for i in range(self._table.ring_entries):
-                store_relaxed_u64(&record.entries[i], 0)
+            self._wipe(record)
+
+    cdef void _wipe(self, record_t *record) noexcept:
+        """Empties the ring of a number whose events nobody inserts now."""
+        cdef uint32_t i
+        for i in range(self._table.ring_entries):
+            store_relaxed_u64(&record.entries[i], 0)
 
     def set_override(self, uint64_t number, uint32_t override_at):
         cdef record_t *record = self._record(number)
@@ -336,9 +344,15 @@ def _check_covered(feed):
         raise SettingError(
             "feeds.covered", f"value={len(feed.covered)} intervals, bound={FEED_INTERVALS_MAX}"
         )
-    ends = [moment for interval in feed.covered for moment in interval]
-    if any(left >= right for left, right in zip(ends, ends[1:])):
-        raise SettingError("feeds.covered", "bound=disjoint, ascending, none empty")
+    ended = 0
+    for begin, end in feed.covered:
+        if not ended <= begin < end <= TIME_MAX:
+            raise SettingError(
+                "feeds.covered",
+                f"value=[{begin}, {end}) after {ended}, bound=ascending, none empty, "
+                f"0 to {TIME_MAX}",
+            )
+        ended = end
 
 
 cdef _fill_name(char *into, str name):

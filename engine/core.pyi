@@ -1,69 +1,24 @@
 """The data plane: insert, look up, evaluate. No lock, no allocation per event, no Python object."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
+from ringfence.engine.answers import Counts as Counts
+from ringfence.engine.answers import Explanation as Explanation
+from ringfence.engine.answers import Inserted as Inserted
+from ringfence.engine.answers import RecentEvent as RecentEvent
+from ringfence.engine.answers import RuleResult as RuleResult
+from ringfence.engine.answers import Unsettled as Unsettled
 from ringfence.engine.segment import Segment
 from ringfence.engine.wire import EventDecoder
-from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
 
-class Unsettled(Exception):
-    """A header kept changing under a query (a keeper died in mid-change); ask again later."""
+NUMBER_MASK: int
+"""The bits of a record's key that are the number; the pool is above them."""
 
-class Inserted:
-    """What became of a batch: accepted + untracked + rejected = events."""
-
-    accepted: int
-    untracked: int
-    rejected: int
-    rejections: list[tuple[int, str]]
-    """The first 10 rejected: index in the batch, and a text with field, value and bound."""
-
-class RuleResult:
-    """A rule of the number's policy, by position, at the time asked about."""
-
-    value: int
-    broken: bool
-    saturated: bool
-
-class RecentEvent:
-    """One event of the ring; callers are told apart by a tag, never named."""
-
-    occurred_at: int
-    kind: EventKind
-    caller_tag: int
-    spray: bool
-
-class Explanation:
-    """Everything the engine knows of one number at one time."""
-
-    number: int
-    verdict: Verdict
-    clean_at: int
-    """Unix seconds; 0 unless the verdict is CLEAN, AGING, NOISY or UNOBSERVED."""
-    state: State
-    pool: int
-    """Index of the pool; see Engine.pool()."""
-    reason: DisconnectReason
-    quarantined_at: int
-    observed_since: int
-    override_at: int
-    """0 = none was ever given."""
-    overridden: bool
-    """An override is in force at the time asked about."""
-    last_event_at: int
-    """Newest entry that counts, not later than the time asked about; 0 = none."""
-    events_total: int
-    rules: list[RuleResult]
-    coverage: float
-    overdue: bool
-    recent: list[RecentEvent]
-    """Newest first; only entries that count and are not later than the time asked about."""
-
+@disjoint_base
 class Engine:
     """The data plane of one process over a segment.
 
@@ -72,9 +27,9 @@ class Engine:
     Times are unix seconds; `at` 0 means `now`.
     """
 
-    def __init__(
-        self, segment: Segment, *, caller_key: bytes | None = None, worker: int = 0
-    ) -> None: ...
+    def __new__(
+        cls, segment: Segment, *, caller_key: bytes | None = None, worker: int = 0
+    ) -> Engine: ...
     @property
     def segment(self) -> Segment: ...
     def insert(
@@ -105,34 +60,30 @@ class Engine:
         """Everything known of a number; None when it is not in the table. Raises Unsettled."""
     def select(
         self,
-        first_slot: int,
+        first: int,
         *,
         now: int,
         numbers_max: int,
-        slots_max: int,
+        records_max: int,
         pool: int = -1,
         verdicts: int = 0,
         overdue_only: bool = False,
         prefix: str = "",
     ) -> tuple[npt.NDArray[np.uint64], int]:
-        """Numbers that match, in slot order, and the slot to go on from (segment.slots = done).
+        """Numbers that match, in the order in which they first came into the table, and the
+        record to go on from; segment.numbers or more = done.
 
-        Looks at no more than `slots_max` slots and returns no more than `numbers_max` numbers.
+        Looks at no more than `records_max` records, returns no more than `numbers_max` numbers.
         `verdicts` has bit v set for each verdict v wanted (0 = all but UNTRACKED); FREE numbers
         never match. The GIL is released. Numbers whose header never settles are left out.
         """
     def count(self, *, now: int) -> Counts:
         """Counts every number of the table by pool and verdict; the GIL is released."""
     def records(self) -> np.ndarray[Any, np.dtype[np.void]]:
-        """The table as a read-only structured array of length segment.slots; see `record.h`.
+        """The records as a read-only structured array of length segment.numbers; see `record.h`.
 
-        It is live memory: fields change while one looks. Rows with number 0 are empty.
+        Fields: key, control, quarantined_at, override_at, events_total, origin, entries (K).
+        It is live memory: fields change while one looks.
         """
     def digest(self) -> bytes:
         """SHA-256 over every tracked number and its sorted entries that count: the state hash."""
-
-class Counts:
-    by_verdict: npt.NDArray[np.uint64]
-    """(pools_max, 10): how many numbers of each pool have each verdict, by index."""
-    overdue: npt.NDArray[np.uint64]
-    """(pools_max,)"""

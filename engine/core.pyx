@@ -12,7 +12,13 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from ringfence.engine.atomic cimport add_relaxed_u64, load_acquire_u64, prefetch_read
+from ringfence.engine.atomic cimport (
+    add_relaxed_u64,
+    fence_acquire,
+    load_acquire_u64,
+    load_relaxed_u64,
+    prefetch_read,
+)
 from ringfence.engine.coverage cimport coverage_intersect, pool_coverage_t
 from ringfence.engine.evaluate cimport (
     LOOK_DONE,
@@ -42,7 +48,7 @@ from ringfence.engine.record cimport (
     POOLS_MAX,
     STATE_EMPTY,
     STATE_FREE,
-    TABLE_OFFSET,
+    RECORDS_OFFSET,
     coverage_t,
     interval_t,
     pool_t,
@@ -50,7 +56,15 @@ from ringfence.engine.record cimport (
     settings_t,
 )
 from ringfence.engine.segment cimport Segment
-from ringfence.engine.table cimport table_at, table_find, table_home
+from ringfence.engine.table cimport (
+    number_mix,
+    record_is_of,
+    table_at,
+    table_find,
+    table_guess,
+    table_home,
+    table_t,
+)
 from ringfence.engine.verdict cimport (
     VERDICT_UNTRACKED,
     entry_is_spray,
@@ -182,12 +196,12 @@ cdef class Engine:
         return _explanation(self, &found, record.events_total, t)
 
     def select(
-        self, uint64_t first_slot, *, int64_t now, uint64_t numbers_max, uint64_t slots_max,
+        self, uint64_t first, *, int64_t now, uint64_t numbers_max, uint64_t records_max,
         int pool=-1, uint32_t verdicts=0, bint overdue_only=False, str prefix="",
     ):
         cdef selection_t wanted
-        cdef uint64_t found = 0, slot = first_slot
-        cdef uint64_t end = min(self.view.table.slots, first_slot + slots_max)
+        cdef uint64_t found = 0, at = first
+        cdef uint64_t end = min(self.segment.head().numbers, first + records_max)
         wanted.pool = pool
         wanted.verdicts = verdicts if verdicts else 0xffff & ~(1 << VERDICT_UNTRACKED)
         wanted.overdue_only = overdue_only
@@ -195,16 +209,14 @@ cdef class Engine:
         numbers = np.empty(numbers_max, dtype=np.uint64)
         cdef uint64_t[::1] cells = numbers
         if numbers_max == 0:
-            return numbers, slot
+            return numbers, at
         for _ in range(2):
             _refresh(self)
             with nogil:
-                slot = _select(
-                    &self.view, slot, end, now, &wanted, &cells[0], numbers_max, &found
-                )
-            if slot == end or found == numbers_max:
+                at = _select(&self.view, at, end, now, &wanted, &cells[0], numbers_max, &found)
+            if at >= end or found == numbers_max:
                 break
-        return numbers[:found], slot
+        return numbers[:found], at
 
     def count(self, *, int64_t now):
         by_verdict = np.zeros((POOLS_MAX, VERDICTS), dtype=np.uint64)
@@ -224,9 +236,9 @@ cdef class Engine:
                 ("entries", "<u8", (self.view.table.ring_entries,)),
             ]
         )
-        table_bytes = self.view.table.slots * self.view.table.record_bytes
-        cells = self.segment.view().toreadonly()[TABLE_OFFSET : TABLE_OFFSET + table_bytes]
-        return np.frombuffer(cells, dtype=entry)
+        first = RECORDS_OFFSET(self.segment.capacity_numbers)
+        end = first + self.segment.numbers * self.view.table.record_bytes
+        return np.frombuffer(self.segment.view().toreadonly()[first:end], dtype=entry)
 
     def digest(self):
         records = self.records()
@@ -247,7 +259,9 @@ cdef object _insert(Engine engine, const events_t *events, int64_t now):
         raise ValueError("this engine has no caller key: it can only answer queries")
     memset(&done, 0, sizeof(done))
     with nogil:
-        batch_insert(&engine.view.table, &engine.caller_key, events, now, &done)
+        batch_insert(
+            &engine.view.table, &engine.caller_key, engine.view.spray_map, events, now, &done
+        )
     add_relaxed_u64(&engine.counters.batches, 1)
     add_relaxed_u64(&engine.counters.accepted, done.accepted)
     add_relaxed_u64(&engine.counters.untracked, done.untracked)
@@ -282,16 +296,21 @@ cdef int _refresh(Engine engine) except -1:
         and coverage_now == engine.coverage_generation
     ):
         return 0
-    engine.settings_generation = engine.segment.copy_settings(engine.view.settings)
+    engine.settings_generation = <uint64_t>-1  # until all of it has settled
     for look in range(SETTLE_LOOKS_MAX):
         coverage_now = load_acquire_u64(&engine.segment.head().coverage_generation)
         if coverage_now & 1:
             continue
+        settings_now = engine.segment.copy_settings(engine.view.settings)
         _copy_coverage(&engine.view, engine.segment.coverage())
-        if load_acquire_u64(&engine.segment.head().coverage_generation) == coverage_now:
+        fence_acquire()
+        if (
+            load_relaxed_u64(&engine.segment.head().coverage_generation) == coverage_now
+            and load_relaxed_u64(&engine.segment.head().settings_generation) == settings_now
+        ):
             engine.coverage_generation = coverage_now
+            engine.settings_generation = settings_now
             return 0
-    engine.settings_generation = <uint64_t>-1
     raise Unsettled("the coverage kept changing")
 
 
@@ -353,18 +372,26 @@ cdef look_t _check(
     uint8_t *verdicts, uint32_t *clean_at,
 ) noexcept nogil:
     cdef uint64_t begin = 0, i, size
+    cdef const table_t *table = &view.table
+    cdef uint64_t mixed[BLOCK_NUMBERS]
+    cdef const record_t *records[BLOCK_NUMBERS]
     cdef const record_t *record
-    cdef const uint8_t *line
     cdef number_t number
     cdef look_t look
     while begin < count:
         size = min(<uint64_t>BLOCK_NUMBERS, count - begin)
+        for i in range(size):
+            mixed[i] = number_mix(numbers[begin + i])
+            prefetch_read(&table.index[table_home(table, mixed[i])])
+        for i in range(size):
+            records[i] = table_guess(table, table_home(table, mixed[i]), mixed[i])
+            if records[i] != NULL:
+                prefetch_read(records[i])
+                prefetch_read(<const uint8_t *>records[i] + 64)
         for i in range(begin, begin + size):
-            line = <const uint8_t *>table_at(&view.table, table_home(&view.table, numbers[i]))
-            prefetch_read(line)
-            prefetch_read(line + 64)
-        for i in range(begin, begin + size):
-            record = table_find(&view.table, numbers[i])
+            record = records[i - begin]
+            if record != NULL and not record_is_of(record, numbers[i]):
+                record = table_find(table, numbers[i])
             if record == NULL:
                 verdicts[i] = VERDICT_UNTRACKED
                 clean_at[i] = 0
@@ -458,21 +485,21 @@ cdef inline bint _has_prefix(uint64_t number, const selection_t *wanted) noexcep
 
 
 cdef uint64_t _select(
-    const view_t *view, uint64_t slot, uint64_t end, int64_t now, const selection_t *wanted,
+    const view_t *view, uint64_t at, uint64_t end, int64_t now, const selection_t *wanted,
     uint64_t *numbers, uint64_t numbers_max, uint64_t *found,
 ) noexcept nogil:
-    """Fills `numbers` from `slot` on; returns the slot that it did not look at any more."""
+    """Fills `numbers` from a record on; returns the first record that it did not look at."""
     cdef const record_t *record
     cdef uint64_t key
     cdef number_t number
     cdef look_t look
-    while slot < end and found[0] < numbers_max:
-        record = table_at(&view.table, slot)
+    while at < end and found[0] < numbers_max:
+        record = table_at(&view.table, at)
         key = load_acquire_u64(&record.key)
-        if key and _has_prefix(key & C_NUMBER_MASK, wanted):
+        if _has_prefix(key & C_NUMBER_MASK, wanted):
             look = record_evaluate(view, record, now, now, False, &number)
             if look == LOOK_STALE:
-                return slot
+                return at
             if (
                 look == LOOK_DONE
                 and number.header.state != STATE_FREE
@@ -483,8 +510,8 @@ cdef uint64_t _select(
             ):
                 numbers[found[0]] = number.header.number
                 found[0] += 1
-        slot += 1
-    return slot
+        at += 1
+    return at
 
 
 cdef void _count(
@@ -492,12 +519,11 @@ cdef void _count(
 ) noexcept nogil:
     cdef const record_t *record
     cdef number_t number
-    cdef uint64_t slot
-    for slot in range(view.table.slots):
-        record = table_at(&view.table, slot)
+    cdef uint64_t at
+    for at in range(load_acquire_u64(view.table.numbers)):
+        record = table_at(&view.table, at)
         if (
-            load_acquire_u64(&record.key)
-            and record_evaluate(view, record, now, now, False, &number) == LOOK_DONE
+            record_evaluate(view, record, now, now, False, &number) == LOOK_DONE
             and number.header.state != STATE_FREE
             and number.header.state != STATE_EMPTY
         ):

@@ -6,7 +6,7 @@ number's events_total and the worker's own counters.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from ringfence.engine.atomic cimport add_relaxed_u32, prefetch_write
+from ringfence.engine.atomic cimport add_relaxed_u32, prefetch_read, prefetch_write
 from ringfence.engine.mark cimport caller_key_t, caller_mark
 from ringfence.engine.record cimport (
     KIND_MOST,
@@ -21,11 +21,14 @@ from ringfence.engine.table cimport (
     header_read,
     header_t,
     state_is_tracked,
-    table_at,
-    table_find_from,
+    number_mix,
+    record_is_of,
+    table_find,
+    table_guess,
     table_home,
     table_t,
 )
+from ringfence.engine.verdict cimport entry_is_spray
 
 cdef enum:
     BLOCK_EVENTS = 32  # as many cache misses as a core keeps in flight, and then some
@@ -68,16 +71,18 @@ cdef inline bint event_is_tracked(const record_t *record, uint32_t occurred_at) 
     return state_is_tracked(header.state) and occurred_at >= header.quarantined_at
 
 cdef inline void batch_insert(
-    const table_t *table, const caller_key_t *key, const events_t *events, int64_t now,
-    inserted_t *out,
+    const table_t *table, const caller_key_t *key, const uint8_t *spray_map,
+    const events_t *events, int64_t now, inserted_t *out,
 ) noexcept nogil:
-    """Inserts every event that can be taken and whose number is tracked; counts all."""
+    """Inserts every event that can be taken and whose number is tracked; counts all.
+
+    The event of a spray caller is accepted and takes no slot.
+    """
     cdef uint64_t begin = 0, i, size, at
-    cdef uint64_t homes[BLOCK_EVENTS]
+    cdef uint64_t mixed[BLOCK_EVENTS]
     cdef uint64_t entries[BLOCK_EVENTS]
     cdef record_t *records[BLOCK_EVENTS]
     cdef uint8_t rejected
-    cdef const uint8_t *line
     while begin < events.count:
         size = min(<uint64_t>BLOCK_EVENTS, events.count - begin)
         for i in range(size):
@@ -90,10 +95,8 @@ cdef inline void batch_insert(
                 out.rejected += 1
                 entries[i] = 0
                 continue
-            homes[i] = table_home(table, events.called[at])
-            line = <const uint8_t *>table_at(table, homes[i])
-            prefetch_write(line)
-            prefetch_write(line + 64)
+            mixed[i] = number_mix(events.called[at])
+            prefetch_read(&table.index[table_home(table, mixed[i])])
             entries[i] = (
                 <uint64_t>events.occurred_at[at] << TIME_SHIFT
                 | caller_mark(key, events.caller[at]) << MARK_SHIFT
@@ -103,16 +106,23 @@ cdef inline void batch_insert(
             records[i] = NULL
             if entries[i] == 0:
                 continue
-            at = begin + i
-            records[i] = table_find_from(table, homes[i], events.called[at])
-            if records[i] == NULL or not event_is_tracked(records[i], events.occurred_at[at]):
-                records[i] = NULL
+            records[i] = table_guess(table, table_home(table, mixed[i]), mixed[i])
+            if records[i] == NULL:
                 out.untracked += 1
             else:
+                prefetch_write(records[i])
                 prefetch_write(<const uint8_t *>records[i] + 64)
         for i in range(size):
-            if records[i] != NULL:
+            if records[i] == NULL:
+                continue
+            at = begin + i
+            if not record_is_of(records[i], events.called[at]):
+                records[i] = table_find(table, events.called[at])
+            if records[i] == NULL or not event_is_tracked(records[i], events.occurred_at[at]):
+                out.untracked += 1
+                continue
+            if not entry_is_spray(entries[i], spray_map):
                 ring_insert(&records[i].entries[0], table.ring_entries, entries[i])
-                add_relaxed_u32(&records[i].events_total, 1)
-                out.accepted += 1
+            add_relaxed_u32(&records[i].events_total, 1)
+            out.accepted += 1
         begin += size

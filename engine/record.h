@@ -2,9 +2,18 @@
  *
  * No behaviour here. A file (or mapping) of zero bytes is a table of valid empty records.
  *
- *   +--------+----------+-------------+----------+-----------+---------------------------------+
- *   | header | counters | settings x2 | coverage | spray map | table: slots x record           |
- *   +--------+----------+-------------+----------+-----------+---------------------------------+
+ *   +--------+----------+-------------+----------+-----------+-------------+------------------+
+ *   | header | counters | settings x2 | coverage | spray map | index       | records          |
+ *   |        |          |             |          |           | 2 x 8 bytes | 1 x record       |
+ *   |        |          |             |          |           | a number    | a number         |
+ *   +--------+----------+-------------+----------+-----------+-------------+------------------+
+ *
+ * The index is open addressing with linear probing, half full at most, so that a search mostly
+ * ends in the cache line where it begins and a number that is not there costs one line. Records
+ * lie in the order in which their numbers came, without holes, and never move. An index entry:
+ *
+ *                  63                         32 31                             0
+ *                  | low 32 bits of the mixed  | record + 1 (0 = empty)         |
  *
  * A record is RECORD_HEADER_BYTES and K entries: 128 bytes for K = 12, 256 for 28, 512 for 60.
  *
@@ -21,6 +30,7 @@
  *                      | unix seconds 32 | caller mark 24              | kind 8       |
  *
  * Who writes what, and in which memory order:
+ *   index           the keeper, release, after the record is whole; readers acquire
  *   key, control, quarantined_at, override_at, origin   the keeper, under an odd generation:
  *        control (odd) - release fence - fields - key - control (even, release).
  *        Readers: control (acquire), fields, acquire fence, control again.
@@ -156,11 +166,10 @@ struct segment {
     uint32_t version;
     uint32_t ring_entries;
     uint64_t capacity_numbers;
-    uint64_t slots;
     uint64_t segment_bytes;
     uint8_t folder_id[16]; /* of the data folder that this segment belongs to */
     /* the keeper, release; readers acquire */
-    uint64_t numbers; /* slots that belong to a number */
+    uint64_t numbers; /* records that belong to a number: these are the first ones */
     uint64_t settings_generation;
     uint64_t coverage_generation;
 };
@@ -172,6 +181,13 @@ static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one p
 #define SETTINGS_BYTES PAGES_OF(sizeof(struct settings))
 #define COVERAGE_OFFSET (SETTINGS_OFFSET + 2 * SETTINGS_BYTES)
 #define SPRAY_OFFSET (COVERAGE_OFFSET + PAGES_OF(FEEDS_MAX * sizeof(struct coverage)))
-#define TABLE_OFFSET (SPRAY_OFFSET + PAGES_OF(SPRAY_MAP_BYTES))
+#define INDEX_OFFSET (SPRAY_OFFSET + PAGES_OF(SPRAY_MAP_BYTES))
+#define INDEX_SLOTS(capacity_numbers) (2 * (uint64_t)(capacity_numbers))
+#define INDEX_BYTES(capacity_numbers) PAGES_OF(8 * INDEX_SLOTS(capacity_numbers))
+#define RECORD_BYTES(ring_entries) (RECORD_HEADER_BYTES + 8 * (uint64_t)(ring_entries))
+#define RECORDS_OFFSET(capacity_numbers) (INDEX_OFFSET + INDEX_BYTES(capacity_numbers))
+#define SEGMENT_BYTES(capacity_numbers, ring_entries) \
+    (RECORDS_OFFSET(capacity_numbers) + \
+     PAGES_OF((uint64_t)(capacity_numbers) * RECORD_BYTES(ring_entries)))
 
 #endif

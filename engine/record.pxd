@@ -15,7 +15,6 @@ cdef extern from "record.h" nogil:
     const uint64_t GENERATION_MASK
     const int SINCE_SHIFT
     const int HEADER_READS_MAX
-    const uint32_t RECORD_HEADER_BYTES
     const int OBSERVED_HOURS_SHIFT
     const uint32_t REASON_MASK
     const int TIME_SHIFT
@@ -29,7 +28,11 @@ cdef extern from "record.h" nogil:
     const uint64_t SETTINGS_BYTES
     const uint64_t COVERAGE_OFFSET
     const uint64_t SPRAY_OFFSET
-    const uint64_t TABLE_OFFSET
+    const uint64_t INDEX_OFFSET
+    uint64_t INDEX_SLOTS(uint64_t capacity_numbers) noexcept
+    uint64_t RECORD_BYTES(uint32_t ring_entries) noexcept
+    uint64_t RECORDS_OFFSET(uint64_t capacity_numbers) noexcept
+    uint64_t SEGMENT_BYTES(uint64_t capacity_numbers, uint32_t ring_entries) noexcept
     cdef enum:
         RING_ENTRIES_MAX
         POLICIES_MAX
@@ -107,7 +110,6 @@ cdef extern from "record.h" nogil:
         uint32_t version
         uint32_t ring_entries
         uint64_t capacity_numbers
-        uint64_t slots
         uint64_t segment_bytes
         uint8_t folder_id[16]
         uint64_t numbers

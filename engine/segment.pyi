@@ -3,8 +3,13 @@
 import os
 from collections.abc import Sequence
 
+from typing_extensions import disjoint_base
+
+from ringfence.engine.answers import WorkerCounters
+from ringfence.engine.settings import Feed, Policy, Pool
+
 VERSION: int
-NUMBERS_LIMIT: int
+CAPACITY_NUMBERS_MAX: int
 POOLS_MAX: int
 POLICIES_MAX: int
 FEEDS_MAX: int
@@ -13,12 +18,12 @@ RULES_MAX: int
 POOL_FEEDS_MAX: int
 WORKERS_MAX: int
 DESCRIPTION_BYTES_MAX: int
-NUMBER_MIN: int
-NUMBER_MAX: int
+RING_ENTRIES: tuple[int, ...]
 
 class SegmentError(Exception):
     """The file is not a segment that this program can use; says what, limit and actual."""
 
+@disjoint_base
 class Segment:
     """A mapping of the shared segment drawn in `record.h`."""
 
@@ -53,12 +58,12 @@ class Segment:
         """The size of such a segment in bytes."""
     def close(self) -> None:
         """Unmaps the segment; raises BufferError while an engine or an array still uses it."""
+    def view(self) -> memoryview:
+        """The whole mapping, writable; the segment cannot close while the view lives."""
     @property
     def size_bytes(self) -> int: ...
     @property
     def capacity_numbers(self) -> int: ...
-    @property
-    def slots(self) -> int: ...
     @property
     def ring_entries(self) -> int: ...
     @property
@@ -67,22 +72,17 @@ class Segment:
     def folder_id(self) -> bytes: ...
     @property
     def numbers(self) -> int:
-        """Slots that belong to a number, FREE ones too; at most `capacity_numbers`."""
+        """Records that belong to a number, FREE ones too; at most `capacity_numbers`."""
     @property
     def settings_generation(self) -> int:
-        """Counts changes of pools, policies and coverage; odd while one is written."""
+        """Counts the changes of pools and policies."""
     def counters(self) -> list[WorkerCounters]:
         """What each worker counted since the segment was made, by worker index."""
-    def policies(self) -> Sequence[Policy]:
-        """The policies as published, by index; raises SegmentError while they never settle."""
-    def pools(self) -> Sequence[Pool]:
+    def policies(self) -> Sequence[Policy | None]:
+        """The policies as published, by index; None = not in use. Raises SegmentError if they never
+        settle.
+        """
+    def pools(self) -> Sequence[Pool | None]:
         """The pools as published, by index."""
-    def feeds(self) -> Sequence[Feed]:
+    def feeds(self) -> Sequence[Feed | None]:
         """The feeds as published, by index, with their covered intervals."""
-
-class WorkerCounters:
-    batches: int
-    accepted: int
-    untracked: int
-    rejected: int
-

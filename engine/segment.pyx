@@ -6,25 +6,32 @@ folder sees to it); a mapping may be used by any number of processes, see `recor
 
 import mmap
 import os
-from dataclasses import dataclass
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from ringfence.engine.atomic cimport load_acquire_u64, load_relaxed_u64, store_release_u64
+from ringfence.engine.atomic cimport (
+    fence_acquire,
+    load_acquire_u64,
+    load_relaxed_u64,
+    store_release_u64,
+)
 from ringfence.engine.record cimport (
     COUNTERS_OFFSET,
     COVERAGE_OFFSET,
     NAME_BYTES,
+    INDEX_OFFSET,
+    INDEX_SLOTS,
     PAGE_BYTES,
-    RECORD_HEADER_BYTES,
+    RECORD_BYTES,
+    RECORDS_OFFSET,
+    SEGMENT_BYTES,
     SEGMENT_MAGIC,
     SEGMENT_VERSION,
     SETTINGS_BYTES,
     SETTINGS_OFFSET,
     SPRAY_OFFSET,
-    TABLE_OFFSET,
     counters_t,
     coverage_t,
     policy_t,
@@ -38,10 +45,13 @@ from ringfence.engine.record cimport FEED_INTERVALS_MAX as C_FEED_INTERVALS_MAX
 from ringfence.engine.record cimport FEEDS_MAX as C_FEEDS_MAX
 from ringfence.engine.record cimport POLICIES_MAX as C_POLICIES_MAX
 from ringfence.engine.record cimport POOLS_MAX as C_POOLS_MAX
+from ringfence.engine.record cimport POOL_FEEDS_MAX as C_POOL_FEEDS_MAX
+from ringfence.engine.record cimport RULES_MAX as C_RULES_MAX
 from ringfence.engine.record cimport WORKERS_MAX as C_WORKERS_MAX
 from ringfence.engine.record cimport DESCRIPTION_BYTES_MAX as C_DESCRIPTION_BYTES_MAX
 from ringfence.engine.table cimport table_t
 
+from ringfence.engine.answers import WorkerCounters
 from ringfence.engine.settings import Feed, Policy, Pool, Rule
 from ringfence.engine.words import EventKind, Measure
 
@@ -52,33 +62,17 @@ POOLS_MAX = C_POOLS_MAX
 POLICIES_MAX = C_POLICIES_MAX
 FEEDS_MAX = C_FEEDS_MAX
 FEED_INTERVALS_MAX = C_FEED_INTERVALS_MAX
+POOL_FEEDS_MAX = C_POOL_FEEDS_MAX
+RULES_MAX = C_RULES_MAX
 WORKERS_MAX = C_WORKERS_MAX
 DESCRIPTION_BYTES_MAX = C_DESCRIPTION_BYTES_MAX
 
-COPY_LOOKS_MAX = 1000
+cdef enum:
+    COPY_LOOKS_MAX = 1000
 
 
 class SegmentError(Exception):
     """The file is not a segment that this program can use; says what, limit and actual."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerCounters:
-    """What one worker counted since the segment was made."""
-
-    batches: int
-    accepted: int
-    untracked: int
-    rejected: int
-
-
-def _slots_for(capacity_numbers):
-    # Three quarters full at most: a miss looks at 8.5 records on average, a hit at 2.5.
-    return capacity_numbers * 4 // 3 + 1
-
-
-def _record_bytes(ring_entries):
-    return RECORD_HEADER_BYTES + 8 * ring_entries
 
 
 def _check_geometry(capacity_numbers, ring_entries):
@@ -128,7 +122,6 @@ cdef class Segment:
         head.version = SEGMENT_VERSION
         head.ring_entries = ring_entries
         head.capacity_numbers = capacity_numbers
-        head.slots = _slots_for(capacity_numbers)
         head.segment_bytes = size_bytes
         memcpy(&head.folder_id[0], <const char *>folder_id, 16)
         store_release_u64(&head.magic, SEGMENT_MAGIC)
@@ -179,11 +172,6 @@ cdef class Segment:
                 f"{path}: wrong size for its geometry: bytes={size_bytes}, "
                 f"header={head.segment_bytes}, expected={expected}"
             )
-        if head.slots != _slots_for(head.capacity_numbers):
-            raise SegmentError(
-                f"{path}: wrong number of slots: slots={head.slots}, "
-                f"expected={_slots_for(head.capacity_numbers)}"
-            )
 
     def _check_expected(self, path, name, expected):
         actual = getattr(self, name)
@@ -197,8 +185,7 @@ cdef class Segment:
     @staticmethod
     def bytes_needed(capacity_numbers, ring_entries=12):
         _check_geometry(capacity_numbers, ring_entries)
-        table_bytes = _slots_for(capacity_numbers) * _record_bytes(ring_entries)
-        return TABLE_OFFSET + (table_bytes + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
+        return SEGMENT_BYTES(capacity_numbers, ring_entries)
 
     def _attach(self, mapping):
         cdef uint8_t[::1] cells = mapping
@@ -223,10 +210,12 @@ cdef class Segment:
     cdef table_t table(self) except *:
         cdef segment_t *head = self.head()
         cdef table_t table
-        table.records = self.base + TABLE_OFFSET
-        table.slots = head.slots
+        table.index = <uint64_t *>(self.base + INDEX_OFFSET)
+        table.index_slots = INDEX_SLOTS(head.capacity_numbers)
+        table.records = self.base + RECORDS_OFFSET(head.capacity_numbers)
+        table.numbers = &head.numbers
         table.ring_entries = head.ring_entries
-        table.record_bytes = _record_bytes(head.ring_entries)
+        table.record_bytes = RECORD_BYTES(head.ring_entries)
         return table
 
     cdef counters_t *worker_counters(self, int worker) except NULL:
@@ -255,7 +244,8 @@ cdef class Segment:
         for look in range(COPY_LOOKS_MAX):
             generation = load_acquire_u64(&head.settings_generation)
             memcpy(into, self.settings(generation), sizeof(settings_t))
-            if load_acquire_u64(&head.settings_generation) == generation:
+            fence_acquire()
+            if load_relaxed_u64(&head.settings_generation) == generation:
                 return generation
         raise SegmentError(f"settings never settled: looks={COPY_LOOKS_MAX}")
 
@@ -322,16 +312,12 @@ cdef class Segment:
         return self.head().capacity_numbers
 
     @property
-    def slots(self):
-        return self.head().slots
-
-    @property
     def ring_entries(self):
         return self.head().ring_entries
 
     @property
     def record_bytes(self):
-        return _record_bytes(self.head().ring_entries)
+        return RECORD_BYTES(self.head().ring_entries)
 
     @property
     def folder_id(self):

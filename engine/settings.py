@@ -99,7 +99,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A registered sender of events and the time it has covered: disjoint, ascending [begin, end)."""
+    """A registered sender of events and the time it has covered: ascending [begin, end)."""
 
     name: str
     covered: tuple[tuple[int, int], ...] = field(default=())

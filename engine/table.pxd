@@ -1,7 +1,8 @@
-"""The table: open addressing over the mixed number, linear probing, records that never move.
+"""The table: an index of open addressing over the mixed number, and records that never move.
 
-Thread safety: only the keeper claims slots and writes headers (`control.pyx`); any process reads.
-Invariants: a slot belongs to its number until the table is rebuilt; a probe ends at an empty key.
+Thread safety: only the keeper adds numbers and writes headers (`control.pyx`); any process reads.
+Invariants: a record belongs to its number until the table is rebuilt; the index is at most half
+full, so a search ends; an index entry appears after its record is whole.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -29,8 +30,10 @@ from ringfence.engine.record cimport (
 )
 
 ctypedef struct table_t:
+    uint64_t *index
+    uint64_t index_slots
     uint8_t *records
-    uint64_t slots
+    const uint64_t *numbers  # how many records belong to a number
     uint32_t ring_entries
     uint32_t record_bytes
 
@@ -45,6 +48,9 @@ ctypedef struct header_t:
     int64_t override_at
     uint32_t reason
 
+cdef inline bint record_is_of(const record_t *record, uint64_t number) noexcept nogil:
+    return load_relaxed_u64(&record.key) & NUMBER_MASK == number
+
 cdef inline uint64_t number_mix(uint64_t number) noexcept nogil:
     """Spreads numbers over 64 bits (the finalizer of MurmurHash3, a bijection)."""
     number ^= number >> 33
@@ -54,35 +60,49 @@ cdef inline uint64_t number_mix(uint64_t number) noexcept nogil:
     number ^= number >> 33
     return number
 
-cdef inline record_t *table_at(const table_t *table, uint64_t slot) noexcept nogil:
-    """The record in a slot."""
-    return <record_t *>(table.records + slot * table.record_bytes)
+cdef inline record_t *table_at(const table_t *table, uint64_t at) noexcept nogil:
+    """The record at a position."""
+    return <record_t *>(table.records + at * table.record_bytes)
 
-cdef inline uint64_t table_home(const table_t *table, uint64_t number) noexcept nogil:
-    """The slot at which the search for a number begins (fast range reduction)."""
-    return high_product_u64(number_mix(number), table.slots)
+cdef inline uint64_t table_home(const table_t *table, uint64_t mixed) noexcept nogil:
+    """The index slot at which the search for a number begins (fast range reduction)."""
+    return high_product_u64(mixed, table.index_slots)
 
-cdef inline record_t *table_find_from(
-    const table_t *table, uint64_t slot, uint64_t number
+cdef inline uint64_t table_next(const table_t *table, uint64_t slot) noexcept nogil:
+    """The index slot at which the search goes on."""
+    return slot + 1 if slot + 1 < table.index_slots else 0
+
+cdef inline record_t *table_guess(
+    const table_t *table, uint64_t slot, uint64_t mixed
 ) noexcept nogil:
-    """The record of a number, searched from its home slot; NULL when it has none."""
-    cdef uint64_t probes, key
-    cdef record_t *record
-    for probes in range(table.slots):
-        record = table_at(table, slot)
-        key = load_acquire_u64(&record.key)
-        if key & NUMBER_MASK == number:
-            return record
-        if key == 0:
+    """The first record from an index slot on whose tag agrees; NULL when there is none.
+
+    Nearly always the number's own, without a look at the record itself: prefetch it, then compare
+    its key and take `table_find` where it is another's.
+    """
+    cdef uint64_t entry
+    while True:
+        entry = load_acquire_u64(&table.index[slot])
+        if entry == 0:
             return NULL
-        slot += 1
-        if slot == table.slots:
-            slot = 0
-    return NULL
+        if entry >> 32 == mixed & 0xffffffffULL:
+            return table_at(table, (entry & 0xffffffffULL) - 1)
+        slot = table_next(table, slot)
 
 cdef inline record_t *table_find(const table_t *table, uint64_t number) noexcept nogil:
     """The record of a number; NULL when it has none."""
-    return table_find_from(table, table_home(table, number), number)
+    cdef uint64_t mixed = number_mix(number)
+    cdef uint64_t slot = table_home(table, mixed)
+    cdef uint64_t entry
+    cdef record_t *record
+    while True:
+        entry = load_acquire_u64(&table.index[slot])
+        if entry == 0:
+            return NULL
+        record = table_at(table, (entry & 0xffffffffULL) - 1)
+        if entry >> 32 == mixed & 0xffffffffULL and record_is_of(record, number):
+            return record
+        slot = table_next(table, slot)
 
 cdef inline bint header_read(const record_t *record, header_t *header) noexcept nogil:
     """Takes a settled look at a header; False when it kept changing."""

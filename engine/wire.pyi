@@ -1,14 +1,20 @@
 """Event batches and checks straight off the wire: one pass over the protobuf encoding, no objects."""
 
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import disjoint_base
+
 EVENTS_MAX: int
 CHECK_NUMBERS_MAX: int
 
 class WireError(ValueError):
     """A message cannot be taken: `field` is the field ("" = the message itself), `text` says why."""
 
+    def __init__(self, field: str, text: str) -> None: ...
     field: str
     text: str
 
+@disjoint_base
 class EventDecoder:
     """Decodes {Stream,Record}EventsRequest into memory that it owns and uses again.
 
@@ -32,10 +38,10 @@ class EventDecoder:
     def events(self) -> int:
         """How many events the message holds."""
 
-def decode_check(message: bytes) -> tuple["npt.NDArray[np.uint64]", int]:
+def decode_check(message: bytes) -> tuple[npt.NDArray[np.uint64], int]:
     """The numbers and `at` of a CheckNumbersRequest; raises WireError (1 to 100,000 numbers)."""
 
-def encode_check(verdicts: "npt.NDArray[np.uint8]", clean_at: "npt.NDArray[np.uint32]") -> bytes:
+def encode_check(verdicts: npt.NDArray[np.uint8], clean_at: npt.NDArray[np.uint32]) -> bytes:
     """A CheckNumbersResponse."""
 
 def encode_events_answer(
