@@ -4,7 +4,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ENGINE = "src/ringfence/engine"  # a link to engine/ in the checkout, a real folder in an sdist
-MODULES = ("segment", "wire", "core", "control")
+MODULES = ("segment", "view", "wire", "core", "control")
 
 setup(
     ext_modules=cythonize(

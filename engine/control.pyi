@@ -54,7 +54,10 @@ class TableWriter:
     def set_override(self, number: int, override_at: int) -> None:
         """Sets an operator's override (0 takes it back); raises KeyError."""
     def publish(
-        self, policies: Sequence[Policy | None], pools: Sequence[Pool | None], feeds: Sequence[Feed | None] = ()
+        self,
+        policies: Sequence[Policy | None],
+        pools: Sequence[Pool | None],
+        feeds: Sequence[Feed | None] = (),
     ) -> None:
         """Replaces all settings at once. A pool's or policy's index is its position; the index of
         a pool that has numbers must not change. Raises SettingError, and leaves all as it was.

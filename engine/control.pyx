@@ -61,7 +61,7 @@ from ringfence.engine.answers import Header
 from ringfence.engine.settings import SettingError
 from ringfence.engine.words import Outcome, State
 
-TIME_MAX = 2**32 - 1  # unix seconds in 32 bits
+_TIME_MAX = 2**32 - 1  # unix seconds in 32 bits
 
 cdef enum:
     # words.Outcome says the same to Python.
@@ -346,11 +346,11 @@ def _check_covered(feed):
         )
     ended = 0
     for begin, end in feed.covered:
-        if not ended <= begin < end <= TIME_MAX:
+        if not ended <= begin < end <= _TIME_MAX:
             raise SettingError(
                 "feeds.covered",
                 f"value=[{begin}, {end}) after {ended}, bound=ascending, none empty, "
-                f"0 to {TIME_MAX}",
+                f"0 to {_TIME_MAX}",
             )
         ended = end
 

@@ -20,7 +20,7 @@ NUMBER_MASK: int
 
 @disjoint_base
 class Engine:
-    """The data plane of one process over a segment.
+    """The data plane of one process over a segment, for one thread at a time.
 
     `caller_key` (16 bytes) keys the caller marks: the same key must be used for the life of a
     segment, and only the engines that insert need it. `worker` says whose counters to count on.
@@ -48,7 +48,7 @@ class Engine:
         Raises ValueError for unequal lengths and for an engine without a caller key.
         """
     def insert_decoded(self, batch: EventDecoder, *, now: int) -> Inserted:
-        """Inserts the events that the decoder holds, by the same rules."""
+        """Inserts the events that the decoder holds, by the same rules, and drops them there."""
     def check(
         self, numbers: npt.NDArray[np.uint64], *, now: int, at: int = 0
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:

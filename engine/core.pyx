@@ -7,23 +7,14 @@ The class only turns arguments into pointers and results into Python values; the
 import hashlib
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from ringfence.engine.atomic cimport (
-    add_relaxed_u64,
-    fence_acquire,
-    load_acquire_u64,
-    load_relaxed_u64,
-    prefetch_read,
-)
-from ringfence.engine.coverage cimport coverage_intersect, pool_coverage_t
+from ringfence.engine.atomic cimport add_relaxed_u64, prefetch_read
 from ringfence.engine.evaluate cimport (
     LOOK_DONE,
     LOOK_STALE,
-    LOOK_UNSETTLED,
     look_t,
     number_t,
     record_evaluate,
@@ -39,27 +30,23 @@ from ringfence.engine.insert cimport (
     inserted_t,
 )
 from ringfence.engine.record cimport (
-    FEED_INTERVALS_MAX,
     GENERATION_MASK,
     KIND_MOST,
     NUMBER_LEAST,
     NUMBER_MASK as C_NUMBER_MASK,
     NUMBER_MOST,
     POOLS_MAX,
+    RECORDS_OFFSET,
     STATE_EMPTY,
     STATE_FREE,
-    RECORDS_OFFSET,
-    coverage_t,
-    interval_t,
     pool_t,
     record_t,
-    settings_t,
 )
 from ringfence.engine.segment cimport Segment
+from ringfence.engine.sweep cimport VERDICTS, count_numbers, select_numbers, selection_t
 from ringfence.engine.table cimport (
     number_mix,
     record_is_of,
-    table_at,
     table_find,
     table_guess,
     table_home,
@@ -72,6 +59,7 @@ from ringfence.engine.verdict cimport (
     entry_mark,
     entry_time,
 )
+from ringfence.engine.view cimport View
 from ringfence.engine.wire cimport EventDecoder
 
 from ringfence.engine.answers import (
@@ -87,9 +75,7 @@ from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
 NUMBER_MASK = C_NUMBER_MASK
 
 cdef enum:
-    SETTLE_LOOKS_MAX = 1000
     BLOCK_NUMBERS = 32
-    VERDICTS = 10
     CLEAN_AT_MOST = 0xffffffff
 
 
@@ -99,22 +85,13 @@ cdef class Engine:
     def __cinit__(self, Segment segment not None, *, caller_key=None, int worker=0):
         self.segment = segment
         self._hold = segment.view()
-        self.view.table = segment.table()
-        self.view.spray_map = segment.spray_map()
+        self.view = View(segment)
         self.counters = segment.worker_counters(worker)
         self.has_caller_key = caller_key is not None
         if self.has_caller_key:
             if len(caller_key) != 16:
                 raise ValueError(f"caller_key: bytes={len(caller_key)}, bound=16")
             memcpy(&self.caller_key, <const char *>caller_key, 16)
-        self.view.settings = <settings_t *>malloc(sizeof(settings_t))
-        if self.view.settings == NULL:
-            raise MemoryError
-        self.settings_generation = <uint64_t>-1  # never a real one: the first query refreshes
-
-    def __dealloc__(self):
-        _forget_coverage(&self.view)
-        free(self.view.settings)
 
     def insert(self, called, caller, occurred_at, kind, *, int64_t now):
         cdef const uint64_t[::1] called_cells = called
@@ -147,7 +124,9 @@ cdef class Engine:
         events.occurred_at = batch.occurred_at
         events.kind = batch.kind
         events.count = batch.events
-        return _insert(self, &events, now)
+        inserted = _insert(self, &events, now)
+        batch.drop_events()
+        return inserted
 
     def check(self, numbers, *, int64_t now, int64_t at=0):
         cdef const uint64_t[::1] asked = numbers
@@ -163,10 +142,10 @@ cdef class Engine:
         if count == 0:
             return verdicts, clean_at
         for _ in range(2):
-            _refresh(self)
+            self.view.refresh()
             with nogil:
                 look = _check(
-                    &self.view, &asked[0], count, at if at else now, now,
+                    &self.view.c, &asked[0], count, at if at else now, now,
                     &verdict_cells[0], &clean_cells[0],
                 )
             if look != LOOK_STALE:
@@ -178,15 +157,15 @@ cdef class Engine:
     def explain(self, uint64_t number, *, int64_t now, int64_t at=0):
         if not NUMBER_LEAST <= number <= NUMBER_MOST:
             raise ValueError(f"number: value={number}, bound=7 to 15 digits")
-        cdef const record_t *record = table_find(&self.view.table, number)
+        cdef const record_t *record = table_find(&self.view.c.table, number)
         cdef look_t look = LOOK_DONE
         cdef number_t found
         cdef int64_t t = at if at else now
         if record == NULL:
             return None
         for _ in range(2):
-            _refresh(self)
-            look = record_evaluate(&self.view, record, t, now, True, &found)
+            self.view.refresh()
+            look = record_evaluate(&self.view.c, record, t, now, True, &found)
             if look != LOOK_STALE:
                 break
         if look != LOOK_DONE:
@@ -205,15 +184,17 @@ cdef class Engine:
         wanted.pool = pool
         wanted.verdicts = verdicts if verdicts else 0xffff & ~(1 << VERDICT_UNTRACKED)
         wanted.overdue_only = overdue_only
-        wanted.prefix, wanted.prefix_end = _prefix_range(prefix)
+        _set_prefix(&wanted, prefix)
         numbers = np.empty(numbers_max, dtype=np.uint64)
         cdef uint64_t[::1] cells = numbers
         if numbers_max == 0:
             return numbers, at
         for _ in range(2):
-            _refresh(self)
+            self.view.refresh()
             with nogil:
-                at = _select(&self.view, at, end, now, &wanted, &cells[0], numbers_max, &found)
+                at = select_numbers(
+                    &self.view.c, at, end, now, &wanted, &cells[0], numbers_max, &found
+                )
             if at >= end or found == numbers_max:
                 break
         return numbers[:found], at
@@ -223,9 +204,9 @@ cdef class Engine:
         overdue = np.zeros(POOLS_MAX, dtype=np.uint64)
         cdef uint64_t[:, ::1] verdict_cells = by_verdict
         cdef uint64_t[::1] overdue_cells = overdue
-        _refresh(self)
+        self.view.refresh()
         with nogil:
-            _count(&self.view, now, &verdict_cells[0, 0], &overdue_cells[0])
+            count_numbers(&self.view.c, now, &verdict_cells[0, 0], &overdue_cells[0])
         return Counts(by_verdict, overdue)
 
     def records(self):
@@ -233,11 +214,11 @@ cdef class Engine:
             [
                 ("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4"),
                 ("override_at", "<u4"), ("events_total", "<u4"), ("origin", "<u4"),
-                ("entries", "<u8", (self.view.table.ring_entries,)),
+                ("entries", "<u8", (self.view.c.table.ring_entries,)),
             ]
         )
         first = RECORDS_OFFSET(self.segment.capacity_numbers)
-        end = first + self.segment.numbers * self.view.table.record_bytes
+        end = first + self.segment.numbers * self.view.c.table.record_bytes
         return np.frombuffer(self.segment.view().toreadonly()[first:end], dtype=entry)
 
     def digest(self):
@@ -260,7 +241,7 @@ cdef object _insert(Engine engine, const events_t *events, int64_t now):
     memset(&done, 0, sizeof(done))
     with nogil:
         batch_insert(
-            &engine.view.table, &engine.caller_key, engine.view.spray_map, events, now, &done
+            &engine.view.c.table, &engine.caller_key, engine.view.c.spray_map, events, now, &done
         )
     add_relaxed_u64(&engine.counters.batches, 1)
     add_relaxed_u64(&engine.counters.accepted, done.accepted)
@@ -284,87 +265,6 @@ cdef str _rejection(const events_t *events, uint64_t i, uint8_t reason, int64_t 
     if reason == REJECT_KIND:
         return f"kind: value={events.kind[i]}, bound=1 to {KIND_MOST}"
     return f"occurred_at: value={events.occurred_at[i]}, bound=1 to {now + FUTURE_S_MAX}"
-
-
-cdef int _refresh(Engine engine) except -1:
-    """Brings this process's copy of settings and coverage up to date; nearly always nothing."""
-    cdef uint64_t settings_now = load_acquire_u64(&engine.segment.head().settings_generation)
-    cdef uint64_t coverage_now = load_acquire_u64(&engine.segment.head().coverage_generation)
-    cdef int look
-    if (
-        settings_now == engine.settings_generation
-        and coverage_now == engine.coverage_generation
-    ):
-        return 0
-    engine.settings_generation = <uint64_t>-1  # until all of it has settled
-    for look in range(SETTLE_LOOKS_MAX):
-        coverage_now = load_acquire_u64(&engine.segment.head().coverage_generation)
-        if coverage_now & 1:
-            continue
-        settings_now = engine.segment.copy_settings(engine.view.settings)
-        _copy_coverage(&engine.view, engine.segment.coverage())
-        fence_acquire()
-        if (
-            load_relaxed_u64(&engine.segment.head().coverage_generation) == coverage_now
-            and load_relaxed_u64(&engine.segment.head().settings_generation) == settings_now
-        ):
-            engine.coverage_generation = coverage_now
-            engine.settings_generation = settings_now
-            return 0
-    raise Unsettled("the coverage kept changing")
-
-
-cdef void _forget_coverage(view_t *view) noexcept:
-    cdef int i
-    for i in range(POOLS_MAX):
-        free(view.coverage[i].intervals)
-        free(view.coverage[i].before_s)
-        memset(&view.coverage[i], 0, sizeof(pool_coverage_t))
-
-
-cdef int _copy_coverage(view_t *view, const coverage_t *feeds) except -1:
-    """Works out each pool's coverage: what all the feeds that it requires have covered."""
-    cdef int i, j
-    cdef const pool_t *pool
-    _forget_coverage(view)
-    for i in range(POOLS_MAX):
-        pool = &view.settings.pools[i]
-        view.coverage[i].always = pool.feed_count == 0
-        for j in range(pool.feed_count):
-            _join_feed(&view.coverage[i], &feeds[pool.feeds[j]], j == 0)
-        _sum_coverage(&view.coverage[i])
-    return 0
-
-
-cdef int _join_feed(pool_coverage_t *coverage, const coverage_t *feed, bint first) except -1:
-    cdef uint32_t feeds = min(feed.interval_count, <uint32_t>FEED_INTERVALS_MAX)
-    cdef interval_t *both = <interval_t *>calloc(
-        feeds + coverage.count + 1, sizeof(interval_t)
-    )
-    if both == NULL:
-        raise MemoryError
-    if first:
-        memcpy(both, &feed.intervals[0], feeds * sizeof(interval_t))
-    else:
-        feeds = coverage_intersect(
-            coverage.intervals, coverage.count, &feed.intervals[0], feeds, both
-        )
-    free(coverage.intervals)
-    coverage.intervals = both
-    coverage.count = feeds
-    return 0
-
-
-cdef int _sum_coverage(pool_coverage_t *coverage) except -1:
-    cdef uint32_t i
-    cdef int64_t before_s = 0
-    coverage.before_s = <int64_t *>calloc(coverage.count + 1, sizeof(int64_t))
-    if coverage.before_s == NULL:
-        raise MemoryError
-    for i in range(coverage.count):
-        coverage.before_s[i] = before_s
-        before_s += coverage.intervals[i].end - coverage.intervals[i].begin
-    return 0
 
 
 cdef look_t _check(
@@ -406,8 +306,8 @@ cdef look_t _check(
 
 
 cdef object _explanation(Engine engine, const number_t *number, uint32_t events_total, int64_t t):
-    cdef const pool_t *pool = &engine.view.settings.pools[number.header.pool]
-    cdef uint32_t rules = engine.view.settings.policies[pool.policy].rule_count
+    cdef const pool_t *pool = &engine.view.c.settings.pools[number.header.pool]
+    cdef uint32_t rules = engine.view.c.settings.policies[pool.policy].rule_count
     recent = _recent(engine, number, t)
     return Explanation(
         number=number.header.number,
@@ -452,80 +352,20 @@ cdef list _recent(Engine engine, const number_t *number, int64_t t):
                     entry_time(entry),
                     EventKind(entry_kind(entry)),
                     tags.setdefault(entry_mark(entry), len(tags)),
-                    entry_is_spray(entry, engine.view.spray_map),
+                    entry_is_spray(entry, engine.view.c.spray_map),
                 )
             )
     return recent
 
 
-ctypedef struct selection_t:
-    int pool  # -1 = every pool
-    uint32_t verdicts  # bit v = verdict v
-    bint overdue_only
-    uint64_t prefix  # digits, followed by zeros up to 15
-    uint64_t prefix_end
-
-
-cdef _prefix_range(str prefix):
-    """The 15-digit numbers that begin with a prefix, as [first, end)."""
+cdef int _set_prefix(selection_t *wanted, str prefix) except -1:
+    """Wants numbers whose digits begin with `prefix`; every number for an empty one."""
+    wanted.prefix = 0
     if not prefix:
-        return 0, <uint64_t>C_NUMBER_MASK
+        return 0
     if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 15 and prefix[0] != "0"):
         raise ValueError(f"prefix: value={prefix[:20]!r}, bound=1 to 15 digits, no leading zero")
-    filled = 10 ** (15 - len(prefix))
-    return int(prefix) * filled, (int(prefix) + 1) * filled
-
-
-cdef inline bint _has_prefix(uint64_t number, const selection_t *wanted) noexcept nogil:
-    if wanted.prefix == 0:
-        return True
-    while number < NUMBER_MOST // 10 + 1:
-        number *= 10
-    return wanted.prefix <= number < wanted.prefix_end
-
-
-cdef uint64_t _select(
-    const view_t *view, uint64_t at, uint64_t end, int64_t now, const selection_t *wanted,
-    uint64_t *numbers, uint64_t numbers_max, uint64_t *found,
-) noexcept nogil:
-    """Fills `numbers` from a record on; returns the first record that it did not look at."""
-    cdef const record_t *record
-    cdef uint64_t key
-    cdef number_t number
-    cdef look_t look
-    while at < end and found[0] < numbers_max:
-        record = table_at(&view.table, at)
-        key = load_acquire_u64(&record.key)
-        if _has_prefix(key & C_NUMBER_MASK, wanted):
-            look = record_evaluate(view, record, now, now, False, &number)
-            if look == LOOK_STALE:
-                return at
-            if (
-                look == LOOK_DONE
-                and number.header.state != STATE_FREE
-                and number.header.state != STATE_EMPTY
-                and (wanted.pool < 0 or <uint32_t>wanted.pool == number.header.pool)
-                and wanted.verdicts >> number.evaluation.verdict & 1
-                and (number.evaluation.overdue or not wanted.overdue_only)
-            ):
-                numbers[found[0]] = number.header.number
-                found[0] += 1
-        at += 1
-    return at
-
-
-cdef void _count(
-    const view_t *view, int64_t now, uint64_t *by_verdict, uint64_t *overdue
-) noexcept nogil:
-    cdef const record_t *record
-    cdef number_t number
-    cdef uint64_t at
-    for at in range(load_acquire_u64(view.table.numbers)):
-        record = table_at(&view.table, at)
-        if (
-            record_evaluate(view, record, now, now, False, &number) == LOOK_DONE
-            and number.header.state != STATE_FREE
-            and number.header.state != STATE_EMPTY
-        ):
-            by_verdict[number.header.pool * VERDICTS + number.evaluation.verdict] += 1
-            overdue[number.header.pool] += number.evaluation.overdue
+    wanted.prefix = int(prefix.ljust(15, "0"))
+    wanted.prefix_end = wanted.prefix + <uint64_t>int("1".ljust(16 - len(prefix), "0"))
+    wanted.least = int("1".ljust(len(prefix), "0"))
+    return 0

@@ -34,20 +34,18 @@ cdef inline bint read_varint(cursor_t *cursor, int bytes_max, uint64_t *value) n
         cursor.at += 1
         result |= <uint64_t>(byte & 0x7f) << (7 * i)
         if not byte & 0x80:
-            if i == VARINT_BYTES_MAX - 1 and byte > 1:
-                return False
             value[0] = result
             return True
     return False
 
 cdef inline bint read_tag(cursor_t *cursor, uint32_t *field, uint32_t *wire) noexcept nogil:
-    """Reads a field number (never 0) and a wire type."""
+    """Reads a field number and a wire type."""
     cdef uint64_t tag = 0
     if not read_varint(cursor, VARINT32_BYTES_MAX, &tag) or tag >> 32:
         return False
     field[0] = <uint32_t>(tag >> 3)
     wire[0] = <uint32_t>(tag & 7)
-    return field[0] != 0
+    return True
 
 cdef inline bint read_fixed32(cursor_t *cursor, uint32_t *value) noexcept nogil:
     if cursor.end - cursor.at < 4:
@@ -91,9 +89,14 @@ cdef inline bint skip_value(cursor_t *cursor, uint32_t wire) noexcept nogil:
     return False
 
 cdef inline bint skip_unknown(cursor_t *cursor, uint32_t field, uint32_t wire) noexcept nogil:
-    """Steps over a field that is not known, groups within groups included."""
+    """Steps over a field that is not known, groups within groups included.
+
+    Field number 0 is malformed, except inside such a group, where the library takes it.
+    """
     cdef uint32_t open_groups[GROUP_DEPTH_MAX]
     cdef int depth = 0
+    if field == 0:
+        return False
     while True:
         if wire == WIRE_GROUP_BEGIN:
             if depth == GROUP_DEPTH_MAX:

@@ -1,4 +1,4 @@
-"""Event batches and checks straight off the wire: one pass over the protobuf encoding, no objects."""
+"""Event batches and checks straight off the wire: one pass over the bytes, no objects."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ EVENTS_MAX: int
 CHECK_NUMBERS_MAX: int
 
 class WireError(ValueError):
-    """A message cannot be taken: `field` is the field ("" = the message itself), `text` says why."""
+    """A message cannot be taken: `field` ("" = the message itself), and `text` says why."""
 
     def __init__(self, field: str, text: str) -> None: ...
     field: str
@@ -26,6 +26,8 @@ class EventDecoder:
         """Takes over a message. Raises WireError for what protobuf cannot read, for unequal
         lengths of the four event fields and for more than 65,536 events; then it holds nothing.
         """
+    def drop_events(self) -> None:
+        """Wipes the callers, who do not outlive their batch; it holds no event any more."""
     @property
     def feed(self) -> str: ...
     @property

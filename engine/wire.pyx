@@ -1,4 +1,4 @@
-"""Event batches and checks straight off the wire: one pass over the protobuf encoding, no objects.
+"""Event batches and checks straight off the wire: one pass over the bytes, no objects.
 
 The field numbers are those of `proto/ringfence/v1`. A field that comes with another wire type
 than its own is unknown, and skipped, as the protobuf library does it.
@@ -6,7 +6,7 @@ than its own is unknown, and skipped, as the protobuf library does it.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -27,13 +27,14 @@ from ringfence.engine.protobuf cimport (
 
 cdef enum:
     C_EVENTS_MAX = 65_536
+    EVENT_BYTES = 8 + 8 + 4 + 4
 
 EVENTS_MAX = C_EVENTS_MAX
 CHECK_NUMBERS_MAX = 100_000
 
 
 class WireError(ValueError):
-    """A message cannot be taken: `field` is the field ("" = the message itself), `text` says why."""
+    """A message cannot be taken: `field` ("" = the message itself), and `text` says why."""
 
     def __init__(self, field, text):
         super().__init__(f"{field}: {text}" if field else text)
@@ -131,7 +132,7 @@ cdef class EventDecoder:
     """Decodes {Stream,Record}EventsRequest into memory that it owns and uses again."""
 
     def __cinit__(self):
-        self.memory = <uint8_t *>malloc(C_EVENTS_MAX * (8 + 8 + 4 + 4))
+        self.memory = <uint8_t *>malloc(C_EVENTS_MAX * EVENT_BYTES)
         if self.memory == NULL:
             raise MemoryError
         self.called = <uint64_t *>self.memory
@@ -143,7 +144,12 @@ cdef class EventDecoder:
     def __dealloc__(self):
         free(self.memory)
 
+    def drop_events(self):
+        memset(self.caller, 0, self.events * sizeof(uint64_t))
+        self.events = 0
+
     def _forget(self):
+        memset(self.caller, 0, C_EVENTS_MAX * sizeof(uint64_t))
         self.feed = ""
         self.sequence = 0
         self.watermark = 0
@@ -159,7 +165,9 @@ cdef class EventDecoder:
         cdef cursor_t cursor = [NULL, NULL]
         cdef uint32_t field = 0, wire = 0
         cdef bint good = True
-        self._forget()
+        self.drop_events()
+        self.feed = ""
+        self.sequence = self.watermark = self.complete_from = 0
         if message.shape[0]:
             cursor.at = &message[0]
             cursor.end = cursor.at + message.shape[0]

@@ -1,0 +1,14 @@
+"""The C side of `View`."""
+
+from libc.stdint cimport uint64_t
+
+from ringfence.engine.evaluate cimport view_t
+from ringfence.engine.segment cimport Segment
+
+cdef class View:
+    cdef Segment segment
+    cdef view_t c
+    cdef uint64_t settings_generation
+    cdef uint64_t coverage_generation
+
+    cdef int refresh(self) except -1
