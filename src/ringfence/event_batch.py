@@ -1,0 +1,70 @@
+"""A batch of events as bytes, 21 for each, until it is answered."""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from ringfence.claims import Interval
+from ringfence.v1.event_service_pb2 import StreamEventsRequest
+
+EVENT_DTYPE = np.dtype(
+    [("called", "<u8"), ("caller", "<u8"), ("occurred_at", "<u4"), ("kind", "u1")]
+)
+EVENT_BYTES = EVENT_DTYPE.itemsize
+_EVENT = struct.Struct("<QQIB")
+_TEXT_CALLER = 1 << 63
+
+
+def caller_of_text(text: str) -> int:
+    """The caller that stands for a text sender such as a bank's name: 64 bits, the top one set.
+
+    The first 8 bytes, big-endian, of SHA-256 of the text in UTF-8, trimmed and casefolded.
+    """
+    digest = hashlib.sha256(text.strip().casefold().encode()).digest()
+    return int.from_bytes(digest[:8], "big") | _TEXT_CALLER
+
+
+def pack_event(called: int, caller: int, occurred_at: int, kind: int) -> bytes:
+    """One event as bytes; raises ValueError, without any of the values, for what does not fit."""
+    try:
+        return _EVENT.pack(called, caller, occurred_at, kind)
+    except struct.error:
+        raise ValueError(
+            "event out of range: limit=unsigned integers of 64 bits (called, caller), "
+            "32 bits (occurred_at), 8 bits (kind)"
+        ) from None
+
+
+@dataclass(slots=True, eq=False)
+class EventBatch:
+    """Events that were handed over together, and the interval of time that they complete."""
+
+    sequence: int
+    events: bytearray
+    interval: Interval
+    sent: bool = False
+
+    def __len__(self) -> int:
+        return len(self.events) // EVENT_BYTES
+
+    def happened(self) -> Interval:
+        """The shortest interval that holds all its events; empty when there are none."""
+        times = np.frombuffer(self.events, EVENT_DTYPE)["occurred_at"]
+        return (int(times.min()), int(times.max()) + 1) if len(times) else (0, 0)
+
+    def request(self, feed: str, claim: Interval | None) -> StreamEventsRequest:
+        """The message that sends it, with that claim."""
+        columns = np.frombuffer(self.events, EVENT_DTYPE)
+        complete_from, watermark = claim or (0, 0)
+        return StreamEventsRequest(
+            feed=feed,
+            sequence=self.sequence,
+            watermark=watermark,
+            complete_from=complete_from,
+            called=columns["called"].tolist(),
+            caller=columns["caller"].tolist(),
+            occurred_at=columns["occurred_at"].tolist(),
+            kind=columns["kind"].tolist(),
+        )

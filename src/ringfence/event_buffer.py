@@ -1,0 +1,140 @@
+"""The events of an `EventStream` until they are answered: bounded, in order, with their claims."""
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from ringfence.claims import Claims
+from ringfence.event_batch import EVENT_BYTES, EventBatch, pack_event
+from ringfence.v1.event_service_pb2 import StreamEventsRequest
+
+AHEAD_S_MAX = 300  # the contract's bound for times in the future
+
+
+class EventBuffer:
+    """Takes events over one by one and gives them out in batches; knows nothing of connections.
+
+    An event is in the unfinished batch first, then in one of the finished ones, of which the first
+    `in_flight` are on their way. At most `events_max` events are in it; an event on top of that is
+    dropped. `lateness_s` None = nothing is claimed.
+    """
+
+    def __init__(
+        self,
+        feed: str,
+        *,
+        events_max: int,
+        batch_events: int,
+        lateness_s: float | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._feed = feed
+        self._events_max = events_max
+        self._batch_bytes = batch_events * EVENT_BYTES
+        self._lateness_s = lateness_s
+        self._clock = clock
+        self._unfinished = bytearray()
+        self._finished: deque[EventBatch] = deque()
+        self._sequence = 0
+        self.in_flight = 0
+        self.taken = 0  # events taken over so far
+        self.settled = 0  # of these, answered or refused
+        self.dropped = self.late = self.resent = 0
+        self.listen()
+
+    def listen(self) -> None:
+        """Begins the first claim."""
+        # Rounded up: the second that has begun was not listened to from its begin.
+        self._claims = Claims(math.ceil(self._clock()))
+
+    @property
+    def is_full(self) -> bool:
+        """There is no room for another event."""
+        return self.taken - self.settled >= self._events_max
+
+    @property
+    def is_empty(self) -> bool:
+        """Every event was answered or refused, and no heartbeat is on its way."""
+        return not self._unfinished and not self._finished
+
+    @property
+    def has_unfinished(self) -> bool:
+        """There are events that no finished batch holds."""
+        return bool(self._unfinished)
+
+    def take(self, called: int, caller: int, occurred_at: int, kind: int) -> None:
+        """Takes an event over; there must be room. Raises ValueError for what does not fit."""
+        event = pack_event(called, caller, occurred_at, kind)
+        if self._claims.is_late(occurred_at):
+            self.late += 1
+        self._unfinished += event
+        self.taken += 1
+        if len(self._unfinished) >= self._batch_bytes:
+            self.finish()
+
+    def drop(self, occurred_at: int) -> None:
+        """Counts an event that is not taken over, and keeps it out of the claims."""
+        # It happened at its own time, so far as that can be believed, and no later than now: claims
+        # leave out both and all between, and go on after that. A time far ahead is not believed,
+        # or nothing could be claimed for as long.
+        self.dropped += 1
+        now = int(self._clock())
+        last = min(max(occurred_at, now), now + AHEAD_S_MAX)
+        self.lose(min(occurred_at, now), last + 1)
+
+    def lose(self, begin: int, end: int) -> None:
+        """Takes [begin, end), unix seconds, out of the claims that are still to be sent."""
+        oldest = self._finished[0].interval[0] if self._finished else self._claims.drawn_until
+        self._claims.lose((begin, end), oldest)
+
+    def finish(self) -> None:
+        """Makes the unfinished events a batch; without any it is a heartbeat."""
+        # Its interval ends `lateness_s` ago: all handed over by now is in this batch or an earlier
+        # one, so a claim is never ahead of an event in it that was handed over in time.
+        watermark = 0
+        if self._lateness_s is not None:
+            watermark = math.floor(self._clock() - self._lateness_s)
+        self._sequence += 1
+        self._finished.append(
+            EventBatch(self._sequence, self._unfinished, self._claims.draw(watermark))
+        )
+        self._unfinished = bytearray()
+
+    def next_request(self, *, early: bool) -> StreamEventsRequest | None:
+        """The next batch to send; None = there is none. `early`: an unfinished one will do.
+
+        It is only finished early when all others are on their way, so that an outage does not
+        leave many small ones.
+        """
+        if self.in_flight == len(self._finished):
+            if not (early and self._unfinished):
+                return None
+            self.finish()
+        batch = self._finished[self.in_flight]
+        self.in_flight += 1
+        self.resent += len(batch) if batch.sent else 0
+        batch.sent = True
+        return batch.request(self._feed, self._claims.claim(batch.interval))
+
+    def rewind(self) -> None:
+        """Nothing is on its way any more: the next request is the first one not answered."""
+        self.in_flight = 0
+
+    def is_next_answer(self, sequence: int) -> bool:
+        """Whether an answer with that sequence is the one that comes next."""
+        return self.in_flight > 0 and self._finished[0].sequence == sequence
+
+    def settle(self) -> EventBatch:
+        """Lets go of the first batch: it was answered, or is given up."""
+        batch = self._finished.popleft()
+        self.in_flight -= 1
+        self.settled += len(batch)
+        return batch
+
+    def give_up(self) -> EventBatch:
+        """Lets go of the first batch, which the server refused, and keeps it out of the claims."""
+        batch = self.settle()
+        begin, end = batch.happened()
+        if begin < end:  # its events may lie in the intervals of later batches too
+            self.lose(begin, min(end, int(self._clock()) + AHEAD_S_MAX + 1))
+        return batch

@@ -1,0 +1,334 @@
+"""`EventStream` sends what a switch sees: batches, heartbeats and claims over one gRPC stream."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from ringfence import calls
+from ringfence.backoff import backoff_s
+from ringfence.channel import STREAM_ENDED, Tls, actor_metadata, open_async_channel
+from ringfence.errors import (
+    BadField,
+    Internal,
+    RingfenceError,
+    Unavailable,
+    Unreachable,
+    translated,
+)
+from ringfence.event_buffer import EventBuffer
+from ringfence.messages import moment_of
+from ringfence.v1.event_service_pb2 import StreamEventsRequest, StreamEventsResponse
+
+BATCH_EVENTS_MAX = 65_536
+UNANSWERED_BATCHES_MAX = 16
+REJECTIONS_KEPT = 10
+PAUSE_S_MAX = 5.0
+CLOSE_S = 2.0  # how long the server has to end its side of a stream that we have ended
+
+_FEED = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EventStreamStats:
+    """What a stream has done so far; figures without another unit count events."""
+
+    accepted: int
+    untracked: int
+    rejected: int
+    rejections: tuple[str, ...]  # why, for the first 10
+    dropped: int  # not taken over: the buffer was full or the stream has stopped
+    late: int  # handed over after a claim of their time had been drawn
+    resent: int  # each time counted
+    unanswered: int  # taken over, not yet answered
+    refused: int  # lost in refused batches
+    refused_batches: int
+    reconnects: int  # attempts at a stream after the first
+    watermark: datetime | None  # the feed's, as the server holds it
+
+
+class EventStream:
+    """A feed's connection to a server, for asyncio: takes events over and sees that they arrive.
+
+    At most `buffer_events` events (about 21 bytes each) wait for their answers; what comes on top
+    is dropped and counted. A batch goes out when it has `batch_events` or after `linger_s`, and
+    when nothing happens an empty one every `heartbeat_s`. What was not answered is sent again
+    after a lost connection. A batch that the server refuses as invalid is logged, counted and
+    skipped; any other error stops the stream: `flush`, `send_wait`, `wait_stopped` and the end of
+    the `async with` raise it.
+
+    With `claims` each batch claims that everything which happened up to `lateness_s` ago has been
+    handed over, from the moment the stream was entered and without the times of events that were
+    dropped. So enter it before listening begins, hand events over within `lateness_s` of their
+    time, and use `claims=False` for a replay of old events.
+
+    Used from one event loop only. `clock` gives unix seconds.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        feed: str,
+        *,
+        buffer_events: int = 1_000_000,
+        batch_events: int = 8_192,
+        linger_s: float = 0.2,
+        heartbeat_s: float = 10.0,
+        lateness_s: float = 5.0,
+        claims: bool = True,
+        tls: Tls | None = None,
+        actor: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not _FEED.fullmatch(feed):
+            raise ValueError(f"bad feed name: value={feed[:80]!r}, bound={_FEED.pattern}")
+        if not 1 <= batch_events <= BATCH_EVENTS_MAX:
+            raise ValueError(f"batch_events={batch_events}, bound=1 to {BATCH_EVENTS_MAX}")
+        self._server = server
+        self._feed = feed
+        self._linger_s = linger_s
+        self._heartbeat_s = heartbeat_s
+        self._tls = tls
+        self._metadata = actor_metadata(actor)
+        self._buffer = EventBuffer(
+            feed,
+            events_max=buffer_events,
+            batch_events=batch_events,
+            lateness_s=lateness_s if claims else None,
+            clock=clock,
+        )
+        self._moved = asyncio.Event()  # wakes all who wait for anything; see _pulse
+        self._linger: asyncio.TimerHandle | None = None
+        self._due = False  # unfinished events are to go
+        self._one_by_one = 0  # so many batches go only when the one before is answered
+        self._closing = False
+        self._failure: BaseException | None = None
+        self._connections = self._failures = 0
+        self._accepted = self._untracked = self._rejected = 0
+        self._refused = self._refused_batches = 0
+        self._rejections: list[str] = []
+        self._watermark = 0
+
+    async def __aenter__(self) -> Self:
+        self._buffer.listen()
+        self._channel = open_async_channel(self._server, self._tls)
+        self._running = asyncio.create_task(self._run())
+        self._running.add_done_callback(self._stopped)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Waits until all is answered, unless an exception leaves the block; then closes."""
+        try:
+            if kind is None:
+                await self.flush()
+                self._closing = True
+                self._pulse()
+                await asyncio.wait({self._running}, timeout=CLOSE_S)
+        finally:
+            if self._linger is not None:
+                self._linger.cancel()
+            self._running.cancel()
+            await asyncio.wait({self._running})
+            await self._channel.close()
+
+    def send(self, called: int, caller: int, occurred_at: int, kind: int) -> bool:
+        """Takes an event over; False = it was dropped, for want of room or after a stop.
+
+        called: E.164 digits; caller: 0 = withheld, digits, or `caller_of_text`; occurred_at: unix
+        seconds; kind: an EventKind. Raises ValueError for integers that do not fit on the wire.
+        """
+        buffer = self._buffer
+        if buffer.is_full or self._failure is not None:
+            buffer.drop(occurred_at)
+            return False
+        was_empty = not buffer.has_unfinished
+        buffer.take(called, caller, occurred_at, kind)
+        if not buffer.has_unfinished:
+            self._pulse()
+        elif was_empty and self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
+        return True
+
+    async def send_wait(self, called: int, caller: int, occurred_at: int, kind: int) -> None:
+        """Takes an event over as soon as there is room; raises what stopped the stream."""
+        self._raise_if_stopped()
+        while self._buffer.is_full:
+            await self._moved.wait()
+            self._raise_if_stopped()
+        self.send(called, caller, occurred_at, kind)
+        if not self._buffer.has_unfinished:  # a batch is full: let it go before the next one
+            await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Waits until all events taken over so far are answered; raises what stopped the stream."""
+        self._raise_if_stopped()
+        taken = self._buffer.taken
+        self._due = True
+        self._pulse()
+        while self._buffer.settled < taken:
+            await self._moved.wait()
+            self._raise_if_stopped()
+
+    async def wait_stopped(self) -> None:
+        """Waits until the stream stops, and raises what stopped it."""
+        while not self._running.done():
+            await self._moved.wait()
+        self._raise_if_stopped()
+
+    def lose(self, began_at: int, ended_at: int) -> None:
+        """Takes [began_at, ended_at), unix seconds, out of the claims that are still to be sent.
+
+        For a sender that knows it did not hear everything, as when its own source was cut off.
+        """
+        self._buffer.lose(began_at, ended_at)
+
+    @property
+    def stats(self) -> EventStreamStats:
+        """What the stream has done so far."""
+        return EventStreamStats(
+            accepted=self._accepted,
+            untracked=self._untracked,
+            rejected=self._rejected,
+            rejections=tuple(self._rejections),
+            dropped=self._buffer.dropped,
+            late=self._buffer.late,
+            resent=self._buffer.resent,
+            unanswered=self._buffer.taken - self._buffer.settled,
+            refused=self._refused,
+            refused_batches=self._refused_batches,
+            reconnects=max(self._connections - 1, 0),
+            watermark=moment_of(self._watermark),
+        )
+
+    def _lingered(self) -> None:
+        self._linger = None
+        self._due = True
+        self._pulse()
+
+    def _pulse(self) -> None:
+        """Wakes everyone who waits for something to move; each looks again at what it needs."""
+        self._moved.set()
+        self._moved.clear()
+
+    def _raise_if_stopped(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _stopped(self, running: asyncio.Task[None]) -> None:
+        if not running.cancelled():
+            self._failure = running.exception()
+        self._pulse()
+
+    async def _run(self) -> None:
+        method = calls.STREAM_EVENTS
+        stream = self._channel.stream_stream(
+            method.path, StreamEventsRequest.SerializeToString, method.response.FromString
+        )
+        while True:
+            self._connections += 1
+            error = await self._converse(stream(metadata=self._metadata))
+            if error is None:
+                return
+            if isinstance(error, BadField) and self._buffer.in_flight > 0:
+                self._give_up(error)
+            elif isinstance(error, Unavailable | Unreachable):
+                self._failures += 1
+                await asyncio.sleep(backoff_s(self._failures, PAUSE_S_MAX))
+            else:
+                raise error
+            # What was on its way when a stream ended goes one by one on the next. A batch that is
+            # refused alone is the culprit for sure, and no write behind it can hide its status
+            # (see errors.py).
+            self._one_by_one = self._buffer.in_flight
+            self._buffer.rewind()
+
+    async def _converse(self, call: Any) -> RingfenceError | None:
+        """Sends and reads until the stream ends, and says why; None = because we ended it."""
+        ended: RingfenceError | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(self._write(call))
+                try:
+                    await self._read(call)
+                except RingfenceError as error:
+                    ended = error
+                writing.cancel()
+        finally:
+            call.cancel()
+        return ended
+
+    async def _write(self, call: Any) -> None:
+        with suppress(*STREAM_ENDED):  # the reader sees why
+            await self._write_all(call)
+
+    async def _write_all(self, call: Any) -> None:
+        while not (self._closing and self._buffer.is_empty):
+            request = self._next_request()
+            if request is None:
+                await self._wait_or_beat()
+                continue
+            await call.write(request)
+        await call.done_writing()
+
+    def _next_request(self) -> StreamEventsRequest | None:
+        if self._buffer.in_flight >= (1 if self._one_by_one else UNANSWERED_BATCHES_MAX):
+            return None
+        request = self._buffer.next_request(early=self._due)
+        self._due = self._due and self._buffer.has_unfinished
+        return request
+
+    async def _wait_or_beat(self) -> None:
+        try:
+            async with asyncio.timeout(self._heartbeat_s):
+                await self._moved.wait()
+        except TimeoutError:
+            if self._buffer.is_empty:  # else what is on its way says as much
+                self._buffer.finish()
+
+    async def _read(self, call: Any) -> None:
+        try:
+            while (answer := await call.read()) is not grpc.aio.EOF:
+                self._settle(answer)
+        except grpc.RpcError as failure:
+            raise translated(failure) from failure
+        if not self._closing:
+            raise Internal("the server ended the stream: status=OK")
+
+    def _settle(self, answer: StreamEventsResponse) -> None:
+        if not self._buffer.is_next_answer(answer.sequence):
+            raise Internal(f"answer out of order: sequence={answer.sequence}")
+        self._buffer.settle()
+        self._one_by_one = max(self._one_by_one - 1, 0)
+        self._failures = 0
+        self._accepted += answer.accepted
+        self._untracked += answer.untracked
+        self._rejected += answer.rejected
+        room = REJECTIONS_KEPT - len(self._rejections)
+        self._rejections += [rejection.reason for rejection in answer.rejections[:room]]
+        self._watermark = answer.watermark
+        self._pulse()
+
+    def _give_up(self, error: BadField) -> None:
+        # Earlier batches are all answered, so the first one unanswered is the culprit.
+        batch = self._buffer.give_up()
+        self._refused_batches += 1
+        self._refused += len(batch)
+        _log.warning(
+            "batch refused and skipped: feed=%s, sequence=%d, events=%d: %s",
+            *(self._feed, batch.sequence, len(batch), error),
+        )
+        self._pulse()

@@ -1,0 +1,182 @@
+"""What the client gives and takes: frozen values without any trace of the wire.
+
+Numbers are the integers of their E.164 digits. Times in answers are aware datetimes in UTC, or None
+where there is none; times in questions may also be whole unix seconds. Durations are timedeltas.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from ringfence.words import DisconnectReason, EventKind, Measure, Verdict
+
+Moment: TypeAlias = datetime | int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedNumber:
+    """The verdict on one number."""
+
+    number: int
+    verdict: Verdict
+    clean_at: datetime | None  # since when it is clean, or when it becomes so if it stays silent
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """One rule of the number's policy and what it measured."""
+
+    measure: Measure
+    kinds: tuple[EventKind, ...]  # none = every kind
+    window: timedelta
+    limit: int
+    value: int
+    broken: bool
+    saturated: bool  # the ring holds too short a time to prove that the rule is kept
+
+
+@dataclass(frozen=True, slots=True)
+class RecentEvent:
+    """One retained event; its caller is told apart from others, never named."""
+
+    occurred_at: datetime
+    kind: EventKind
+    caller_tag: int  # 1, 2, 3 ... within one answer; 0 = withheld
+    spray: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Everything known of one number; a list leaves the last four empty."""
+
+    number: int
+    verdict: Verdict
+    pool: str
+    policy: str
+    reason: DisconnectReason
+    quarantined_at: datetime | None
+    observed_since: datetime | None
+    clean_at: datetime | None
+    last_event_at: datetime | None
+    events_total: int
+    overdue: bool
+    overridden: bool
+    reservation: str
+    rule_results: tuple[RuleResult, ...]
+    coverage: float  # 0 to 1
+    queue_position: int  # 1 = next; 0 = not queued
+    recent: tuple[RecentEvent, ...]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One attempt to reach a number."""
+
+    called: int
+    caller: int = field(repr=False)  # 0 = withheld; see caller_of_text for text senders
+    occurred_at: Moment
+    kind: EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class EventRejection:
+    """An event that was not taken: its position in the batch, and field, value and bound."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsAnswer:
+    """What became of a batch: accepted + untracked + rejected = its events."""
+
+    accepted: int
+    untracked: int
+    rejected: int
+    rejections: tuple[EventRejection, ...]  # the first 10
+    watermark: datetime | None  # greatest end of a durable claim of the feed
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """More than `limit` of `measure` within `window` breaks the rule."""
+
+    measure: Measure
+    window: timedelta
+    limit: int
+    kinds: tuple[EventKind, ...] = ()  # none = every kind
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules and ages that decide when a number of a pool is clean."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    minimum_age: timedelta = timedelta(0)
+    maximum_age: timedelta | None = None
+    quiet_period: timedelta = timedelta(0)
+    minimum_coverage: float = 0.0  # 0 to 1
+    description: str = ""
+    revision: int = 0  # in a put: 0 overwrites, another must be the present one
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A set of interchangeable numbers handed out from one queue."""
+
+    name: str
+    policy: str
+    required_feeds: tuple[str, ...] = ()  # none = always covered
+    description: str = ""
+    revision: int = 0  # in a put: 0 overwrites, another must be the present one
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """A pool and how its numbers are doing, as of the server's last scan."""
+
+    pool: Pool
+    verdict_counts: Mapping[Verdict, int]
+    overdue: int
+    forecast: tuple[int, ...]  # numbers that become clean in the next 24 h, in the 24 h after, ...
+    counted_at: datetime | None
+    complaints: int
+    assigned_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRejection:
+    """A number that was not put into quarantine: field, value and bound."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineResult:
+    """What became of the numbers that were to be put into quarantine."""
+
+    accepted: int
+    already_quarantined: int
+    rejected: int
+    rejections: tuple[NumberRejection, ...]  # the first 100
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the installation is doing."""
+
+    version: str
+    workers: int
+    capacity_numbers: int
+    numbers: int
+    ring_entries: int
+    events_total: int
+    spray_callers: int
+    spray_events: int
+    spray_numbers: int
+    spray_window: timedelta
+    snapshot_at: datetime | None
+    journal_writable: bool
