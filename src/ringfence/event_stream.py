@@ -32,6 +32,7 @@ BATCH_EVENTS_MAX = 65_536
 UNANSWERED_BATCHES_MAX = 16
 REJECTIONS_KEPT = 10
 PAUSE_S_MAX = 5.0
+CANCEL_S = 0.1  # how long a cancellation may take before it is repeated
 CLOSE_S = 2.0  # how long the server has to end its side of a stream that we have ended
 
 _FEED = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -68,7 +69,7 @@ class EventStream:
 
     With `claims` each batch claims that everything which happened up to `lateness_s` ago has been
     handed over, from the moment the stream was entered and without the times of events that were
-    dropped. So enter it before listening begins, hand events over within `lateness_s` of their
+    dropped. So listen first, then enter it, hand events over within `lateness_s` of their
     time, and use `claims=False` for a replay of old events.
 
     Used from one event loop only. `clock` gives unix seconds.
@@ -141,8 +142,10 @@ class EventStream:
         finally:
             if self._linger is not None:
                 self._linger.cancel()
-            self._running.cancel()
-            await asyncio.wait({self._running})
+            # grpc.aio may swallow a cancellation while a call is still connecting: ask again.
+            while not self._running.done():
+                self._running.cancel()
+                await asyncio.wait({self._running}, timeout=CANCEL_S)
             await self._channel.close()
 
     def send(self, called: int, caller: int, occurred_at: int, kind: int) -> bool:

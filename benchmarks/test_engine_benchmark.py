@@ -1,0 +1,50 @@
+"""The engine's calls under pytest-benchmark, one process: `pytest benchmarks`.
+
+For comparing two builds on one machine; engine.py has the figures for tables of real size. Not
+measured: caches as cold as those of ten million numbers.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from engine_processes import BATCH, KEY, Work, make_segment
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from ringfence.engine.core import Engine
+
+WORK = Work(numbers=200_000, events_total=BATCH, seed=1)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """An engine over a table of 200,000 numbers with some events each."""
+    path, segment = make_segment(WORK, "/dev/shm")
+    path.unlink()
+    engine = Engine(segment, caller_key=KEY)
+    for at in range(BATCH, 20 * BATCH, BATCH):
+        engine.insert(*WORK.events(at, at + BATCH), now=WORK.now)
+    yield engine
+
+
+def test_insert_of_a_batch(benchmark: BenchmarkFixture, engine: Engine) -> None:
+    columns = WORK.events(0, BATCH)
+    inserted = benchmark(lambda: engine.insert(*columns, now=WORK.now))
+    assert inserted.accepted == BATCH
+
+
+def test_check_of_a_batch(benchmark: BenchmarkFixture, engine: Engine) -> None:
+    numbers = WORK.asked(0, BATCH)
+    verdicts, _ = benchmark(lambda: engine.check(numbers, now=WORK.now))
+    assert verdicts.size == BATCH
+
+
+def test_explanation_of_a_number(benchmark: BenchmarkFixture, engine: Engine) -> None:
+    number = WORK.first_number
+    explanation = benchmark(lambda: engine.explain(number, now=WORK.now))
+    assert explanation is not None
+
+
+def test_count_of_all_numbers(benchmark: BenchmarkFixture, engine: Engine) -> None:
+    counts = benchmark(lambda: engine.count(now=WORK.now))
+    assert int(np.sum(counts.by_verdict)) == WORK.numbers

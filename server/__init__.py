@@ -1,0 +1,1 @@
+"""The edges: processes, gRPC services, configuration, command line, demo and adapters."""

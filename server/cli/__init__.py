@@ -1,0 +1,71 @@
+"""The `ringfence` command: one module a command, imported when it is used.
+
+`serve` forks before anything of gRPC is loaded, and `--help` should be quick; so no command's
+module is imported here.
+
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 the server cannot be reached, 4 it refused
+or failed; 128 + the signal when interrupted, or when nobody reads the output any more.
+"""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Any, cast
+
+import click
+
+_MODULES = {
+    "serve": "ringfence.server.cli.serve",
+    "demo": "ringfence.server.cli.demo",
+    "quarantine": "ringfence.server.cli.quarantine",
+    "check": "ringfence.server.cli.check",
+    "explain": "ringfence.server.cli.explain",
+    "numbers": "ringfence.server.cli.numbers",
+    "pools": "ringfence.server.cli.pools",
+    "policies": "ringfence.server.cli.policies",
+    "status": "ringfence.server.cli.status",
+    "adapter": "ringfence.server.cli.adapter",
+}
+
+
+class Commands(click.Group):
+    """The commands in the order above, each loaded from its module, where it has its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        return cast(click.Command, getattr(import_module(_MODULES[cmd_name]), cmd_name))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            # `| head` has seen enough. What is still buffered must not fail at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(128 + signal.SIGPIPE)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(128 + signal.SIGINT)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done; 1 the answer is no (not clean, refused, rejected); 2 wrong usage;"
+    " 3 the server cannot be reached; 4 it refused or failed.",
+)
+@click.version_option(package_name="ringfence", message="%(prog)s %(version)s")
+def main() -> None:
+    """Decides from live traffic when a quarantined telephone number is clean.
+
+    Start with `ringfence demo`. Then: `ringfence serve` runs a server, `ringfence adapter` feeds it
+    from a switch, `ringfence quarantine` puts numbers in, and `ringfence check` says which are fit
+    to be handed out.
+    """

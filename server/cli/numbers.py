@@ -1,0 +1,75 @@
+"""`ringfence numbers`: the numbers that are tracked, by pool, verdict and prefix."""
+
+from itertools import islice
+
+import click
+
+from ringfence import Client, Number, Verdict
+from ringfence.engine.number import format_number
+from ringfence.server.cli.options import client_options, json_option
+from ringfence.server.cli.output import print_json, print_rows, time_text
+
+_NOT_LISTED = ("rule_results", "coverage", "queue_position", "recent")
+_PAGE_MAX = 10_000
+_VERDICTS = [verdict.name for verdict in Verdict if verdict != Verdict.UNTRACKED]
+
+
+@click.command()
+@click.option("--pool", default="", metavar="NAME", help="Only those of this pool.")
+@click.option(
+    "--verdict",
+    "verdicts",
+    type=click.Choice(_VERDICTS, case_sensitive=False),
+    multiple=True,
+    help="Only those with this verdict; may be given several times.",
+)
+@click.option("--overdue", is_flag=True, help="Only those past the policy's longest quarantine.")
+@click.option("--prefix", default="", metavar="DIGITS", help="Only those that begin so, as +4477.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="No more than so many.")
+@json_option
+@client_options
+def numbers(
+    *,
+    pool: str,
+    verdicts: tuple[str, ...],
+    overdue: bool,
+    prefix: str,
+    limit: int | None,
+    as_json: bool,
+    client: Client,
+) -> None:
+    """List the tracked numbers."""
+    digits = prefix.removeprefix("+")
+    if digits and not (digits.isascii() and digits.isdigit()):
+        raise click.BadParameter(f"value={prefix!r}, bound=digits", param_hint="--prefix")
+    listed = islice(
+        client.list_numbers(
+            pool=pool,
+            verdicts=[Verdict[name] for name in verdicts],
+            overdue_only=overdue,
+            prefix=digits,
+            page_size=min(limit or _PAGE_MAX, _PAGE_MAX),
+        ),
+        limit,
+    )
+    if as_json:
+        for number in listed:
+            print_json(number, without=_NOT_LISTED)
+    else:
+        print_rows(
+            ("NUMBER", "VERDICT", "POOL", "QUARANTINED AT", "CLEAN AT", "LAST EVENT", "EVENTS", ""),
+            map(_row, listed),
+        )
+
+
+def _row(number: Number) -> tuple[str, ...]:
+    return (
+        format_number(number.number),
+        number.verdict.name,
+        number.pool,
+        time_text(number.quarantined_at),
+        time_text(number.clean_at),
+        time_text(number.last_event_at),
+        str(number.events_total),
+        "overdue" if number.overdue else "",
+    )

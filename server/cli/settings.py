@@ -1,0 +1,36 @@
+"""What `policies` and `pools` have in common: the form of their commands, and reading a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ringfence.server.config_problems import ConfigError
+
+T = TypeVar("T")
+
+
+class SettingsGroup(click.Group):
+    """A group that lists when no command is named: `ringfence pools --json`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def put_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `FILE` and `--dry-run`."""
+    function = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))(function)
+    return click.option(
+        "--dry-run", is_flag=True, help="Let the server check it, and change nothing."
+    )(function)
+
+
+def read_setting(load: Callable[[Path], T], file: Path) -> T:
+    """What the file says; its problems are wrong usage."""
+    try:
+        return load(file)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None

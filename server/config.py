@@ -1,0 +1,266 @@
+"""The configuration file: TOML in, checked policies, pools and server settings out.
+
+The defaults stand in `default_config.toml` and nowhere else. What a file may hold, in which form,
+is said by the models below; what its values may be, by the `check()` of the engine's settings.
+"""
+
+import os
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from ringfence.engine.segment import CAPACITY_NUMBERS_MAX, POLICIES_MAX, POOLS_MAX, WORKERS_MAX
+from ringfence.engine.settings import Policy, Pool, Rule, SettingError
+from ringfence.engine.words import EventKind, Measure
+from ringfence.server.address import parse_address
+from ringfence.server.config_problems import ConfigError, nearest, problems_of
+from ringfence.server.duration import BOUND, parse_duration
+
+RING_ENTRIES_MAX = 60
+
+
+def _seconds(value: object) -> int:
+    if not isinstance(value, str):
+        raise ValueError(f"value={value!r}, bound={BOUND}")
+    return parse_duration(value)
+
+
+def _measure(value: object) -> Measure:
+    return Measure[_word(value, [measure.name for measure in Measure])]
+
+
+def _kind(value: object) -> EventKind:
+    return EventKind[_word(value, [kind.name for kind in EventKind])]
+
+
+def _word(value: object, words: list[str]) -> str:
+    if value not in words:
+        raise ValueError(f"value={value!r}, bound={', '.join(words)}")
+    return str(value)
+
+
+Duration = Annotated[int, BeforeValidator(_seconds)]
+
+
+class Table(BaseModel):
+    """A table of the file: no key it does not know, no value of another type, never changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ServerTable(Table):
+    """`[server]`: where it listens and how much it holds."""
+
+    listen: str
+    workers: Annotated[int, Field(ge=0, le=WORKERS_MAX)]
+    capacity_numbers: Annotated[int, Field(ge=1, le=CAPACITY_NUMBERS_MAX)]
+    ring_entries: Literal[12, 28, 60]
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        parse_address(value)
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _count_cores(cls, value: int) -> int:
+        return value or min(len(os.sched_getaffinity(0)), WORKERS_MAX)
+
+
+class RuleTable(Table):
+    """`[[policy.rule]]`."""
+
+    measure: Annotated[Measure, BeforeValidator(_measure)]
+    window: Duration
+    limit: int
+    kinds: Annotated[
+        tuple[Annotated[EventKind, BeforeValidator(_kind)], ...], Field(strict=False)
+    ] = ()
+
+
+class PolicyTable(Table):
+    """`[[policy]]`."""
+
+    name: str
+    minimum_age: Duration
+    minimum_coverage: float
+    rule: Annotated[tuple[RuleTable, ...], Field(strict=False)]
+    maximum_age: Duration | None = None
+    quiet_period: Duration = 0
+    description: str = ""
+
+    def policy(self) -> Policy:
+        """The engine's policy that this table describes."""
+        return Policy(
+            name=self.name,
+            rules=tuple(
+                Rule(rule.measure, rule.window, rule.limit, frozenset(rule.kinds))
+                for rule in self.rule
+            ),
+            minimum_age_s=self.minimum_age,
+            maximum_age_s=self.maximum_age,
+            quiet_period_s=self.quiet_period,
+            minimum_coverage=self.minimum_coverage,
+            description=self.description,
+        )
+
+    @model_validator(mode="after")
+    def _check(self, info: ValidationInfo) -> "PolicyTable":
+        assert info.context is not None
+        try:
+            self.policy().check(info.context["ring_entries"])
+        except SettingError as error:
+            # The engine's field is `rules`, the file's table is `rule`.
+            raise ValueError(f"{error.field.replace('rules', 'rule', 1)}: {error.text}") from None
+        return self
+
+
+class PoolTable(Table):
+    """`[[pool]]`."""
+
+    name: str
+    policy: str
+    required_feeds: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    description: str = ""
+
+    def pool(self) -> Pool:
+        """The engine's pool that this table describes."""
+        return Pool(self.name, self.policy, self.required_feeds, self.description)
+
+    @model_validator(mode="after")
+    def _check(self) -> "PoolTable":
+        self.pool().check()
+        return self
+
+
+class Config(Table):
+    """A whole configuration: `server`, and the policies and pools as the engine takes them."""
+
+    server: ServerTable
+    policy: Annotated[tuple[PolicyTable, ...], Field(strict=False, max_length=POLICIES_MAX)]
+    pool: Annotated[tuple[PoolTable, ...], Field(strict=False, max_length=POOLS_MAX)]
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policies in the order of the file."""
+        return tuple(table.policy() for table in self.policy)
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """The pools in the order of the file."""
+        return tuple(table.pool() for table in self.pool)
+
+
+class PolicyFile(Table):
+    """What `ringfence policies put` reads: one `[[policy]]`, as in the configuration."""
+
+    policy: Annotated[tuple[PolicyTable, ...], Field(strict=False, min_length=1, max_length=1)]
+
+
+class PoolFile(Table):
+    """What `ringfence pools put` reads: one `[[pool]]`, as in the configuration."""
+
+    pool: Annotated[tuple[PoolTable, ...], Field(strict=False, min_length=1, max_length=1)]
+
+
+def default_text() -> str:
+    """The default configuration as a commented file."""
+    return resources.files(__package__).joinpath("default_config.toml").read_text("utf-8")
+
+
+def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) -> Config:
+    """The configuration of a file, or the default one; raises ConfigError with every problem.
+
+    `overrides` are keys of `[server]` from the command line and win over the file; None is as
+    good as absent.
+    """
+    merged = tomllib.loads(default_text())
+    source = "the command line"
+    if path is not None:
+        source = os.fspath(path)
+        given = _read(source)
+        server = given.pop("server", {})
+        merged |= given
+        merged["server"] = merged["server"] | server if isinstance(server, dict) else server
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    if isinstance(merged["server"], dict):
+        merged["server"] |= overrides
+        ring_entries = merged["server"].get("ring_entries")
+    else:
+        ring_entries = None
+    if ring_entries not in (12, 28, 60):
+        ring_entries = RING_ENTRIES_MAX  # refused below; the limits of rules are judged mildly
+    from_options = {f"server.{key}" for key in overrides}
+    try:
+        config = Config.model_validate(merged, context={"ring_entries": ring_entries})
+    except ValidationError as error:
+        raise ConfigError(source, problems_of(error, Config), from_options) from None
+    problems = _reference_problems(config)
+    if problems:
+        raise ConfigError(source, problems)
+    return config
+
+
+def load_policy(path: str | os.PathLike[str]) -> Policy:
+    """The one policy of a file; raises ConfigError. Limits are judged for the largest ring."""
+    source = os.fspath(path)
+    try:
+        tables = PolicyFile.model_validate(
+            _read(source), context={"ring_entries": RING_ENTRIES_MAX}
+        )
+    except ValidationError as error:
+        raise ConfigError(source, problems_of(error, PolicyFile)) from None
+    return tables.policy[0].policy()
+
+
+def load_pool(path: str | os.PathLike[str]) -> Pool:
+    """The one pool of a file; raises ConfigError. Whether its policy exists the server says."""
+    source = os.fspath(path)
+    try:
+        tables = PoolFile.model_validate(_read(source))
+    except ValidationError as error:
+        raise ConfigError(source, problems_of(error, PoolFile)) from None
+    return tables.pool[0].pool()
+
+
+def _read(source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(source).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(source, [f"cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(source, [f"not UTF-8: byte {error.start}"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(source, [f"not TOML: {error}"]) from None
+
+
+def _reference_problems(config: Config) -> list[str]:
+    """What no table can see by itself: names given twice, and pools without their policy."""
+    policy_names = [policy.name for policy in config.policy]
+    pool_names = [pool.name for pool in config.pool]
+    problems = [
+        f"{section}[{index}].name: value={name!r}, bound=once"
+        for section, names in (("policy", policy_names), ("pool", pool_names))
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+    for index, pool in enumerate(config.pool):
+        if pool.policy not in policy_names:
+            problems.append(
+                f"pool[{index}].policy: no policy {pool.policy!r}"
+                + nearest(pool.policy, policy_names)
+            )
+    return problems

@@ -1,0 +1,44 @@
+"""Draining: what waits for a client's next message is ended when the process stops."""
+
+import asyncio
+
+import grpc
+
+from ringfence.server.refusal import draining
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class Drain:
+    """Whether this process is stopping, and the streams that would wait for ever.
+
+    A message that was read is answered; a stream is ended where it asks for the next one.
+    """
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._waiting: set[asyncio.Task[object]] = set()
+
+    async def read(self, context: Context) -> bytes | None:
+        """The next message of a client's stream, None at its end; Refusal when draining begins."""
+        if self._begun:
+            raise draining()
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            message = await context.read()
+        except asyncio.CancelledError:
+            if self._begun:
+                task.uncancel()
+                raise draining() from None
+            raise
+        finally:
+            self._waiting.discard(task)
+        return message if isinstance(message, bytes) else None
+
+    def begin(self) -> None:
+        """Ends every stream that waits now, or will."""
+        self._begun = True
+        for task in self._waiting:
+            task.cancel()

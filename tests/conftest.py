@@ -1,0 +1,39 @@
+"""Fixtures for tests that need a running server."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from server_process import Peer, ServerProcess, peer_of, serving
+
+pytest_plugins = ("no_skips",)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with two workers that the tests of a module share; none of them may harm it."""
+    data = tmp_path_factory.mktemp("shared") / "data"
+    with serving(data, "--workers", "2", "--capacity", "10000") as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server with two workers for one test, which may kill what it likes."""
+    with serving(tmp_path / "data", "--workers", "2", "--capacity", "10000") as running:
+        yield running
+
+
+@pytest.fixture
+def peer(server: ServerProcess) -> Iterator[Peer]:
+    """A connection to the shared server."""
+    with peer_of(server) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def fresh_numbers() -> Callable[[int], list[int]]:
+    """Gives numbers, from the range for fiction, that no other test of the module uses."""
+    unused = count(447700900000)
+    return lambda wanted: [next(unused) for _ in range(wanted)]

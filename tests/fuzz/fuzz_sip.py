@@ -1,0 +1,62 @@
+"""Fuzzes what reads HEP3 and SIP, guided by coverage; the suite's own fuzzing is hypothesis.
+
+    .venv/bin/pip install atheris
+    .venv/bin/python tests/fuzz/fuzz_sip.py -max_total_time=300 [CORPUS_FOLDER]
+
+The first octet chooses the way in (a datagram, a SIP message, a log line, a stream), the rest goes
+in. Only Unreadable may come out, and every datagram must have exactly one outcome.
+"""
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["ringfence.server.adapters"]):
+    from ringfence.server.adapters.base import Unreadable
+    from ringfence.server.adapters.dialled import DialPlan
+    from ringfence.server.adapters.hep import CHUNK, HEADER, MAGIC, Framing
+    from ringfence.server.adapters.hep_reader import HepReader
+
+PLAN = DialPlan.of_country(44)
+START = b"INVITE sip:+447700900123@x SIP/2.0\r\n"
+SIP, LOG = 1, 100
+
+
+def framed(protocol: int, payload: bytes) -> bytes:
+    """A HEP3 message around a payload."""
+    chunks = ((11, bytes((protocol,))), (17, b"c1"), (15, payload[:60_000]))
+    body = b"".join(CHUNK.pack(0, kind, len(data) + 6) + data for kind, data in chunks)
+    return HEADER.pack(MAGIC, len(body) + HEADER.size) + body
+
+
+def read(datagram: bytes) -> None:
+    """Reads one datagram, which must have one outcome."""
+    reader = HepReader(PLAN)
+    reader.read(datagram, 0)
+    outcomes = [name for name in reader.tally if not name.startswith("note_")]
+    if len(outcomes) != 1:
+        raise AssertionError(f"outcomes={outcomes}")
+
+
+def one_input(octets: bytes) -> None:
+    """Reads one input."""
+    way, rest = octets[:1], octets[1:]
+    if way < b"\x20":
+        read(rest)
+    elif way < b"\x80":
+        read(framed(SIP, rest))
+    elif way < b"\xc0":
+        read(framed(SIP, START + rest + b"\r\n\r\n"))
+    elif way < b"\xe0":
+        read(framed(LOG, rest))
+    else:
+        try:
+            for message in Framing().feed(rest):
+                read(message)
+        except Unreadable:
+            return
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one_input)
+    atheris.Fuzz()

@@ -1,0 +1,142 @@
+"""What `ringfence explain` says of each verdict, in words that a counter clerk can repeat."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from ringfence import DisconnectReason, EventKind, Measure, Number, RecentEvent, RuleResult, Verdict
+from ringfence.server.cli.explanation import explanation
+from ringfence.server.cli.words import count_text, distance_text, rule_text, span_text
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+KEPT = RuleResult(Measure.EVENTS, (), 30 * DAY, 10, 3, broken=False, saturated=False)
+NUMBER = Number(
+    number=447700900123,
+    verdict=Verdict.CLEAN,
+    pool="default",
+    policy="default",
+    reason=DisconnectReason.NON_PAYMENT,
+    quarantined_at=NOW - 100 * DAY,
+    observed_since=NOW - 100 * DAY,
+    clean_at=NOW - 10 * DAY,
+    last_event_at=None,
+    events_total=0,
+    overdue=False,
+    overridden=False,
+    reservation="",
+    rule_results=(KEPT,),
+    coverage=1.0,
+    queue_position=0,
+    recent=(),
+)
+
+
+def said(number: Number) -> str:
+    """The explanation as plain text."""
+    console = Console(width=100, color_system=None, highlight=False)
+    with console.capture() as captured:
+        console.print(explanation(number, NOW))
+    return captured.get()
+
+
+def broken(**changes: object) -> Number:
+    """A noisy number whose one rule is broken."""
+    rule = replace(KEPT, broken=True, **changes)  # type: ignore[arg-type]
+    return replace(NUMBER, verdict=Verdict.NOISY, clean_at=NOW + 20 * DAY, rule_results=(rule,))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (NUMBER, "Fit to be handed out, since 2026-05-22T12:00:00Z (10 days ago)."),
+        (replace(NUMBER, overridden=True), "an operator said so on 2026-05-22T12:00:00Z."),
+        (replace(NUMBER, queue_position=1234), "Place in the queue: 1,234."),
+        (NUMBER, "In quarantine since 2026-02-21T12:00:00Z (100 days ago); reason: non payment."),
+        (
+            broken(value=11),
+            "Not fit to be handed out: 11 calls and messages in 30 days, and at most 10 are",
+        ),
+        (broken(value=11), "If it stays silent it is clean from 2026-06-21T12:00:00Z (in 20 days)"),
+        (
+            broken(value=1, limit=0, measure=Measure.REPEAT_CALLERS),
+            "1 caller who tried more than once in 30 days, and none is allowed.",
+        ),
+        (
+            broken(value=5, saturated=True),
+            "5 calls and messages are kept, too few to prove that there were at most 10",
+        ),
+        (
+            replace(NUMBER, verdict=Verdict.NOISY),
+            "the quiet period after the last trouble is not over",
+        ),
+        (
+            replace(NUMBER, verdict=Verdict.AGING, clean_at=NOW + timedelta(hours=1)),
+            "(in 60 minutes)",
+        ),
+        (
+            replace(NUMBER, verdict=Verdict.UNOBSERVED, coverage=0.5),
+            "too little of that time was listened to (50.0%).",
+        ),
+        (replace(NUMBER, verdict=Verdict.HELD, clean_at=None), "an operator holds it"),
+        (replace(NUMBER, verdict=Verdict.RESERVED, reservation="r1"), "for an allocator: r1."),
+        (replace(NUMBER, verdict=Verdict.ASSIGNED), "Handed out to a new owner."),
+        (replace(NUMBER, verdict=Verdict.RETIRED), "Retired"),
+        (replace(NUMBER, verdict=Verdict.HELD, overdue=True), "Overdue"),
+    ],
+)
+def test_each_verdict_has_its_reason(number: Number, words: str) -> None:
+    assert words in said(number)
+
+
+def test_of_an_unknown_number_nothing_is_said_but_that() -> None:
+    unknown = replace(
+        NUMBER, verdict=Verdict.UNTRACKED, quarantined_at=None, clean_at=None, rule_results=()
+    )
+    assert said(unknown).splitlines() == [
+        "+447700900123  UNTRACKED",
+        "Not in quarantine, or not at that time: nothing is known of it.",
+    ]
+
+
+def test_events_are_told_by_kind_and_caller_the_busiest_first() -> None:
+    def event(hours_ago: int, tag: int, kind: EventKind, spray: bool = False) -> RecentEvent:
+        return RecentEvent(NOW - timedelta(hours=hours_ago), kind, tag, spray)
+
+    number = replace(
+        NUMBER,
+        recent=(
+            event(1, 1, EventKind.CALL),
+            event(2, 2, EventKind.SMS),
+            event(3, 2, EventKind.CALL),
+            event(4, 0, EventKind.A2P_SMS),
+            event(5, 3, EventKind.VOICEMAIL, spray=True),
+        ),
+    )
+    lines = [line.rstrip() for line in said(number).splitlines()]
+    assert " ".join(lines[-6:-4]) == (
+        "The newest events that are kept: 2 calls, 1 text message, 1 application message,"
+        " 1 voicemail; 1 of them from robots, which do not count."
+    )
+    assert lines[-4:] == [
+        "  caller 2 tried 2 times: from 2026-06-01T09:00:00Z to 2026-06-01T10:00:00Z",
+        "  withheld callers wrote once: 2026-06-01T08:00:00Z",
+        "  caller 1 called once: 2026-06-01T11:00:00Z",
+        "  caller 3 (robot) called once: 2026-06-01T07:00:00Z",
+    ]
+
+
+def test_rules_and_spans_read_as_english() -> None:
+    assert rule_text(Measure.EVENTS, (EventKind.A2P_SMS,)) == "application messages"
+    assert rule_text(Measure.EVENTS, (EventKind.CALL, EventKind.VIDEO), 1) == "call or video call"
+    assert rule_text(Measure.CALLERS, (), 2) == "callers"
+    assert rule_text(Measure.CALLERS, (EventKind.CALL,), 1) == "caller by calls"
+    assert count_text(EventKind.MMS, 1) == "1 picture message"
+    assert span_text(timedelta(days=90)) == "90 days"
+    assert span_text(timedelta(hours=36)) == "1 day 12 hours"
+    assert span_text(timedelta(seconds=61)) == "1 minute 1 second"
+    assert distance_text(timedelta(hours=49)) == "2 days"
+    assert distance_text(timedelta(hours=36)) == "36 hours"
+    assert distance_text(timedelta(seconds=1)) == "1 second"

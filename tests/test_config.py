@@ -1,0 +1,236 @@
+"""The configuration file: what it may hold, how it is refused, and what the shipped one says."""
+
+from pathlib import Path
+
+import pytest
+
+from ringfence.engine.settings import DAY_S, Policy, Pool, Rule
+from ringfence.engine.words import EventKind, Measure
+from ringfence.server.address import parse_address
+from ringfence.server.config import default_text, load_config, load_policy, load_pool
+from ringfence.server.config_problems import ConfigError
+from ringfence.server.duration import format_duration, parse_duration
+
+POLICY = """
+[[policy]]
+name = "strict"
+minimum_age = "180d"
+minimum_coverage = 0.99
+rule = [{ measure = "CALLERS", kinds = ["CALL", "VIDEO"], window = "1d12h", limit = 3 }]
+"""
+POOL = """
+[[pool]]
+name = "nl-mobile"
+policy = "default"
+required_feeds = ["msc-1", "msc-2"]
+"""
+
+
+def problems(path: Path, text: str, **overrides: object) -> list[str]:
+    """Every problem that loading such a file reports."""
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, **overrides)
+    return str(caught.value).replace(str(path), "FILE").splitlines()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ringfence.toml"
+
+
+def test_shipped_policy_and_pool_are_those_of_the_design() -> None:
+    config = load_config()
+    (policy,) = config.policies
+    assert policy == Policy(
+        name="default",
+        rules=(
+            Rule(Measure.REPEAT_CALLERS, 90 * DAY_S, 0),
+            Rule(Measure.EVENTS, 90 * DAY_S, 0, frozenset({EventKind.A2P_SMS})),
+            Rule(Measure.EVENTS, 30 * DAY_S, 10),
+        ),
+        minimum_age_s=90 * DAY_S,
+        maximum_age_s=365 * DAY_S,
+        quiet_period_s=0,
+        minimum_coverage=0.95,
+        description=policy.description,
+    )
+    (pool,) = config.pools
+    assert pool == Pool("default", "default", (), pool.description)
+    assert config.server.listen == "127.0.0.1:50051"
+    assert config.server.capacity_numbers == 1_000_000
+    assert config.server.ring_entries == 12
+    assert 1 <= config.server.workers <= 64
+
+
+def test_printed_file_loads_and_equals_the_defaults(path: Path) -> None:
+    path.write_text(default_text())
+    assert load_config(path) == load_config()
+
+
+def test_every_key_of_the_shipped_file_has_a_comment_above_it() -> None:
+    above = ""
+    for line in default_text().splitlines():
+        if line and not line.startswith(("[", "#")) and above not in ("rule", "#"):
+            pytest.fail(f"no comment above {line!r}")
+        if line.startswith("[[policy.rule]]"):
+            above = "rule"  # the keys of a rule are explained once, together
+        elif line.startswith("#") or not line:
+            above = line[:1]
+        elif above != "rule":
+            above = line
+
+
+def test_missing_keys_keep_their_defaults(path: Path) -> None:
+    path.write_text("[server]\nworkers = 3\n")
+    config = load_config(path)
+    assert config.server.workers == 3
+    assert config.server.listen == load_config().server.listen
+    assert config.policies == load_config().policies
+
+
+def test_a_file_with_policies_replaces_all_of_them(path: Path) -> None:
+    path.write_text(POLICY + '[[pool]]\nname = "p"\npolicy = "strict"\n')
+    config = load_config(path)
+    assert [policy.name for policy in config.policies] == ["strict"]
+    assert config.policies[0].rules == (
+        Rule(Measure.CALLERS, 129_600, 3, frozenset({EventKind.CALL, EventKind.VIDEO})),
+    )
+    assert config.pools == (Pool("p", "strict"),)
+
+
+def test_options_win_over_the_file_and_none_is_no_option(path: Path) -> None:
+    path.write_text('[server]\nworkers = 3\nlisten = "127.0.0.1:1"\n')
+    server = load_config(path, workers=5, listen=None, capacity_numbers=77).server
+    assert (server.workers, server.listen, server.capacity_numbers) == (5, "127.0.0.1:1", 77)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[server]\nlisen = "x"\n', "unknown key server.lisen: did you mean server.listen?"),
+        ("[sever]\n", "unknown key sever: did you mean server?"),
+        ("ring_entries = 12\n", "unknown key ring_entries: did you mean server.ring_entries?"),
+        (
+            "[server]\ncolour = 1\n",
+            "unknown key server.colour: known here are listen, workers, capacity_numbers,"
+            " ring_entries",
+        ),
+        (
+            POLICY.replace("kinds", "kind"),
+            "unknown key policy[0].rule[0].kind: did you mean policy[0].rule[0].kinds?",
+        ),
+        (
+            "[server]\nworkers = 65\n",
+            "server.workers: input should be less than or equal to 64, value='65'",
+        ),
+        (
+            '[server]\nworkers = "4"\n',
+            "server.workers: input should be a valid integer, value='4'",
+        ),
+        ("[server]\nring_entries = 13\n", "server.ring_entries: input should be 12, 28 or 60,"),
+        ('[server]\nlisten = "localhost"\n', "server.listen: value='localhost', bound=HOST:PORT"),
+        ("server = 1\n", "server: input should be a valid dictionary"),
+        (POLICY.replace('"180d"', '"180"'), "policy[0].minimum_age: value='180', bound=days, "),
+        (POLICY.replace('"180d"', "180"), "policy[0].minimum_age: value=180, bound=days, "),
+        (
+            POLICY.replace('"180d"', '"3651d"'),
+            "policy[0].minimum_age: value=315446400 s, bound=0 to 315360000 s",
+        ),
+        (POLICY.replace('minimum_age = "180d"', ""), "policy[0].minimum_age: missing"),
+        (
+            POLICY.replace("CALLERS", "CALLER"),
+            "policy[0].rule[0].measure: value='CALLER', bound=EVENTS, CALLERS, REPEAT_CALLERS",
+        ),
+        (POLICY.replace('"VIDEO"', '"FAX"'), "policy[0].rule[0].kinds[1]: value='FAX', bound="),
+        (
+            POLICY.replace("limit = 3", "limit = 12"),
+            "policy[0].rule[0].limit: value=12, bound=0 to 11",
+        ),
+        (POLICY.replace("strict", "Strict"), "policy[0].name: value='Strict', bound=[a-z0-9]"),
+        (POLICY + POLICY, "policy[1].name: value='strict', bound=once"),
+        (
+            POOL.replace('"default"', '"defualt"'),
+            "pool[0].policy: no policy 'defualt': did you mean default?",
+        ),
+        (POOL.replace("msc-2", "msc-1"), "pool[0].required_feeds: value=one feed twice, "),
+        ("[server\n", "not TOML: "),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_key(path: Path, text: str, problem: str) -> None:
+    assert any(line.startswith(f"FILE: {problem}") for line in problems(path, text)), problems(
+        path, text
+    )
+
+
+def test_every_problem_is_listed_at_once(path: Path) -> None:
+    text = "[server]\nworkers = 99\nlisen = 1\n" + POLICY.replace("180d", "x") + POOL + "pool_ = 1"
+    found = problems(path, text)
+    assert [line.split(": ")[1] for line in found] == [
+        "server.workers",
+        "unknown key server.lisen",
+        "policy[0].minimum_age",
+        "unknown key pool[0].pool_",
+    ]
+
+
+def test_a_bad_option_is_not_blamed_on_the_file(path: Path) -> None:
+    (line,) = problems(path, "", workers=99)
+    assert line.startswith("the command line: server.workers: ")
+
+
+def test_limits_are_judged_by_the_rings_of_the_file(path: Path) -> None:
+    rule = POLICY.replace("limit = 3", "limit = 27") + '[[pool]]\nname = "p"\npolicy = "strict"\n'
+    path.write_text("[server]\nring_entries = 28\n" + rule)
+    assert load_config(path).policies[0].rules[0].limit == 27
+    assert "bound=0 to 11" in problems(path, rule)[0]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read: No such file"):
+        load_config(tmp_path / "absent.toml")
+
+
+def test_a_policy_and_a_pool_are_read_from_files_of_their_own(path: Path) -> None:
+    path.write_text(POLICY)
+    assert load_policy(path).rules[0].window_s == 129_600
+    path.write_text(POOL)
+    assert load_pool(path) == Pool("nl-mobile", "default", ("msc-1", "msc-2"))
+
+
+@pytest.mark.parametrize("text", ["", POLICY + POLICY, POLICY + POOL, POOL])
+def test_a_policy_file_holds_one_policy_and_nothing_else(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        load_policy(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90d", 7_776_000),
+        ("12h", 43_200),
+        ("30m", 1_800),
+        ("45s", 45),
+        ("1d12h", 129_600),
+        ("0s", 0),
+        ("1d2h3m4s", 93_784),
+    ],
+)
+def test_durations_are_days_hours_minutes_and_seconds(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize("text", ["", "90", "d", "1h1d", "-1d", "1.5h", "90 d", "1w", "٣d", "1d1d"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="bound=days, hours, minutes, seconds"):
+        parse_duration(text)
+
+
+def test_addresses_have_a_host_and_a_port() -> None:
+    assert parse_address("127.0.0.1:50051") == ("127.0.0.1", 50051)
+    assert parse_address("[::1]:0") == ("::1", 0)
+    for text in ("localhost", ":1", "::1:50051", "a:65536", "a:b", "a b:1"):
+        with pytest.raises(ValueError, match="bound=HOST:PORT"):
+            parse_address(text)

@@ -1,0 +1,178 @@
+"""Written numbers become E.164 integers, or nothing."""
+
+import phonenumbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringfence.server.adapters.dialled import DialPlan, digits_of
+
+MOBILE = phonenumbers.PhoneNumberType.MOBILE
+FIXED_LINE = phonenumbers.PhoneNumberType.FIXED_LINE
+E164 = phonenumbers.PhoneNumberFormat.E164
+GB = DialPlan.of_country(44)
+
+
+def example_number(region: str, of_type: int) -> phonenumbers.PhoneNumber:
+    """A number that phonenumbers made up for a country that sets none aside for fiction."""
+    example = phonenumbers.example_number_for_type(region, of_type)
+    assert example is not None
+    return example
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+447700900123",
+        "00447700900123",
+        "07700900123",
+        "447700900123",
+        "7700900123",
+        "+44-7700-900-123",
+        "+44 (0)7700 900123",
+        "(0)7700 900123",
+        "(07700) 900.123",
+        "+4407700900123",
+        "+447700900123;ext=22",
+        "+447700900123;npdi;rn=+441632960000",
+        "07700900123;cic=+16789;phone-context=+44",
+        "7700900123;phone-context=+44",
+        "7700900123;phone-context=ims.example",
+        "+447700900123;phone-context=+31",
+    ],
+)
+def test_written_form_is_the_number(text: str) -> None:
+    assert GB.number(text) == 447700900123
+
+
+@pytest.mark.parametrize(
+    ("calling_code", "text", "number"),
+    [
+        (1, "12125550100", 12125550100),
+        (1, "2125550100", 12125550100),
+        (1, "(212) 555-0100", 12125550100),
+        (1, "011447700900123", 447700900123),
+        (7, "810447700900123", 447700900123),
+        (39, "00447700900123", 447700900123),
+        (61, "0011447700900123", 447700900123),
+        (61, "0491570156", 61491570156),
+        (66, "001447700900123", 447700900123),
+        (44, "+61 (0)491 570 156", 61491570156),
+        (31, "07700900123;phone-context=+44", 447700900123),
+        (44, "0491570156;phone-context=+61", 61491570156),
+        (44, "5550100;phone-context=+1-212", 12125550100),
+    ],
+)
+def test_each_country_has_its_own_prefixes(calling_code: int, text: str, number: int) -> None:
+    assert DialPlan.of_country(calling_code).number(text) == number
+
+
+@pytest.mark.parametrize("calling_code", [39, 225, 242])
+def test_zero_stays_where_it_is_part_of_the_number(calling_code: int) -> None:
+    region = phonenumbers.region_code_for_country_code(calling_code)
+    for example_type in (FIXED_LINE, MOBILE):
+        example = example_number(region, example_type)
+        national = phonenumbers.national_significant_number(example)
+        number = int(f"{calling_code}{national}")
+        plan = DialPlan.of_country(calling_code)
+        assert plan.number(national) == number
+        assert plan.number(f"+{calling_code} {national}") == number
+        assert plan.number(f"00{calling_code}{national}") == number
+        assert GB.number(f"+{calling_code}{national}") == number
+        if national.startswith("0"):
+            assert GB.number(f"+{calling_code} (0){national[1:]}") == number
+
+
+def test_eight_is_a_prefix_or_a_digit_in_russia() -> None:
+    plan = DialPlan.of_country(7)
+    example = example_number("RU", phonenumbers.PhoneNumberType.TOLL_FREE)
+    national = phonenumbers.national_significant_number(example)
+    assert national.startswith("8")
+    assert plan.number(national) == plan.number("8" + national) == int("7" + national)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "+",
+        ";",
+        "112",
+        "+112",
+        "61234",
+        "770090",
+        "anonymous",
+        "1-800-FLOWERS",
+        "*31*07700900123",
+        "#31#07700900123",
+        "++447700900123",
+        "44+7700900123",
+        "+0447700900123",
+        "000447700900123",
+        "+4477009001234567",
+        "12125550100",
+        "61491570156",
+        "٠٧٧٠٠٩٠٠١٢٣",
+        "5550100;phone-context=+",
+        "0" * 5_000,
+        "9" * 5_000,
+    ],
+)
+def test_what_is_no_number_is_none(text: str) -> None:
+    assert GB.number(text) is None
+
+
+def test_seven_digits_within_an_area_are_no_number() -> None:
+    assert DialPlan.of_country(1).number("5550100") is None
+
+
+@pytest.mark.parametrize("calling_code", [0, 210, 882, 999, -44])
+def test_calling_code_without_a_country_is_refused(calling_code: int) -> None:
+    with pytest.raises(ValueError, match=f"calling_code={calling_code}"):
+        DialPlan(calling_code)
+
+
+COUNTRIES = (1, 7, 31, 33, 34, 39, 44, 45, 49, 61, 81, 351, 353, 421)
+
+
+@st.composite
+def ordinary_form(draw: st.DrawFn) -> tuple[int, str, int]:
+    """A country, a number of some country as a caller there could write it, and that number."""
+    home = draw(st.sampled_from(COUNTRIES))
+    owner = draw(st.sampled_from(COUNTRIES))
+    region = phonenumbers.region_code_for_country_code(owner)
+    number = example_number(region, draw(st.sampled_from((MOBILE, FIXED_LINE))))
+    assert number.national_number is not None
+    number.national_number += draw(st.integers(0, 99))
+    forms = [
+        phonenumbers.format_number(number, E164),
+        phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL),
+        phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.RFC3966)[4:],
+        phonenumbers.format_out_of_country_calling_number(
+            number, phonenumbers.region_code_for_country_code(home)
+        ),
+    ]
+    if home == owner:
+        forms.append(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
+    return home, draw(st.sampled_from(forms)), int(phonenumbers.format_number(number, E164)[1:])
+
+
+@given(ordinary_form())
+def test_ordinary_forms_agree_with_phonenumbers(form: tuple[int, str, int]) -> None:
+    home, text, number = form
+    reference = phonenumbers.parse(text, phonenumbers.region_code_for_country_code(home))
+    assert int(phonenumbers.format_number(reference, E164)[1:]) == number
+    assert DialPlan.of_country(home).number(text) == number
+
+
+@given(st.sampled_from(COUNTRIES), st.text())
+def test_any_text_is_a_number_within_bounds_or_none(calling_code: int, text: str) -> None:
+    number = DialPlan.of_country(calling_code).number(text)
+    assert number is None or 10**6 <= number < 10**15
+    assert digits_of(text) == "" or digits_of(text).removeprefix("+").isdigit()
+
+
+@given(st.text(alphabet="+0123456789()-. ;=phonectx", max_size=40))
+def test_near_numbers_never_raise(text: str) -> None:
+    number = GB.number(text)
+    assert number is None or 10**6 <= number < 10**15

@@ -1,0 +1,135 @@
+"""The keeper's commands and the worker's link to it, over real sockets in one process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from server_process import DEADLINE_S
+
+from ringfence.engine.control import TableWriter
+from ringfence.engine.core import Engine
+from ringfence.engine.segment import Segment
+from ringfence.engine.words import State
+from ringfence.server.config import load_config
+from ringfence.server.drain import Drain
+from ringfence.server.keeper import COMMANDS, open_book
+from ringfence.server.keeper_link import KeeperLink
+from ringfence.server.quarantine_service import QuarantineService
+from ringfence.server.refusal import Refusal, no_such
+from ringfence.server.routes import service
+from ringfence.v1 import quarantine_service_pb2 as commands
+from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
+
+NOW = 1_750_000_000
+NUMBER = 447700900123
+
+
+@asynccontextmanager
+async def served(handlers: grpc.GenericRpcHandler, address: str) -> AsyncIterator[str]:
+    """Serves handlers at a socket and yields its address."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((handlers,))
+    port = server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield address if address.startswith("unix:") else f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+def with_keeper(use: Callable[..., Awaitable[None]]) -> None:
+    """Runs `use` with a stub and the writer of a keeper over a table in private memory."""
+    segment = Segment.create(None, capacity_numbers=100)
+    writer = TableWriter(segment)
+    book = open_book(segment, writer, load_config())
+    keeper = QuarantineService(Engine(segment), writer, book, Drain(), workers=1, now=lambda: NOW)
+
+    async def run() -> None:
+        async with (
+            served(service(COMMANDS, keeper.answers), "127.0.0.1:0") as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            await use(commands_grpc.QuarantineServiceStub(channel), writer)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("state", [State.ASSIGNED, State.RETIRED, State.FREE])
+def test_quarantine_may_not_begin_before_the_assignment_ended(state):
+    async def use(stub, writer):
+        async def quarantine(quarantined_at):
+            request = commands.QuarantineNumbersRequest(
+                numbers=[NUMBER + 1, NUMBER], pool="default", quarantined_at=[quarantined_at]
+            )
+            return await stub.QuarantineNumbers(iter([request]), timeout=DEADLINE_S)
+
+        assert (await quarantine(NOW - 1_000)).accepted == 2
+        writer.set_state(NUMBER, state, since=NOW - 500)
+        early = await quarantine(NOW - 501)
+        assert (early.accepted, early.already_quarantined, early.rejected) == (0, 1, 1)
+        assert early.rejections[0].number == NUMBER
+        assert early.rejections[0].reason.startswith(
+            f"quarantined_at: value={NOW - 501}, bound=not before {NOW - 500}"
+        )
+        assert (await quarantine(NOW - 500)).accepted == 1
+
+    with_keeper(use)
+
+
+def test_now_itself_is_not_the_future():
+    async def use(stub, _):
+        request = commands.QuarantineNumbersRequest(
+            numbers=[NUMBER, NUMBER + 1],
+            pool="default",
+            quarantined_at=[NOW, NOW + 1],
+            observed_since=[NOW],
+        )
+        answer = await stub.QuarantineNumbers(iter([request]), timeout=DEADLINE_S)
+        assert (answer.accepted, answer.rejected) == (1, 1)
+
+    with_keeper(use)
+
+
+def test_link_passes_on_who_asks_until_when_and_what_is_refused(tmp_path):
+    seen = {}
+
+    async def get_status(_, context):
+        seen.update(context.invocation_metadata())
+        seen["remaining"] = context.time_remaining()
+        return commands.GetStatusResponse(version="there").SerializeToString()
+
+    async def put_pool(*_):
+        raise no_such("policy", "p")
+
+    async def run():
+        keeper = service(COMMANDS, {"GetStatus": get_status, "PutPool": put_pool})
+        async with served(keeper, f"unix:{tmp_path}/keeper.sock") as keeper_address:
+            link = KeeperLink(keeper_address)
+            answers = {method.name: link.answer(method) for method in COMMANDS.methods}
+            worker = service(COMMANDS, answers, (("ringfence-worker", "3"),))
+            async with (
+                served(worker, "127.0.0.1:0") as address,
+                grpc.aio.insecure_channel(address) as channel,
+            ):
+                stub = commands_grpc.QuarantineServiceStub(channel)
+                metadata = (("ringfence-actor", "ops"), ("other", "x"))
+                call = stub.GetStatus(
+                    commands.GetStatusRequest(), timeout=DEADLINE_S, metadata=metadata
+                )
+                assert (await call).version == "there"
+                assert dict(await call.initial_metadata())["ringfence-worker"] == "3"
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await stub.PutPool(commands.PutPoolRequest(), timeout=DEADLINE_S)
+            await link.close()
+        return caught.value
+
+    error = asyncio.run(run())
+    assert seen["ringfence-actor"] == "ops"
+    assert "other" not in seen
+    assert 0 < seen["remaining"] < 2 * DEADLINE_S  # None, or ages, if it were not passed on
+    expected: Refusal = no_such("policy", "p")
+    assert (error.code(), error.details()) == (expected.code, expected.text)
+    trailing = dict(error.trailing_metadata())
+    assert trailing["grpc-status-details-bin"] == expected.status().SerializeToString()
