@@ -270,14 +270,12 @@ cdef class TableWriter:
             if feed is not None:
                 _fill_name(aside.feed_names[<int>i], feed.name)
                 _check_covered(feed)
-        self._publish_covered(feeds)
-        store_release_u64(&self._head.settings_generation, generation)
-
-    def _publish_covered(self, feeds):
+        # Coverage is odd until both have changed: nobody pairs old pools with new feeds.
         store_relaxed_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
         fence_release()
         for i, feed in enumerate(feeds):
             self._write_covered(i, feed.covered if feed is not None else ())
+        store_release_u64(&self._head.settings_generation, generation)
         store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
 
     def _write_covered(self, int feed, covered):

@@ -195,12 +195,13 @@ cdef inline bint rule_sweep(
 cdef inline bint override_in_force(
     const header_t *header, const uint64_t *ring, uint32_t entries, int64_t t
 ) noexcept nogil:
-    """Whether an override was given by `t` and no entry has come between."""
+    """Whether an override was given by `t` and no entry that counts has come between."""
     cdef uint32_t i
+    cdef int64_t since = max(header.override_at, header.quarantined_at)
     if header.override_at == 0 or header.override_at > t:
         return False
     for i in range(entries):
-        if header.override_at <= entry_time(ring[i]) <= t:
+        if since <= entry_time(ring[i]) <= t:
             return False
     return True
 
