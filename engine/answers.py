@@ -26,6 +26,9 @@ class Inserted:
     rejected: int
     rejections: list[tuple[int, str]]
     """The first 10 rejected: index in the batch, and a text with field, value and bound."""
+    taken: bytes = b""
+    """Of a decoded batch: what the journal keeps, 16 bytes for each accepted event, its number and
+    its entry (u64, little-endian; bit 7 of the entry: the caller was spray, it took no slot)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +114,5 @@ class WorkerCounters:
     accepted: int
     untracked: int
     rejected: int
+    journalled: int
+    """Position of the newest durable value of its journal."""

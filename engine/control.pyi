@@ -20,6 +20,24 @@ class TableFull(Exception):
     free: int
     capacity_numbers: int
 
+HEADER: np.dtype[np.void]
+"""The fields of a header that commands set, as a record has them: key, control (its generation is
+0), quarantined_at, override_at, origin, spare."""
+
+def quarantine_headers(
+    numbers: npt.NDArray[np.uint64],
+    *,
+    pool: int,
+    quarantined_at: npt.NDArray[np.uint32],
+    observed_since: npt.NDArray[np.uint32],
+    reason: npt.NDArray[np.uint8],
+    now: int,
+) -> npt.NDArray[np.void]:
+    """Headers (dtype HEADER) of numbers that go into quarantine.
+
+    observed_since is kept as hours from quarantined_at, rounded up.
+    """
+
 @disjoint_base
 class TableWriter:
     """Writes headers and settings; there is one writer per segment at a time: the keeper.
@@ -45,6 +63,21 @@ class TableWriter:
         checked that numbers are E.164 and times are in bounds; a quarantined_at before the end of
         the number's last assignment is TOO_EARLY (see `ended_at`).
         """
+    def judge(
+        self, numbers: npt.NDArray[np.uint64], quarantined_at: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.uint8]:
+        """What would become of numbers that are quarantined now: an `Outcome` for each."""
+    def new_numbers(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        """Those that have no record yet, ascending, each once."""
+    def apply(self, headers: npt.NDArray[np.void]) -> None:
+        """Writes headers (dtype HEADER) as they are, in their order; again changes nothing.
+
+        All or nothing as to room: raises TableFull before anything is written.
+        """
+    def header_row(self, number: int) -> npt.NDArray[np.void]:
+        """The header of a number as a HEADER array of length 1; raises KeyError."""
+    def set_applied(self, position: int) -> None:
+        """Publishes the position of the keeper's journal up to which headers are written."""
     def ended_at(self, number: int) -> int:
         """When a number last became ASSIGNED, RETIRED or FREE; 0 = never."""
     def header(self, number: int) -> Header | None:

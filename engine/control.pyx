@@ -70,6 +70,39 @@ cdef enum:
     OUTCOME_TOO_EARLY = 2
 
 
+HEADER = np.dtype(
+    [
+        ("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4"), ("override_at", "<u4"),
+        ("origin", "<u4"), ("spare", "<u4"),
+    ]
+)
+
+ctypedef struct header_bytes_t:
+    # A row of HEADER: the fields of a record's header as a command leaves them.
+    uint64_t key
+    uint64_t control
+    uint32_t quarantined_at
+    uint32_t override_at
+    uint32_t origin
+    uint32_t spare
+
+
+def quarantine_headers(numbers, *, pool, quarantined_at, observed_since, reason, now):
+    """Headers of numbers that go into quarantine; observed_since rounds up to whole hours."""
+    lengths = {len(numbers), len(quarantined_at), len(observed_since), len(reason)}
+    if len(lengths) > 1:
+        raise ValueError("numbers, quarantined_at, observed_since, reason: lengths differ")
+    if not 0 <= pool < POOLS_MAX:
+        raise ValueError(f"pool: value={pool}, bound=0 to {POOLS_MAX - 1}")
+    headers = np.zeros(len(numbers), HEADER)
+    headers["key"] = numbers | np.uint64(pool << NUMBER_BITS)
+    headers["control"] = STATE_QUARANTINED | <uint64_t>now << SINCE_SHIFT
+    headers["quarantined_at"] = quarantined_at
+    hours = (observed_since.astype(np.uint64) - quarantined_at + 3599) // 3600
+    headers["origin"] = hours << np.uint64(OBSERVED_HOURS_SHIFT) | reason
+    return headers
+
+
 class TableFull(Exception):
     """There is no slot for another number: says how many are asked for, free and the capacity."""
 
@@ -124,44 +157,35 @@ cdef class TableWriter:
                 &self._head.coverage_generation, self._head.coverage_generation + 1
             )
 
-    def quarantine(
-        self, numbers, *, uint32_t pool, quarantined_at, observed_since, reason, uint32_t now
-    ):
+    def quarantine(self, numbers, *, pool, quarantined_at, observed_since, reason, now):
+        outcomes = self.judge(numbers, quarantined_at)
+        chosen = outcomes == Outcome.QUARANTINED
+        self.apply(
+            quarantine_headers(
+                numbers[chosen], pool=pool, quarantined_at=quarantined_at[chosen],
+                observed_since=observed_since[chosen], reason=reason[chosen], now=now,
+            )
+        )
+        return outcomes
+
+    def judge(self, numbers, quarantined_at):
         cdef const uint64_t[::1] number_cells = numbers
         cdef const uint32_t[::1] begin_cells = quarantined_at
-        cdef const uint32_t[::1] observed_cells = observed_since
-        cdef const uint8_t[::1] reason_cells = reason
         cdef uint64_t count = number_cells.shape[0], i
-        cdef record_t *record
-        cdef bint is_new
-        if {begin_cells.shape[0], observed_cells.shape[0], reason_cells.shape[0]} != {count}:
-            raise ValueError("numbers, quarantined_at, observed_since, reason: lengths differ")
-        if pool >= POOLS_MAX:
-            raise ValueError(f"pool: value={pool}, bound=0 to {POOLS_MAX - 1}")
+        if <uint64_t>begin_cells.shape[0] != count:
+            raise ValueError(
+                f"quarantined_at: length={begin_cells.shape[0]}, bound={count} as numbers"
+            )
         outcomes = np.empty(count, dtype=np.uint8)
         cdef uint8_t[::1] outcome_cells = outcomes
-        self._check_room(numbers)
         for i in range(count):
-            record = table_find(&self._table, number_cells[i])
-            outcome_cells[i] = self._judge(record, begin_cells[i])
-            if outcome_cells[i] != OUTCOME_QUARANTINED:
-                continue
-            is_new = record == NULL
-            if is_new:
-                record = table_at(&self._table, self._head.numbers)
-            self._wipe(record)
-            store_relaxed_u32(&record.events_total, 0)
-            _write_header(
-                record,
-                number_cells[i] | <uint64_t>pool << NUMBER_BITS,
-                STATE_QUARANTINED | <uint64_t>now << SINCE_SHIFT,
-                begin_cells[i],
-                _hours_up(observed_cells[i] - begin_cells[i]) << OBSERVED_HOURS_SHIFT
-                | reason_cells[i],
-                0,
+            outcome_cells[i] = self._judge(
+                table_find(&self._table, number_cells[i]), begin_cells[i]
             )
-            if is_new:
-                self._index(number_cells[i])
+        # A number that stands twice is quarantined by the first.
+        first = np.zeros(count, dtype=np.bool_)
+        first[np.unique(numbers, return_index=True)[1]] = True
+        outcomes[(outcomes == Outcome.QUARANTINED) & ~first] = Outcome.ALREADY_QUARANTINED
         return outcomes
 
     cdef uint8_t _judge(self, const record_t *record, uint32_t quarantined_at) except *:
@@ -174,18 +198,53 @@ cdef class TableWriter:
             return OUTCOME_ALREADY
         return OUTCOME_TOO_EARLY if quarantined_at < header.since else OUTCOME_QUARANTINED
 
-    def _check_room(self, numbers):
-        """Raises TableFull when the numbers that are not in the table yet have no room."""
+    def new_numbers(self, numbers):
         cdef const uint64_t[::1] cells = numbers
         cdef uint64_t i
         new = np.empty(cells.shape[0], dtype=np.bool_)
         cdef uint8_t[::1] new_cells = new.view(np.uint8)
         for i in range(<uint64_t>cells.shape[0]):
             new_cells[i] = table_find(&self._table, cells[i]) == NULL
-        wanted = len(np.unique(np.asarray(numbers)[new]))
+        return np.unique(np.asarray(numbers)[new])
+
+    def apply(self, headers):
+        cdef const header_bytes_t[::1] rows
+        cdef record_t *record
+        cdef uint64_t number
+        cdef bint is_new
+        cdef size_t i
+        if headers.dtype != HEADER:
+            raise ValueError(f"headers: dtype={headers.dtype}, bound={HEADER}")
+        wanted = len(self.new_numbers(np.ascontiguousarray(headers["key"] & NUMBER_MASK)))
         free = self._head.capacity_numbers - self._head.numbers
         if wanted > free:
             raise TableFull(wanted, free, self._head.capacity_numbers)
+        rows = headers
+        for i in range(<size_t>len(headers)):
+            number = rows[i].key & NUMBER_MASK
+            record = table_find(&self._table, number)
+            is_new = record == NULL
+            if is_new:
+                record = table_at(&self._table, self._head.numbers)
+            self._write(record, &rows[i])
+            if is_new:
+                self._index(number)
+
+    cdef void _write(self, record_t *record, const header_bytes_t *row) noexcept:
+        """Writes a header; a number that begins or ends being tracked has an empty ring."""
+        cdef bint tracked_before = state_is_tracked(record.control & STATE_MASK)
+        cdef bint tracked = state_is_tracked(row.control & STATE_MASK)
+        cdef bint begins = tracked and (
+            not tracked_before or record.quarantined_at != row.quarantined_at
+        )
+        if begins:  # before the header: nobody inserts yet
+            self._wipe(record)
+            store_relaxed_u32(&record.events_total, 0)
+        _write_header(
+            record, row.key, row.control, row.quarantined_at, row.origin, row.override_at
+        )
+        if not tracked:  # after it: nobody inserts any more, and it is nobody's business
+            self._wipe(record)
 
     cdef void _index(self, uint64_t number) noexcept:
         """Makes the record behind the last one findable, and counts it."""
@@ -221,14 +280,27 @@ cdef class TableWriter:
         )
 
     def set_state(self, uint64_t number, state, *, uint32_t since):
-        cdef record_t *record = self._record(number)
-        cdef uint32_t code = State(state)
-        _write_header(
-            record, record.key, code | <uint64_t>since << SINCE_SHIFT,
-            record.quarantined_at, record.origin, record.override_at,
-        )
-        if not state_is_tracked(code):  # the number leaves: nobody's business any more
-            self._wipe(record)
+        row = self.header_row(number)
+        row["control"] = <uint64_t>int(State(state)) | <uint64_t>since << SINCE_SHIFT
+        self.apply(row)
+
+    def set_override(self, uint64_t number, uint32_t override_at):
+        row = self.header_row(number)
+        row["override_at"] = override_at
+        self.apply(row)
+
+    def header_row(self, uint64_t number):
+        cdef const record_t *record = self._record(number)
+        row = np.zeros(1, HEADER)
+        row["key"] = record.key
+        row["control"] = record.control & ~GENERATION_MASK
+        row["quarantined_at"] = record.quarantined_at
+        row["override_at"] = record.override_at
+        row["origin"] = record.origin
+        return row
+
+    def set_applied(self, uint64_t position):
+        store_release_u64(&self._head.applied, position)
 
     cdef void _wipe(self, record_t *record) noexcept:
         """Empties the ring of a number whose events nobody inserts now."""
@@ -301,10 +373,6 @@ cdef class TableWriter:
 
 cdef uint64_t _next_generation(uint64_t control) noexcept:
     return control & ~GENERATION_MASK | (control + GENERATION_ONE) & GENERATION_MASK
-
-
-cdef uint32_t _hours_up(uint32_t seconds) noexcept:
-    return seconds // 3600 + (seconds % 3600 != 0)
 
 
 cdef void _write_header(

@@ -49,6 +49,12 @@ class Engine:
         """
     def insert_decoded(self, batch: EventDecoder, *, now: int) -> Inserted:
         """Inserts the events that the decoder holds, by the same rules, and drops them there."""
+    def repeat(self, taken: bytes) -> int:
+        """Inserts once more what `Inserted.taken` says, by the decisions of then, into numbers that
+        are tracked now; returns how many. Raises ValueError for a length that is not whole.
+        """
+    def set_journalled(self, position: int) -> None:
+        """Publishes the position of this worker's newest durable value."""
     def check(
         self, numbers: npt.NDArray[np.uint64], *, now: int, at: int = 0
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from ringfence.engine.atomic cimport add_relaxed_u64, prefetch_read
+from ringfence.engine.atomic cimport add_relaxed_u64, prefetch_read, store_release_u64
 from ringfence.engine.evaluate cimport (
     LOOK_DONE,
     LOOK_STALE,
@@ -25,7 +25,9 @@ from ringfence.engine.insert cimport (
     REJECT_CALLED,
     REJECT_KIND,
     REJECTIONS_MAX,
+    TAKEN_BYTES,
     batch_insert,
+    batch_repeat,
     events_t,
     inserted_t,
 )
@@ -115,7 +117,7 @@ cdef class Engine:
         events.caller = &caller_cells[0]
         events.occurred_at = &time_cells[0]
         events.kind = &kind_cells[0]
-        return _insert(self, &events, now)
+        return _insert(self, &events, NULL, now)
 
     def insert_decoded(self, EventDecoder batch not None, *, int64_t now):
         cdef events_t events
@@ -124,9 +126,25 @@ cdef class Engine:
         events.occurred_at = batch.occurred_at
         events.kind = batch.kind
         events.count = batch.events
-        inserted = _insert(self, &events, now)
+        inserted = _insert(self, &events, batch.taken, now)
         batch.drop_events()
         return inserted
+
+    def repeat(self, const uint8_t[::1] taken not None):
+        cdef inserted_t done
+        if taken.shape[0] % TAKEN_BYTES:
+            raise ValueError(f"taken: bytes={taken.shape[0]}, bound=a multiple of {TAKEN_BYTES}")
+        memset(&done, 0, sizeof(done))
+        if taken.shape[0]:
+            with nogil:
+                batch_repeat(
+                    &self.view.c.table, <const uint64_t *>&taken[0],
+                    taken.shape[0] // TAKEN_BYTES, &done,
+                )
+        return done.accepted
+
+    def set_journalled(self, uint64_t position):
+        store_release_u64(&self.counters.journalled, position)
 
     def check(self, numbers, *, int64_t now, int64_t at=0):
         cdef const uint64_t[::1] asked = numbers
@@ -234,11 +252,12 @@ cdef class Engine:
         return hashlib.sha256(tracked[order].tobytes()).digest()
 
 
-cdef object _insert(Engine engine, const events_t *events, int64_t now):
+cdef object _insert(Engine engine, const events_t *events, uint64_t *taken, int64_t now):
     cdef inserted_t done
     if not engine.has_caller_key:
         raise ValueError("this engine has no caller key: it can only answer queries")
     memset(&done, 0, sizeof(done))
+    done.taken = taken
     with nogil:
         batch_insert(
             &engine.view.c.table, &engine.caller_key, engine.view.c.spray_map, events, now, &done
@@ -256,6 +275,7 @@ cdef object _insert(Engine engine, const events_t *events, int64_t now):
             )
             for i in range(min(done.rejected, <uint64_t>REJECTIONS_MAX))
         ],
+        (<const char *>taken)[: done.accepted * TAKEN_BYTES] if taken != NULL else b"",
     )
 
 
@@ -360,7 +380,7 @@ cdef list _recent(Engine engine, const number_t *number, int64_t t):
 
 cdef int _set_prefix(selection_t *wanted, str prefix) except -1:
     """Wants numbers whose digits begin with `prefix`; every number for an empty one."""
-    wanted.prefix = 0
+    wanted.prefix = wanted.prefix_end = wanted.least = 0
     if not prefix:
         return 0
     if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 15 and prefix[0] != "0"):

@@ -37,6 +37,8 @@ cdef enum:
     REJECT_CALLED = 1
     REJECT_KIND = 2
     REJECT_TIME = 3
+    TAKEN_BYTES = 16
+    ENTRY_SPRAY = 0x80  # in an entry that was taken: its caller was spray, it took no slot
 
 ctypedef struct events_t:
     # A batch: four arrays of one length.
@@ -50,6 +52,7 @@ ctypedef struct inserted_t:
     uint64_t accepted
     uint64_t untracked
     uint64_t rejected
+    uint64_t *taken  # room for two words for each event, or NULL
     uint64_t rejected_at[REJECTIONS_MAX]
     uint8_t rejected_for[REJECTIONS_MAX]
 
@@ -70,18 +73,59 @@ cdef inline bint event_is_tracked(const record_t *record, uint32_t occurred_at) 
         return True
     return state_is_tracked(header.state) and occurred_at >= header.quarantined_at
 
+cdef inline void block_insert(
+    const table_t *table, const uint8_t *spray_map, const uint64_t *numbers,
+    const uint64_t *entries, uint64_t size, inserted_t *out,
+) noexcept nogil:
+    """Inserts up to BLOCK_EVENTS entries, those that are not 0, and counts what became of them.
+
+    The entry of a spray caller (by the map, or as marked) is accepted and takes no slot. With
+    `out.taken` the accepted ones are written there, each as its number and its entry.
+    """
+    cdef uint64_t i, entry
+    cdef uint64_t mixed[BLOCK_EVENTS]
+    cdef record_t *records[BLOCK_EVENTS]
+    for i in range(size):
+        mixed[i] = number_mix(numbers[i])
+        prefetch_read(&table.index[table_home(table, mixed[i])])
+    for i in range(size):
+        records[i] = NULL
+        if entries[i] == 0:
+            continue
+        records[i] = table_guess(table, table_home(table, mixed[i]), mixed[i])
+        if records[i] == NULL:
+            out.untracked += 1
+        else:
+            prefetch_write(records[i])
+            prefetch_write(<const uint8_t *>records[i] + 64)
+    for i in range(size):
+        if records[i] == NULL:
+            continue
+        entry = entries[i] & ~ENTRY_SPRAY
+        if not record_is_of(records[i], numbers[i]):
+            records[i] = table_find(table, numbers[i])
+        if records[i] == NULL or not event_is_tracked(records[i], <uint32_t>(entry >> TIME_SHIFT)):
+            out.untracked += 1
+            continue
+        if entries[i] == entry and (
+            spray_map == NULL or not entry_is_spray(entry, spray_map)
+        ):
+            ring_insert(&records[i].entries[0], table.ring_entries, entry)
+        else:
+            entry |= ENTRY_SPRAY
+        add_relaxed_u32(&records[i].events_total, 1)
+        if out.taken != NULL:
+            out.taken[2 * out.accepted] = numbers[i]
+            out.taken[2 * out.accepted + 1] = entry
+        out.accepted += 1
+
 cdef inline void batch_insert(
     const table_t *table, const caller_key_t *key, const uint8_t *spray_map,
     const events_t *events, int64_t now, inserted_t *out,
 ) noexcept nogil:
-    """Inserts every event that can be taken and whose number is tracked; counts all.
-
-    The event of a spray caller is accepted and takes no slot.
-    """
+    """Inserts every event that can be taken and whose number is tracked; counts all."""
     cdef uint64_t begin = 0, i, size, at
-    cdef uint64_t mixed[BLOCK_EVENTS]
     cdef uint64_t entries[BLOCK_EVENTS]
-    cdef record_t *records[BLOCK_EVENTS]
     cdef uint8_t rejected
     while begin < events.count:
         size = min(<uint64_t>BLOCK_EVENTS, events.count - begin)
@@ -95,34 +139,25 @@ cdef inline void batch_insert(
                 out.rejected += 1
                 entries[i] = 0
                 continue
-            mixed[i] = number_mix(events.called[at])
-            prefetch_read(&table.index[table_home(table, mixed[i])])
             entries[i] = (
                 <uint64_t>events.occurred_at[at] << TIME_SHIFT
                 | caller_mark(key, events.caller[at]) << MARK_SHIFT
                 | <uint64_t>events.kind[at]
             )
+        block_insert(table, spray_map, &events.called[begin], &entries[0], size, out)
+        begin += size
+
+cdef inline void batch_repeat(
+    const table_t *table, const uint64_t *taken, uint64_t count, inserted_t *out,
+) noexcept nogil:
+    """Inserts what a batch has taken once more: the decisions of then, the numbers of now."""
+    cdef uint64_t begin = 0, i, size
+    cdef uint64_t numbers[BLOCK_EVENTS]
+    cdef uint64_t entries[BLOCK_EVENTS]
+    while begin < count:
+        size = min(<uint64_t>BLOCK_EVENTS, count - begin)
         for i in range(size):
-            records[i] = NULL
-            if entries[i] == 0:
-                continue
-            records[i] = table_guess(table, table_home(table, mixed[i]), mixed[i])
-            if records[i] == NULL:
-                out.untracked += 1
-            else:
-                prefetch_write(records[i])
-                prefetch_write(<const uint8_t *>records[i] + 64)
-        for i in range(size):
-            if records[i] == NULL:
-                continue
-            at = begin + i
-            if not record_is_of(records[i], events.called[at]):
-                records[i] = table_find(table, events.called[at])
-            if records[i] == NULL or not event_is_tracked(records[i], events.occurred_at[at]):
-                out.untracked += 1
-                continue
-            if not entry_is_spray(entries[i], spray_map):
-                ring_insert(&records[i].entries[0], table.ring_entries, entries[i])
-            add_relaxed_u32(&records[i].events_total, 1)
-            out.accepted += 1
+            numbers[i] = taken[2 * (begin + i)]
+            entries[i] = taken[2 * (begin + i) + 1]
+        block_insert(table, NULL, &numbers[0], &entries[0], size, out)
         begin += size

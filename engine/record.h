@@ -98,7 +98,8 @@ struct counters {
     uint64_t accepted;
     uint64_t untracked;
     uint64_t rejected;
-    uint64_t spare[4];
+    uint64_t journalled; /* position of the worker's newest durable value */
+    uint64_t spare[3];
 };
 static_assert(sizeof(struct counters) == 64, "a cache line a worker: no false sharing");
 
@@ -172,6 +173,7 @@ struct segment {
     uint64_t numbers; /* records that belong to a number: these are the first ones */
     uint64_t settings_generation;
     uint64_t coverage_generation;
+    uint64_t applied; /* position in the keeper's journal up to which headers are written */
 };
 static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one page");
 

@@ -59,6 +59,7 @@ cdef extern from "record.h" nogil:
         uint64_t accepted
         uint64_t untracked
         uint64_t rejected
+        uint64_t journalled
 
     ctypedef struct rule_t "struct rule":
         uint32_t window_s
@@ -115,6 +116,7 @@ cdef extern from "record.h" nogil:
         uint64_t numbers
         uint64_t settings_generation
         uint64_t coverage_generation
+        uint64_t applied
 
 cdef enum:
     # The states of a number in `control`; words.State says the same to Python.

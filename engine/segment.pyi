@@ -74,6 +74,9 @@ class Segment:
     def numbers(self) -> int:
         """Records that belong to a number, FREE ones too; at most `capacity_numbers`."""
     @property
+    def applied(self) -> int:
+        """The position of the keeper's journal up to which headers are written."""
+    @property
     def settings_generation(self) -> int:
         """Counts the changes of pools and policies."""
     def counters(self) -> list[WorkerCounters]:

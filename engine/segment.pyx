@@ -299,6 +299,7 @@ cdef class Segment:
                     load_relaxed_u64(&counted.accepted),
                     load_relaxed_u64(&counted.untracked),
                     load_relaxed_u64(&counted.rejected),
+                    load_acquire_u64(&counted.journalled),
                 )
             )
         return counters
@@ -326,6 +327,10 @@ cdef class Segment:
     @property
     def numbers(self):
         return load_acquire_u64(&self.head().numbers)
+
+    @property
+    def applied(self):
+        return load_acquire_u64(&self.head().applied)
 
     @property
     def settings_generation(self):

@@ -8,6 +8,7 @@ cdef class EventDecoder:
     cdef uint64_t *caller
     cdef uint32_t *occurred_at
     cdef int32_t *kind
+    cdef uint64_t *taken  # two words for each event: room for what an insert has taken
     cdef readonly str feed
     cdef readonly uint64_t sequence
     cdef readonly uint32_t watermark

@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from ringfence.engine.insert cimport TAKEN_BYTES
 from ringfence.engine.protobuf cimport (
     VARINT_BYTES_MAX,
     WIRE_BYTES,
@@ -132,13 +133,14 @@ cdef class EventDecoder:
     """Decodes {Stream,Record}EventsRequest into memory that it owns and uses again."""
 
     def __cinit__(self):
-        self.memory = <uint8_t *>malloc(C_EVENTS_MAX * EVENT_BYTES)
+        self.memory = <uint8_t *>malloc(C_EVENTS_MAX * (EVENT_BYTES + TAKEN_BYTES))
         if self.memory == NULL:
             raise MemoryError
         self.called = <uint64_t *>self.memory
         self.caller = self.called + C_EVENTS_MAX
         self.occurred_at = <uint32_t *>(self.caller + C_EVENTS_MAX)
         self.kind = <int32_t *>(self.occurred_at + C_EVENTS_MAX)
+        self.taken = <uint64_t *>(self.kind + C_EVENTS_MAX)
         self._forget()
 
     def __dealloc__(self):

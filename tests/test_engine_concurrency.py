@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from oracle import greatest
 from small_table import KEY, NUMBERS, START, SmallTable, a_call, insert, make_table
 from writing_processes import (
     FEW,
+    STEPS,
     Columns,
     change_headers,
     entries_of,
     rising_events,
     send_events,
+    send_in_step,
     start,
 )
 
@@ -58,9 +61,10 @@ def send_at_once(path: Path, shares: list[Columns], turns: int = 1) -> None:
 
 def rings_of_oracle(events: Columns, ring_entries: int = 12) -> dict[int, list[int]]:
     """The rings that must come of these events."""
+    entries = entries_of(events)
     return {
-        number: sorted(greatest(entries, ring_entries))
-        for number, entries in entries_of(events).items()
+        number: sorted(greatest(set(entries[events[0] == number].tolist()), ring_entries))
+        for number in np.unique(events[0]).tolist()
     }
 
 
@@ -89,6 +93,31 @@ def test_rings_written_by_several_processes_at_once_equal_the_oracles(
     assert [c.accepted for c in table.segment.counters()[:PROCESSES]] == [100_000] * PROCESSES
 
 
+def test_processes_in_step_at_one_number_after_the_other_lose_no_event(path: Path) -> None:
+    numbers = list(range(447700900000, 447700900600))
+    table = make_table(path, numbers=numbers, capacity_numbers=600, ring_entries=60)
+    each = 60 // PROCESSES  # together they fill every ring, and displace nothing
+    shares = [
+        (
+            np.repeat(np.array(numbers, np.uint64), each),
+            np.zeros(600 * each, np.uint64),
+            np.tile(START + np.arange(worker, 60, PROCESSES), 600).astype(np.uint32),
+            np.ones(600 * each, np.int32),
+        )
+        for worker in range(PROCESSES)
+    ]
+    steps = Path(f"{path}{STEPS}")
+    steps.write_bytes(bytes(8 * PROCESSES))
+    senders = [
+        start(send_in_step, str(path), worker, share, each) for worker, share in enumerate(shares)
+    ]
+    for process, line in senders:
+        assert line.recv() == "done"
+        process.join()
+    steps.unlink()
+    assert table.rings() == rings_of_oracle(joined(shares), 60)
+
+
 def test_processes_that_send_the_same_events_make_no_entry_twice(path: Path) -> None:
     table = make_table(path, numbers=FEW, ring_entries=60)
     events = rising_events(7, 100, 100_000)
@@ -112,11 +141,20 @@ def test_order_duplicates_and_shares_do_not_matter(path: Path) -> None:
     assert together.engine.digest() == alone.engine.digest()
 
 
-def wait_for_events(table: SmallTable, count: int) -> None:
-    """Returns in the middle of somebody's batch, when so many events are in."""
+def watch(table: SmallTable, sent: npt.NDArray[np.uint64], events: int) -> None:
+    """Sees only entries that were sent; returns in the middle of a batch, after so many events."""
     deadline = time.monotonic() + 60
-    while int(table.engine.records()["events_total"].sum()) < count:
+    records = table.engine.records()
+    while int(records["events_total"].sum()) < events:
+        assert_sent(records["entries"], sent)
         assert time.monotonic() < deadline, "the senders do not come forward"
+
+
+def assert_sent(entries: npt.NDArray[np.uint64], sent: npt.NDArray[np.uint64]) -> None:
+    """Every entry is one of those sent, which are sorted; an empty slot is 0."""
+    seen = entries[entries != 0]
+    found = sent[np.minimum(np.searchsorted(sent, seen), sent.size - 1)]
+    assert (found == seen).all(), f"torn: {[hex(entry) for entry in seen[found != seen].tolist()]}"
 
 
 def test_killed_senders_leave_only_whole_entries_that_were_sent(path: Path) -> None:
@@ -124,13 +162,16 @@ def test_killed_senders_leave_only_whole_entries_that_were_sent(path: Path) -> N
     print(f"seed={seed}, rounds={ROUNDS}")
     chance = random.Random(seed)
     table = make_table(path)
-    bystander = a_call(NUMBERS[-1], 5)
+    bystander = a_call(NUMBERS[-1], 5, caller=0)
     insert(table.engine, [bystander])
     headers = header_bytes(table)
     sent: list[Columns] = []
     for turn in range(ROUNDS):
         shares = [rising_events(1000 + 2 * turn + i, 1000 * turn, 8000) for i in range(2)]
         sent += shares
+        entry = np.uint64((START + 5) << 32 | bystander[3])
+        possible = np.unique(np.append(entries_of(joined(sent)), entry))
+        assert possible.dtype == np.uint64
         senders = [
             start(send_events, str(path), worker, share, 10**9)
             for worker, share in enumerate(shares)
@@ -138,19 +179,16 @@ def test_killed_senders_leave_only_whole_entries_that_were_sent(path: Path) -> N
         before = int(table.engine.records()["events_total"].sum())
         for _, line in senders:
             line.send("go")
-        wait_for_events(table, before + chance.randrange(1, 12_000))
+        watch(table, possible, before + chance.randrange(1, 12_000))
         for process, _ in senders:
             assert process.pid is not None
             os.kill(process.pid, signal.SIGKILL)
             process.join()
             assert process.exitcode == -signal.SIGKILL
-        possible = entries_of(joined(sent))
-        for number, ring in table.rings().items():
-            assert len(set(ring)) == len(ring) <= 12
-            if number in FEW:
-                assert set(ring) <= possible[number], f"torn entry in round {turn}"
+        assert_sent(table.engine.records()["entries"], possible)
+        assert all(len(set(ring)) == len(ring) for ring in table.rings().values())
         assert header_bytes(table) == headers
-        assert table.rings()[NUMBERS[-1]][0] >> 32 == START + 5
+        assert [entry >> 32 for entry in table.rings()[NUMBERS[-1]]] == [START + 5]
     everything = joined(sent)
     table.engine.insert(*everything, now=START + 10**6)
     assert {n: r for n, r in table.rings().items() if n in FEW} == rings_of_oracle(everything)

@@ -38,6 +38,7 @@ numbers = st.sampled_from(NUMBERS)
 kinds = st.sampled_from(list(EventKind))
 grid = st.integers(0, GRID)
 nudges = st.sampled_from([0, 0, 0, -1, 1])
+observed_after = st.sampled_from([0, 0, 1, 3600, 3601, 10_000])
 
 
 @st.composite
@@ -98,7 +99,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.oracle = Oracle(ring_entries, KEY)
         self.publish(data)
         for number in NUMBERS[:2]:
-            self.quarantine(number, data.draw(st.integers(0, 2)), 0, 0)
+            self.quarantine(number, data.draw(st.integers(0, 2)), 0, data.draw(observed_after))
         self.wait(20, 0)
         for number in NUMBERS[:2]:
             times = data.draw(st.lists(st.integers(0, 20), max_size=ring_entries + 2))
@@ -128,7 +129,7 @@ class EngineMachine(RuleBasedStateMachine):
         number=numbers,
         pool=st.integers(0, 2),
         ago=st.integers(0, 10),
-        observed_after_s=st.sampled_from([0, 0, 1, 3600, 3601, 10_000]),
+        observed_after_s=observed_after,
     )
     def quarantine(self, number: int, pool: int, ago: int, observed_after_s: int) -> None:
         """Puts a number into quarantine, now or a little in the past."""
@@ -249,12 +250,14 @@ class EngineMachine(RuleBasedStateMachine):
         record = self.oracle.records.get(number)
         if record is None or record.state not in TRACKED:
             return
-        moment = min(max(0, self.now + units * self.unit + nudge), TIME_MAX)
+        times = sorted(entry >> 32 for entry in record.ring) or [self.now]
+        moment = self.now + units * self.unit if units >= 0 else times[units % len(times)]
+        moment = min(max(0, moment + nudge), TIME_MAX)
         if change in {"override", "take back"}:
             record.override_at = 0 if change == "take back" else moment
             self.writer.set_override(number, record.override_at)
         elif change == "age":
-            self.leave_old_entries(number, record, min(abs(units), 3) * self.unit)
+            self.leave_old_entries(number, record, moment)
         elif change == "leave":
             record.ring.clear()  # nobody's business any more
             self.set_state(number, record, left, self.now)
@@ -266,10 +269,10 @@ class EngineMachine(RuleBasedStateMachine):
         record.state, record.since = state, since
         self.writer.set_state(number, state, since=since)
 
-    def leave_old_entries(self, number: int, record: Record, later_s: int) -> None:
+    def leave_old_entries(self, number: int, record: Record, moment: int) -> None:
         """Entries before quarantined_at, as only a replay can leave them: nothing looks at them."""
         assert self.segment is not None
-        later_s = max(0, min(later_s, self.now - record.quarantined_at))
+        later_s = max(0, min(moment, self.now) - record.quarantined_at)
         record.quarantined_at += later_s
         record.observed_since += later_s
         cells = self.segment.view()

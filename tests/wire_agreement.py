@@ -69,7 +69,8 @@ class WireTwins:
             np.array(request.kind, np.int32),
             now=now,
         )
-        assert ours == theirs
+        for name in ("accepted", "untracked", "rejected", "rejections"):
+            assert getattr(ours, name) == getattr(theirs, name), name
         assert self.ours.rings() == self.theirs.rings()
 
 

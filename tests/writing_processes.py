@@ -23,6 +23,8 @@ CALLERS = np.array([0, *range(441632960001, 441632960006), 2**63 | 1], np.uint64
 MARKS = np.array([caller_mark(KEY, int(caller)) for caller in CALLERS], np.uint64)
 BATCH_EVENTS = 1000
 
+STEPS = "-steps"
+
 Columns = tuple[
     npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32], npt.NDArray[np.int32]
 ]
@@ -45,14 +47,15 @@ def rising_events(seed: int, first_s: int, count: int) -> Columns:
     )
 
 
-def entries_of(columns: Columns) -> dict[int, set[int]]:
-    """The entries that these events can make, by number."""
-    called, caller, occurred_at, kind = columns
+def entries_of(columns: Columns) -> npt.NDArray[np.uint64]:
+    """The entry that each of these events makes."""
+    _, caller, occurred_at, kind = columns
     order = np.argsort(CALLERS)
     marks = MARKS[order[np.searchsorted(CALLERS[order], caller)]]
-    entries = occurred_at.astype(np.uint64) << np.uint64(32) | marks << np.uint64(8)
+    entries: npt.NDArray[np.uint64] = occurred_at.astype(np.uint64) << np.uint64(32)
+    entries |= marks << np.uint64(8)
     entries |= kind.astype(np.uint64)
-    return {number: set(entries[called == number].tolist()) for number in FEW}
+    return entries
 
 
 def cut(columns: Columns, begin: int, end: int) -> Columns:
@@ -64,7 +67,7 @@ def cut(columns: Columns, begin: int, end: int) -> Columns:
 def start(target: Callable[..., None], *arguments: object) -> tuple[BaseProcess, Connection]:
     """Starts a process, waits until it is ready, and returns it with the line to it."""
     ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *arguments))
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     assert ours.recv() == "ready"
@@ -80,6 +83,23 @@ def send_events(line: Connection, path: str, worker: int, columns: Columns, turn
         for begin in range(0, columns[0].size, BATCH_EVENTS):
             batch = cut(columns, begin, begin + BATCH_EVENTS)
             engine.insert(*batch, now=START + 10**6)
+    line.send("done")
+
+
+def send_in_step(line: Connection, path: str, worker: int, columns: Columns, step: int) -> None:
+    """Inserts so many events at a time, each time when all the processes have come that far.
+
+    They see each other's progress in a file beside the segment: one cell a process, written by
+    it alone.
+    """
+    engine = Engine(Segment.open(path), caller_key=KEY, worker=worker)
+    progress = np.memmap(path + STEPS, np.uint64, "r+")
+    line.send("ready")
+    for begin in range(0, columns[0].size, step):
+        progress[worker] += 1
+        while progress.min() < progress[worker]:
+            pass
+        engine.insert(*cut(columns, begin, begin + step), now=START + 10**6)
     line.send("done")
 
 

@@ -1,11 +1,12 @@
 """Fuzzes the wire decoder against the protobuf library, guided by coverage. Not part of the suite.
 
-    pip install atheris            # wheels for CPython up to 3.12; not a dependency of this project
-    python tests/fuzz/fuzz_wire.py -max_total_time=600 -max_len=4096 CORPUS_FOLDER
+    pip install atheris            # no dependency of this project; wheels for some CPython on Linux
+    python tests/fuzz/fuzz_wire.py -max_total_time=600 -max_len=8192 CORPUS_FOLDER
 
-Any disagreement ends the run, and the message is kept in a file `crash-...`. The suite does the
-same with drawn messages (test_engine_wire.py). Coverage is that of the Python side only; build the
-extensions with CFLAGS=-fsanitize=fuzzer-no-link to guide it by the decoder as well.
+The fuzzer's bytes choose among the encodings that the suite draws at random
+(test_engine_wire.py), whole and spoiled. Any disagreement ends the run; the bytes are kept in a
+file `crash-...`, which the same command with that file repeats. The coverage that guides is that
+of the Python side: which encodings were written and how the two readers took them.
 """
 
 import sys
@@ -14,17 +15,25 @@ from pathlib import Path
 import atheris
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from wire_agreement import WireTwins, compare_check
+with atheris.instrument_imports(include=["wire_agreement", "wire_encodings"]):
+    from wire_agreement import WireTwins, compare_check
+    from wire_encodings import batches, checks, spoiled
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 twins = WireTwins()
+messages = batches() | checks()
 
 
+@settings(database=None, deadline=None)
+@given(messages | spoiled(messages) | st.binary())
 def compare(message: bytes) -> None:
-    """One message, as a batch and as a check."""
+    """One message, read as a batch and as a check."""
     twins.compare_events(message)
     compare_check(message)
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, compare)
+    atheris.Setup(sys.argv, compare.hypothesis.fuzz_one_input)
     atheris.Fuzz()

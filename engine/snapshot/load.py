@@ -1,0 +1,134 @@
+"""Loads a snapshot into a new segment, in several threads that do without the GIL.
+
+Blocks go straight into the segment's memory and are checked there; then FREE records that nobody
+needs go; then the index is made. The records come first as a whole, so that nothing of a damaged
+file is ever found through the index.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ringfence.engine.core import NUMBER_MASK
+from ringfence.engine.record_blocks import (
+    index_records,
+    records_memory,
+    set_numbers,
+    spray_map_memory,
+)
+from ringfence.engine.segment import Segment
+from ringfence.engine.snapshot.errors import SnapshotError
+from ringfence.engine.snapshot.format import Block, Kind, SnapshotHeader
+from ringfence.engine.snapshot.read import SnapshotFile, free_numbers, free_rows
+
+Positions = npt.NDArray[np.intp]
+Numbers = npt.NDArray[np.uint64]
+
+
+def load_snapshot(
+    path: Path,
+    segment: Segment,
+    *,
+    threads: int,
+    progress: Callable[[int, int], None] | None = None,
+    drop_free_also_in: Path | None = None,
+) -> SnapshotHeader:
+    """Fills a new, empty segment with the records and the spray map of a snapshot; its header.
+
+    `progress` is told bytes of records done and in all. Numbers that are FREE here and in the
+    snapshot `drop_free_also_in` get no record; then the segment has fewer numbers than the header.
+    After this the replay of the keeper's journal from the header's position is due: a header that
+    changed during the copy may be in halves, with an even generation.
+
+    Raises SnapshotDamaged (of either file: see its path), SnapshotNewer, and SnapshotError for a
+    segment with less room, another K or numbers in it. After SnapshotDamaged for `path` the
+    segment must not be used; in all other cases it is still empty.
+    """
+    with SnapshotFile(path) as file:
+        _check_fits(file, segment)
+        dropped = np.empty(0, np.uint64)
+        if drop_free_also_in is not None:
+            dropped = free_numbers(drop_free_also_in)
+        file.check(Kind.KEEPER_STATE)  # no table without its keeper's state
+        with ThreadPoolExecutor(threads, thread_name_prefix="snapshot") as pool:
+            unneeded = _read_records(file, segment, pool, dropped, progress)
+            (spray_map,) = file.blocks_of(Kind.SPRAY_MAP)
+            file.read(spray_map, spray_map_memory(segment))
+            numbers = _close_gaps(segment, file.header.numbers, unneeded)
+            _index(file, segment, pool, numbers)
+        set_numbers(segment, numbers)
+        return file.header
+
+
+def _check_fits(file: SnapshotFile, segment: Segment) -> None:
+    header = file.header
+    if segment.numbers:
+        raise SnapshotError(f"{file.path}: segment in use: numbers={segment.numbers}, bound=0")
+    if segment.ring_entries != header.ring_entries:
+        raise SnapshotError(
+            f"{file.path}: snapshot of another K: ring_entries={header.ring_entries}, "
+            f"segment={segment.ring_entries}"
+        )
+    if segment.capacity_numbers < header.numbers:
+        raise SnapshotError(
+            f"{file.path}: too little room in the table: numbers={header.numbers}, "
+            f"capacity={segment.capacity_numbers}"
+        )
+
+
+def _read_records(
+    file: SnapshotFile,
+    segment: Segment,
+    pool: ThreadPoolExecutor,
+    dropped: Numbers,
+    progress: Callable[[int, int], None] | None,
+) -> Positions:
+    """Brings all records into their places; returns the positions of those to drop."""
+
+    def read(block: Block) -> tuple[int, Positions]:
+        first = block.first_byte // segment.record_bytes
+        memory = records_memory(segment, first, block.size_bytes)
+        file.read(block, memory)
+        unneeded = np.empty(0, np.intp)
+        if dropped.size:
+            rows = np.frombuffer(memory, np.uint64).reshape(-1, segment.record_bytes // 8)
+            free = free_rows(rows)
+            numbers = rows[free, 0] & np.uint64(NUMBER_MASK)
+            unneeded = first + free[np.isin(numbers, dropped)]
+        return block.size_bytes, unneeded
+
+    found, done = [np.empty(0, np.intp)], 0
+    for size_bytes, unneeded in pool.map(read, file.blocks_of(Kind.RECORDS)):
+        found.append(unneeded)
+        done += size_bytes
+        if progress is not None:
+            progress(done, file.header.records_bytes)
+    return np.concatenate(found)
+
+
+def _close_gaps(segment: Segment, numbers: int, unneeded: Positions) -> int:
+    """Moves the last records to the places of those to drop; returns how many stay."""
+    if not unneeded.size:
+        return numbers
+    memory = records_memory(segment, 0, numbers * segment.record_bytes)
+    rows = np.frombuffer(memory, np.uint64).reshape(numbers, -1)
+    kept = numbers - unneeded.size
+    rows[unneeded[unneeded < kept]] = rows[np.setdiff1d(np.arange(kept, numbers), unneeded)]
+    rows[kept:] = 0
+    return kept
+
+
+def _index(file: SnapshotFile, segment: Segment, pool: ThreadPoolExecutor, numbers: int) -> None:
+    """Makes all records findable."""
+    share = file.header.block_bytes // segment.record_bytes
+
+    def index(first: int) -> int | None:
+        return index_records(segment, first, min(share, numbers - first))
+
+    for wrong_at in pool.map(index, range(0, numbers, share)):
+        if wrong_at is not None:
+            block = file.blocks_of(Kind.RECORDS)[wrong_at // share]
+            raise file.damaged(f"record={wrong_at} of {numbers} has no number of its own", block)
