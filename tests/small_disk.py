@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ def small_memory(folder: Path, size_bytes: int) -> Iterator[None]:
 def small_disk(image: Path, folder: Path, size_bytes: int) -> Iterator[None]:
     """An ext4 file system in an image, which is made if it is missing, at a folder."""
     if not image.exists():
+        if shutil.which("mkfs.ext4") is None:
+            pytest.skip("needs mkfs.ext4")
         with open(image, "wb") as file:
             file.truncate(size_bytes)
         subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)

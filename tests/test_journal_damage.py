@@ -1,0 +1,138 @@
+"""A journal whose bytes changed on the disk is found out; it never gives a value not written."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from journal_answers import append, until, value_of
+
+from ringfence.engine import journal_commit
+from ringfence.engine.journal import JournalDamaged, seal
+from ringfence.engine.journal_lmdb import check_journal, open_for_replay, open_journal
+
+FLIPS_A_REGION = 120
+SEED = 20
+TRANSACTION_AT = (144, 4_096 + 144)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A journal with small and large values, pages that are free, and a few levels of pages."""
+    folder = tmp_path / "7"
+    journal = open_journal(folder)
+    for begin in range(1, 240, 40):
+        append(journal, *(value_of(number) for number in range(begin, begin + 40)))
+    journal.truncate(100)
+    until(lambda: journal.first == 101)
+    append(journal, b"last one")
+    journal.close()
+    return folder
+
+
+def test_flipped_bits_are_refused_or_change_nothing(folder: Path) -> None:
+    print("seed", SEED)
+    flipping = Path(__file__).with_name("flipping_process.py")
+    done = subprocess.run(
+        [sys.executable, flipping, folder, str(SEED), str(FLIPS_A_REGION)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ends = json.loads(done.stdout)
+    print(ends)
+    refused = "replay refused, check refused"
+    whole = "replay same, check same"  # bytes that mean nothing, or of free pages
+    assert {end for region in ends.values() for end in region} <= {refused, whole}
+    assert ends["value"] == ends["value header"] == {refused: FLIPS_A_REGION}
+    for region in ("meta page", "page header", "page body"):
+        assert sum(ends[region].values()) - ends[region].get(whole, 0) > FLIPS_A_REGION // 10
+
+
+@pytest.mark.parametrize("offset", TRANSACTION_AT)
+def test_flipped_transaction_number_does_not_hide_the_last_commit(
+    folder: Path, offset: int
+) -> None:
+    path = folder / "data.mdb"
+    whole = path.read_bytes()
+    for bit in range(64):
+        flipped = bytearray(whole)
+        flipped[offset + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        for opens in (open_journal, open_for_replay):
+            with pytest.raises(JournalDamaged, match=r"neighbouring|ends too early"):
+                opens(folder)
+        assert re.search("neighbouring|ends too early", check_journal(folder)[0])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+def test_file_that_was_cut_short_is_found_out_without_a_crash(folder: Path, share: float) -> None:
+    path = folder / "data.mdb"
+    with open(path, "r+b") as file:
+        file.truncate(int(path.stat().st_size * share))
+    problems = check_journal(folder)
+    assert problems
+    assert all(problem.startswith(str(folder)) for problem in problems)
+
+
+def test_check_names_every_damaged_value(folder: Path) -> None:
+    path = folder / "data.mdb"
+    content = path.read_bytes()
+    for position in (120, 200):
+        content = content.replace(value_of(position), value_of(position)[:-1] + b"?")
+    path.write_bytes(content)
+    problems = check_journal(folder)
+    assert len(problems) == 2
+    for position, problem in zip((120, 200), problems, strict=True):
+        assert problem.startswith(f"{folder}: checksum does not match: position={position}, ")
+
+
+def test_value_that_changes_on_the_disk_is_refused_while_the_journal_is_open(
+    folder: Path,
+) -> None:
+    path = folder / "data.mdb"
+    journal = open_journal(folder)
+    content = path.read_bytes().replace(value_of(101), value_of(101)[:-1] + b"?")
+    with open(path, "r+b") as file:
+        file.write(content)
+    with pytest.raises(JournalDamaged, match=f"{folder}.*position=101"):
+        list(journal.replay(100))
+    journal.close()
+
+
+def test_journal_takes_nothing_more_once_writing_met_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_commit, "HEAL_S", 0.001)
+    journal = open_journal(folder)
+    last = journal.last
+    with journal._file._opened().begin(write=True) as txn:  # type: ignore[attr-defined]
+        txn.put((last + 1).to_bytes(8, "big"), seal(last + 1, b"somebody else's"))
+    answers = append(journal, b"a")
+    assert isinstance(answers[0], JournalDamaged)
+    assert str(answers[0]) == f"{folder}: taken already: position={last + 1}"
+    time.sleep(0.1)  # a hundred times as long as healing would take
+    assert not journal.writable
+    with pytest.raises(JournalDamaged, match="taken already"):
+        journal.append(b"b", lambda _: None)
+    journal.close()
+
+
+def test_older_copy_of_the_data_is_refused(folder: Path) -> None:
+    before = (folder / "data.mdb").read_bytes()
+    journal = open_journal(folder)
+    append(journal, b"newer")
+    last = journal.last
+    journal.close()
+    (folder / "data.mdb").write_bytes(before)
+    expected = f"{folder}: ends too early: last position={last - 1}, noted={last}"
+    for opens in (open_journal, open_for_replay):
+        with pytest.raises(JournalDamaged, match=expected):
+            opens(folder)
+    assert check_journal(folder) == [expected]
+    (folder / "last").unlink()  # as in a backup, which is read as it is
+    assert check_journal(folder) == []
