@@ -23,6 +23,7 @@ RECORDS_A_STEP = 1 << 19  # a few milliseconds without the event loop
 STEPS_MAX = 64  # then a page ends, be it empty: no call sweeps a whole large table
 NUMBERS_A_TURN = 500  # then other calls get theirs
 LOOKS_MAX = 10
+VERDICTS_MAX = 64  # each may be named more than once, within reason
 RECORD = re.compile(r"[0-9]{0,12}", re.ASCII)
 PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 
@@ -127,6 +128,8 @@ def _record(position: str) -> int:
 
 def _verdict_bits(request: pb.ListNumbersRequest) -> int:
     bits = 0
+    if len(request.verdicts) > VERDICTS_MAX:
+        raise bad_field("verdicts", f"value={len(request.verdicts)}, bound={VERDICTS_MAX}")
     for index, verdict in enumerate(request.verdicts):
         if not 1 <= verdict <= max(Verdict):
             raise bad_field(f"verdicts[{index}]", f"value={verdict}, bound=1 to {max(Verdict):d}")

@@ -3,18 +3,29 @@
 Reading refuses what the engine's objects cannot hold; their own `check()` does the rest.
 """
 
+from collections.abc import Sized
 from typing import cast
 
 from google.protobuf.duration_pb2 import Duration
 
-from ringfence.engine.settings import Policy, Pool, Rule, SettingError
+from ringfence.engine.settings import (
+    POOL_FEEDS_MAX,
+    RULES_MAX,
+    Policy,
+    Pool,
+    Rule,
+    SettingError,
+)
 from ringfence.engine.words import EventKind, Measure
 from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
+KINDS_MAX = 64  # each may be named more than once, within reason
+
 
 def read_policy(message: pb.Policy) -> Policy:
     """The policy of a message; raises SettingError."""
+    _bound("rules", message.rules, RULES_MAX)
     return Policy(
         name=message.name,
         rules=tuple(_read_rule(f"rules[{i}]", rule) for i, rule in enumerate(message.rules)),
@@ -56,7 +67,8 @@ def policy_message(policy: Policy) -> pb.Policy:
 
 
 def read_pool(message: pb.Pool) -> Pool:
-    """The pool of a message."""
+    """The pool of a message; raises SettingError."""
+    _bound("required_feeds", message.required_feeds, POOL_FEEDS_MAX)
     return Pool(
         name=message.name,
         policy=message.policy,
@@ -80,6 +92,7 @@ def pool_message(pool: Pool) -> pb.Pool:
 def _read_rule(field: str, rule: pb.Rule) -> Rule:
     if not 1 <= rule.measure <= max(Measure):
         raise SettingError(f"{field}.measure", f"value={rule.measure}, bound=1 to {max(Measure):d}")
+    _bound(f"{field}.kinds", rule.kinds, KINDS_MAX)
     for index, kind in enumerate(rule.kinds):
         if not 1 <= kind <= max(EventKind):
             raise SettingError(
@@ -91,6 +104,12 @@ def _read_rule(field: str, rule: pb.Rule) -> Rule:
         limit=rule.limit,
         kinds=frozenset(EventKind(kind) for kind in rule.kinds),
     )
+
+
+def _bound(field: str, entries: Sized, most: int) -> None:
+    # Before each is looked at: a message has room for two million.
+    if len(entries) > most:
+        raise SettingError(field, f"value={len(entries)}, bound={most}")
 
 
 def _seconds(field: str, duration: Duration) -> int:

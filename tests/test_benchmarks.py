@@ -18,13 +18,14 @@ def run(*arguments: str) -> str:
 
 
 def test_engine_benchmark_prints_its_table() -> None:
+    before = set(Path("/dev/shm").glob("ringfence-benchmark-*"))
     text = run("benchmarks/engine.py", "--smoke")
     assert "command   python benchmarks/engine.py --smoke" in text
     rows = re.findall(r"^ +1,000 +(\d) +[\d,]+ +[\d,]+ .* ([0-9a-f]{16})$", text, re.MULTILINE)
     assert [processes for processes, _ in rows] == ["1", "2"]
     assert len({checksum for _, checksum in rows}) == 1
     assert "bytes a number" in text
-    assert not list(Path("/dev/shm").glob("ringfence-benchmark-*"))
+    assert set(Path("/dev/shm").glob("ringfence-benchmark-*")) <= before  # others may be running
 
 
 def test_engine_calls_run_under_pytest_benchmark() -> None:

@@ -39,6 +39,7 @@ def test_arguments_are_numbers_and_ranges_in_their_order() -> None:
         ("+44770090012x", "not an E.164 number: value='+44770090012x', bound=+ and 7 to 15 digits"),
         ("+447700900123-447700900125", "numbers are written with +: value='447700900125'"),
         ("+447700900123-", "not an E.164 number: value=''"),
+        ("+44-7700-900123", "not an E.164 number: value='+44-7700-900123'"),
         ("+447700900125-+447700900123", "range runs backwards"),
         (
             "+999000000000-+999999999999",

@@ -89,7 +89,7 @@ def test_demo_shows_what_became_of_the_numbers(demo: Demo, tmp_path: Path) -> No
     assert sum(int(count) for _, count in broken) >= shares["NOISY"]
     assert "+447700900123  NOISY" in demo.output
     assert "caller 1 called 5 times" in demo.output
-    assert "ringfence serve --data" in demo.output
+    assert " serve --data ringfence-data" in demo.output
     assert "1632960321" not in demo.output
 
 

@@ -54,13 +54,13 @@ def _because(number: Number, asked_at: datetime) -> Iterator[str]:
         case Verdict.UNOBSERVED:
             yield (
                 "Not fit to be handed out: silent, but too little of that time was listened to"
-                f" ({number.coverage:.1%})."
+                f" ({number.coverage:.1%}). It is clean once enough of the time was."
             )
         case Verdict.RESERVED:
             yield f"Reserved for an allocator: {number.reservation or 'reservation not known'}."
         case verdict:
             yield _SAID[verdict]
-    if number.verdict in (Verdict.NOISY, Verdict.AGING, Verdict.UNOBSERVED) and number.clean_at:
+    if number.verdict in (Verdict.NOISY, Verdict.AGING) and number.clean_at:
         yield f"If it stays silent it is clean from {_when(number.clean_at, asked_at)}."
     if number.overdue:
         yield "Overdue: it is past the longest quarantine of its policy, so somebody should decide."
@@ -70,18 +70,19 @@ def _noise(results: Sequence[RuleResult]) -> Iterator[str]:
     """The broken rules, each with what was counted."""
     broken = [result for result in results if result.broken]
     for result in broken:
-        what = rule_text(result.measure, result.kinds, result.value)
         window = span_text(result.window)
         if result.value > result.limit:
+            what = rule_text(result.measure, result.kinds, result.value)
             allowed = f"at most {result.limit} are" if result.limit else "none is"
             yield (
                 f"Not fit to be handed out: {result.value} {what} in {window}, and {allowed}"
                 " allowed."
             )
         else:
+            what = rule_text(result.measure, result.kinds)
             yield (
-                f"Not fit to be handed out: {result.value} {what} are kept, too few to prove that"
-                f" there were at most {result.limit} in {window}."
+                "Not fit to be handed out: more events came than are kept, so it cannot be shown"
+                f" that there were at most {result.limit} {what} in {window}."
             )
     if not broken:
         yield "Not fit to be handed out: the quiet period after the last trouble is not over."
@@ -91,7 +92,11 @@ def _since(number: Number, asked_at: datetime) -> Iterator[str]:
     """How long it has been in quarantine, and under which rules."""
     reason = number.reason.name.lower().replace("_", " ") if number.reason else "not said"
     yield f"In quarantine since {_when(number.quarantined_at, asked_at)}; reason: {reason}."
-    yield f"Its events are known since {_when(number.observed_since, asked_at)}."
+    if number.observed_since is not None and number.observed_since > asked_at:
+        # Kept in whole hours after quarantined_at, rounded up.
+        yield f"Its events are known only from {_when(number.observed_since, asked_at)} on."
+    else:
+        yield f"Its events are known since {_when(number.observed_since, asked_at)}."
     yield f"Pool {number.pool}, policy {number.policy}; coverage {number.coverage:.1%}."
     if number.queue_position:
         yield f"Place in the queue: {number.queue_position:,}."

@@ -8,6 +8,7 @@ a line; a header that names a column `number` makes it CSV.
 import csv
 import difflib
 import io
+import re
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from ringfence.engine.number import parse_number
 from ringfence.engine.words import DisconnectReason
 from ringfence.server.cli.times import parse_time
 
+_RANGE = re.compile(r"\+?[0-9]+-\+?[0-9]*", re.ASCII)
 NUMBERS_MAX = 50_000_000  # 400 MB of arrays; no switch has so many in quarantine
 DELIMITERS = ",;\t|"
 
@@ -49,9 +51,11 @@ class Numbers:
 
 def parse_numbers(text: str) -> tuple[int, int]:
     """First and last of the numbers that `+A` or `+A-+B` writes; raises ValueError."""
-    first_text, dash, last_text = text.partition("-")
-    first = _number(first_text)
-    last = _number(last_text) if dash else first
+    if not _RANGE.fullmatch(text):
+        number = _number(text)
+        return number, number
+    first_text, _, last_text = text.partition("-")
+    first, last = _number(first_text), _number(last_text)
     if last < first:
         raise ValueError(f"range runs backwards: value={text[:40]!r}, bound=+A-+B with A <= B")
     if last - first >= NUMBERS_MAX:

@@ -1,5 +1,8 @@
 """What the demo prints: its steps, the verdicts and why, one number, and what to type next."""
 
+import os
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,12 +25,12 @@ _MEANS = {
     Verdict.NOISY: "the previous owner is still sought",
 }
 _NEXT = (
-    ("ringfence serve --data ringfence-data", "run a server of your own"),
-    ("ringfence quarantine +447700900000-+447700900999", "put numbers into quarantine"),
-    ("ringfence adapter hep --feed my-switch --country 44", "feed it from a SIP switch"),
-    ("ringfence check +447700900123", "ask whether a number is clean"),
-    ("ringfence explain +447700900123", "and why"),
-    ("ringfence --help", "everything else"),
+    ("serve --data ringfence-data", "run a server of your own"),
+    ("quarantine +447700900000-+447700900999", "put numbers into quarantine"),
+    ("adapter hep --feed my-switch --country 44", "feed it from a SIP switch"),
+    ("check +447700900123", "ask whether a number is clean"),
+    ("explain +447700900123", "and why"),
+    ("--help", "everything else"),
 )
 
 
@@ -81,10 +84,20 @@ def show_number(console: Console, number: Number) -> None:
 def show_end(console: Console, took_s: float) -> None:
     """What is left, and what to type next."""
     _heading(console, "What to type next")
-    for command, what in _NEXT:
+    for arguments, what in _NEXT:
         console.print(Text(f"  # {what}", "dim"))
-        console.print(Text(f"  {command}", "cyan"), soft_wrap=True)  # to be copied as it stands
+        # To be copied as it stands.
+        console.print(Text(f"  {_command()} {arguments}", "cyan"), soft_wrap=True)
     console.print(f"\nThat took {took_s:.0f} s; the server is gone and nothing was left behind.")
+
+
+def _command() -> str:
+    """How the command line was called, so that it can be called like that again."""
+    if shutil.which("ringfence"):
+        return "ringfence"
+    if os.path.basename(sys.argv[0]) == "ringfence":
+        return os.path.relpath(sys.argv[0])
+    return "python -m ringfence.server.cli"
 
 
 def _heading(console: Console, text: str) -> None:
