@@ -9,7 +9,8 @@ import pytest
 from server_process import Peer, ServerProcess
 
 from ringfence import EventKind, EventStream
-from ringfence.server.adapters.base import Tally
+from ringfence.server.adapters import run as run_module
+from ringfence.server.adapters.base import Tally, summary
 from ringfence.server.adapters.run import run_live
 from ringfence.v1 import number_service_pb2 as numbers
 
@@ -76,3 +77,39 @@ def test_what_arrives_while_stopping_is_answered_before_the_end(
 def test_failure_of_the_source_is_the_end_and_is_told(server: ServerProcess) -> None:
     with pytest.raises(RuntimeError, match="cable pulled"):
         run(server.address, RuntimeError("cable pulled"))
+
+
+class SilentEquipment(Equipment):
+    """Reports nothing but one thing, at the fifth look, and ends at the tenth."""
+
+    async def close(self) -> None:
+        self.steps.append("close")
+
+    def look(self) -> None:
+        super().look()
+        looks = self.steps.count("look")
+        if looks == 5:
+            self.tally["reply"] += 1
+        if looks == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_counts_are_said_only_when_they_have_changed(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "LOOK_S", 0.01)
+    monkeypatch.setattr(run_module, "SUMMARY_S", 0.0)
+    said: list[str] = []
+
+    async def live() -> None:
+        stream = EventStream(server.address, "equipment")
+        source = SilentEquipment(stream)
+        await run_live(source, stream, patience_s=20.0, say_ready=str, say=said.append)
+
+    asyncio.run(live())
+    assert said == ["read reply=1"]
+
+
+def test_summary_of_nothing_says_so() -> None:
+    assert summary(Tally()) == "nothing"
+    assert summary(Tally(b=2, a=1, c=0)) == "a=1 b=2"

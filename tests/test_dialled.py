@@ -67,6 +67,26 @@ def test_each_country_has_its_own_prefixes(calling_code: int, text: str, number:
     assert DialPlan.of_country(calling_code).number(text) == number
 
 
+@pytest.mark.parametrize("calling_code", [31, 44, 46, 49, 62, 84, 234])
+def test_bare_digits_that_begin_with_the_own_code_are_international(calling_code: int) -> None:
+    region = phonenumbers.region_code_for_country_code(calling_code)
+    plan = DialPlan.of_country(calling_code)
+    for example_type in (FIXED_LINE, MOBILE):
+        written = phonenumbers.format_number(example_number(region, example_type), E164)
+        assert plan.number(written[1:]) == plan.number(written) == int(written[1:])
+
+
+def test_bare_digits_of_a_range_that_is_not_in_use_yet_are_international() -> None:
+    plan = DialPlan.of_country(49)
+    assert not phonenumbers.is_valid_number(phonenumbers.parse("+491991234567"))
+    assert plan.number("491991234567") == plan.number("+491991234567") == 491991234567
+
+
+def test_bare_digits_too_short_for_a_whole_number_are_national() -> None:
+    assert DialPlan.of_country(91).number("9123456789") == 919123456789
+    assert DialPlan.of_country(91).number("919123456789") == 919123456789
+
+
 @pytest.mark.parametrize("calling_code", [39, 225, 242])
 def test_zero_stays_where_it_is_part_of_the_number(calling_code: int) -> None:
     region = phonenumbers.region_code_for_country_code(calling_code)
@@ -107,6 +127,8 @@ def test_eight_is_a_prefix_or_a_digit_in_russia() -> None:
         "#31#07700900123",
         "++447700900123",
         "44+7700900123",
+        "+447700900001/1",
+        "07700900001/1",
         "+0447700900123",
         "000447700900123",
         "+4477009001234567",

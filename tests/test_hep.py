@@ -26,7 +26,8 @@ from ringfence.server.adapters.hep import (
     read_capture,
     read_datagram,
 )
-from ringfence.server.adapters.hep_reader import SECONDS_MAX, HepReader
+from ringfence.server.adapters.hep_reader import AHEAD_MAX_S, SECONDS_MAX, HepReader
+from ringfence.server.adapters.sip_stream import MESSAGES_MAX, split_messages
 
 BANK = caller_of_text("bankname")
 CAPTURE = Path(demo.__file__).with_name("hep_capture.bin")
@@ -34,13 +35,21 @@ TRUTH = Path(__file__).with_name("data") / "switch" / "hep_capture_expected.csv"
 KINDS = (SIP, LOG, TIME, KEY, PAYLOAD, COMPRESSED, CALL_ID) = (1, 100, 9, 14, 15, 16, 17)
 
 
-def read(octets: bytes, *, auth_key: str = "", received_at: int = 7) -> Attempt | str:
+def read(octets: bytes, *, auth_key: str = "", received_at: int = AT) -> Attempt | str:
     """The attempt that a message gives, or the reason why it gives none."""
     reader = HepReader(DialPlan.of_country(44), auth_key=auth_key)
     made = reader.read(octets, received_at)
     outcomes = [name for name in reader.tally if not name.startswith("note_")]
     assert len(outcomes) == 1, "every datagram has one outcome"
-    return made or outcomes[0]
+    return made[0] if made else outcomes[0]
+
+
+def read_stream(*messages: bytes, transport: int = 6) -> tuple[list[int], dict[str, int]]:
+    """The called numbers, and the tally, of one datagram with all these octets in its payload."""
+    reader = HepReader(DialPlan.of_country(44))
+    carried = chunk(2, bytes((transport,)))
+    made = reader.read(framed(protocol(), carried, chunk(PAYLOAD, b"".join(messages))), AT)
+    return [attempt.called for attempt in made], dict(reader.tally)
 
 
 def protocol(value: int = SIP) -> bytes:
@@ -51,7 +60,7 @@ def test_capture_of_a_real_switch_gives_the_events_of_its_truth_file() -> None:
     reader = HepReader(DialPlan.of_country(44))
     with CAPTURE.open("rb") as file:
         records = list(read_capture(file))
-    attempts = [made for at, octets in records if (made := reader.read(octets, at))]
+    attempts = [made for at, octets in records for made in reader.read(octets, at)]
     with TRUTH.open(newline="") as file:
         truth = [expected(row) for row in csv.DictReader(file)]
     assert len(attempts) == len(truth) == 600
@@ -68,7 +77,7 @@ def test_capture_in_any_order_gives_the_same_events(seed: int) -> None:
     # Shuffled this wildly, copies of a call lie further apart in the file than the window is long,
     # but not in the time of the capture, which is what counts.
     reader = HepReader(DialPlan.of_country(44))
-    attempts = [made for at, octets in records if (made := reader.read(octets, at))]
+    attempts = [made for at, octets in records for made in reader.read(octets, at)]
     with TRUTH.open(newline="") as file:
         truth = Counter(expected(row) for row in csv.DictReader(file))
     assert Counter((a.called, a.caller, a.kind) for a in attempts) == truth, seed
@@ -94,7 +103,8 @@ def test_time_is_the_agents_or_else_that_of_receipt() -> None:
     without = framed(protocol(), chunk(PAYLOAD, sip()))
     zero = framed(protocol(), chunk(TIME, bytes(4)), chunk(PAYLOAD, sip()))
     for octets, received_at, at in (
-        (hep(sip(), at=AT), 7, AT),
+        (hep(sip(), at=AT), AT + 9_999, AT),
+        (hep(sip(), at=AT), AT - AHEAD_MAX_S, AT),
         (without, 7, 7),
         (zero, 7, 7),
         (without, 2**40, SECONDS_MAX),
@@ -102,6 +112,79 @@ def test_time_is_the_agents_or_else_that_of_receipt() -> None:
         made = read(octets, received_at=received_at)
         assert isinstance(made, Attempt)
         assert made.occurred_at == at
+
+
+def test_time_far_ahead_of_the_receipt_is_not_believed() -> None:
+    reader = HepReader(DialPlan.of_country(44))
+    (made,) = reader.read(hep(sip(), at=AT + AHEAD_MAX_S + 1), AT)
+    assert made.occurred_at == AT
+    assert reader.tally == {"event": 1, "note_time_ahead": 1}
+
+
+OTHER = sip(uri="sip:+447700900456@switch.example", call_id="c2")
+REPLY = b"SIP/2.0 200 OK\r\nCall-ID: c0\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (sip(), OTHER),
+        (sip(body="v=0\r\n\r\n" + OTHER.decode()), OTHER),
+        (b"\r\n\r\n", sip(), b"\r\n\r\n", OTHER, b"\r\n\r\n"),
+        (sip(end="\n"), b"\n", OTHER),
+        (sip().replace(b"Content-Length: 0", b"l:0"), OTHER),
+        (sip().replace(b"Content-Length: 0", b"CONTENT-LENGTH :\r\n 0"), OTHER),
+        (sip(), OTHER.replace(b"Content-Length: 0\r\n", b"")),
+        (sip(), OTHER.replace(b"Content-Length: 0", b"Content-Length: 99999")),
+    ],
+)
+def test_messages_that_share_a_piece_of_a_tcp_stream_are_each_read(
+    messages: tuple[bytes, ...],
+) -> None:
+    assert read_stream(*messages) == ([447700900123, 447700900456], {"event": 2})
+
+
+def test_each_message_of_a_stream_has_its_outcome() -> None:
+    assert read_stream(REPLY, sip()) == ([447700900123], {"reply": 1, "event": 1})
+    assert read_stream(sip(), sip(), sip()[:90]) == (
+        [447700900123],
+        {"event": 1, "repeat": 1, "sip_truncated": 1},
+    )
+    assert read_stream(b"\r\n\r\n") == ([], {"keepalive": 1})
+    assert read_stream(sip("BYE").replace(b"Content-Length: 0", b""), sip()) == (
+        [],
+        {"other_method": 1},
+    ), "without a length there is no telling where it ends"
+
+
+def test_messages_beyond_the_bound_of_a_piece_are_counted() -> None:
+    short = b"A b SIP/2.0\r\nl: 0\r\n\r\n"
+    assert read_stream(*[short] * (MESSAGES_MAX - 1), sip())[1] == {
+        "other_method": MESSAGES_MAX - 1,
+        "event": 1,
+    }
+    assert read_stream(*[short] * MESSAGES_MAX, sip(), sip()) == (
+        [],
+        {"other_method": MESSAGES_MAX, "sip_too_many_messages": 1},
+    )
+
+
+@pytest.mark.parametrize("transport", [0, 17])
+def test_payload_that_is_a_packet_of_its_own_is_one_message(transport: int) -> None:
+    assert read_stream(sip(), OTHER, transport=transport) == ([447700900123], {"event": 1})
+
+
+@given(st.lists(st.sampled_from([sip(), OTHER, REPLY, b"\r\n", b"l: 9\r\n\r\n", b"l:"])))
+def test_any_piece_of_a_stream_is_cut_without_a_loss(pieces: list[bytes]) -> None:
+    octets = b"".join(pieces)
+    cut = []
+    try:
+        for message in split_messages(octets):
+            cut.append(message)  # those before the error are what is asked for
+    except Unreadable:
+        assert len(cut) == MESSAGES_MAX
+        return
+    assert b"".join(cut).translate(None, b"\r\n") == octets.translate(None, b"\r\n")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +216,7 @@ def test_what_is_not_read_has_one_reason(octets: bytes, reason: str) -> None:
 
 def test_octets_after_the_end_are_noted_and_not_read() -> None:
     reader = HepReader(DialPlan.of_country(44))
-    assert reader.read(hep(sip()) + hep(sip(call_id="other")), 0)
+    assert reader.read(hep(sip()) + hep(sip(call_id="other")), AT)
     assert reader.tally == {"event": 1, "note_trailing_octets": 1}
 
 
@@ -173,6 +256,8 @@ def test_payload_that_cannot_be_unpacked_within_its_bound_is_counted(octets: byt
         (f'{{"ev":"INVITE","called":"{CALLED}","caller":"Anonymous"}}', 0, 1),
         (f'{{"ev":"INVITE","called":"{CALLED}","caller":"<null>"}}', 0, 1),
         (f'{{"ev":"INVITE","called":"{CALLED}"}}', 0, 1),
+        (f'{{"ev":"INVITE","called":"{CALLED}","caller":null}}', 0, 1),
+        (f'{{"ev":"MESSAGE","called":"{CALLED}","caller":null}}', 0, 2),
         (f'{{"ev":"INVITE","called":"{CALLED}","caller":"\\ud800"}}', caller_of_text("?"), 1),
     ],
 )  # fmt: skip
@@ -201,6 +286,22 @@ def test_log_line_is_an_attempt(line: str, caller: int, kind: int) -> None:
 )  # fmt: skip
 def test_log_line_that_is_no_attempt_is_counted(line: str, reason: str) -> None:
     assert read(hlog(line)) == reason
+
+
+@pytest.mark.parametrize("caller", ['["x"]', "true", "1.5", '"sip:a@b@c"'])
+def test_log_line_with_an_unreadable_caller_is_noted(caller: str) -> None:
+    reader = HepReader(DialPlan.of_country(44))
+    (made,) = reader.read(hlog(f'{{"ev":"INVITE","called":"{CALLED}","caller":{caller}}}'), AT)
+    assert (made.called, made.caller) == (447700900123, 0)
+    assert reader.tally == {"event": 1, "note_caller_unreadable": 1}
+
+
+@pytest.mark.parametrize("caller", ["", ',"caller":null', ',"caller":""'])
+def test_log_line_without_a_caller_is_withheld_and_not_noted(caller: str) -> None:
+    reader = HepReader(DialPlan.of_country(44))
+    (made,) = reader.read(hlog(f'{{"ev":"INVITE","called":"{CALLED}"{caller}}}'), AT)
+    assert made.caller == 0
+    assert reader.tally == {"event": 1}
 
 
 def test_log_line_without_a_call_id_is_counted() -> None:

@@ -204,7 +204,7 @@ def test_address_in_use_ends_with_4() -> None:
         port = other.getsockname()[1]
         done = run("--listen", f"127.0.0.1:{port}", "--feed", "sip-1", "--country", "44")
     assert done.returncode == 4, done.stderr
-    assert "in use" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in done.stderr
 
 
 @pytest.mark.parametrize(

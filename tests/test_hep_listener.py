@@ -151,7 +151,7 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_connections_beyond_the_bound_are_refused_and_counted(
+def test_connection_idle_longest_makes_room_for_a_new_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hep_listener, "CONNECTIONS_MAX", 2)
@@ -159,20 +159,39 @@ def test_connections_beyond_the_bound_are_refused_and_counted(
     async def run() -> None:
         async with listening() as to:
             kept = [await to.connect() for _ in range(2)]
-            for n, (_, writer) in enumerate(kept):
-                writer.write(call(n))
-            await to.until(lambda: len(to.sink.sent) == 2)
-            reader, writer = await to.connect()
-            assert await closed(reader) == b""
-            writer.close()
-            kept[0][1].write_eof()
-            await closed(kept[0][0])
-            _, again = await to.connect()
-            again.write(call(3))
-            await to.until(lambda: len(to.sink.sent) == 3)
-            assert to.tally == {"event": 3, "note_tcp_refused": 1}
-            for writer in (again, kept[0][1], kept[1][1]):
+            for n in (1, 0):  # the second is idle longer
+                kept[n][1].write(call(n))
+                await to.until(lambda n=n: len(to.sink.sent) == 2 - n)  # type: ignore[misc]
+            _, late = await to.connect()
+            assert await closed(kept[1][0]) == b""
+            kept[0][1].write(call(2))
+            late.write(call(3))
+            await to.until(lambda: len(to.sink.sent) == 4)
+            assert to.tally == {"event": 4, "note_tcp_closed_idle": 1}
+            assert to.sink.lost == [(AT + 9, AT + 10)]
+            for writer in (late, kept[0][1], kept[1][1]):
                 writer.close()
+
+    asyncio.run(run())
+
+
+def test_connection_closed_for_room_inside_a_message_takes_its_time_out_of_the_claim(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hep_listener, "CONNECTIONS_MAX", 1)
+
+    async def run() -> None:
+        async with listening() as to:
+            reader, writer = await to.connect()
+            writer.write(call(1) + call(2)[:20])
+            await to.until(lambda: len(to.sink.sent) == 1)
+            _, late = await to.connect()
+            assert await closed(reader) == b""
+            await to.until(lambda: "note_tcp_cut" in to.tally)
+            assert to.tally == {"event": 1, "note_tcp_closed_idle": 1, "note_tcp_cut": 1}
+            assert (AT + 9 - int(hep_listener.STALL_S), AT + 10) in to.sink.lost
+            late.close()
+            writer.close()
 
     asyncio.run(run())
 
@@ -206,6 +225,31 @@ def test_udp_drops_and_counts_while_tcp_waits_for_room() -> None:
             await closed(reader)
             writer.close()
             assert len(sink.sent) == 2
+
+    asyncio.run(run())
+
+
+def test_connection_is_refused_and_not_claimed_when_all_others_are_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hep_listener, "CONNECTIONS_MAX", 1)
+
+    async def run() -> None:
+        sink = FullSink()
+        async with listening(sink) as to:
+            reader, writer = await to.connect()
+            writer.write(call(1))
+            writer.write_eof()
+            await to.until(lambda: to.tally.get("event") == 1)
+            refused, late = await to.connect()
+            assert await closed(refused) == b""
+            late.close()
+            assert to.tally == {"event": 1, "note_tcp_refused": 1}
+            assert sink.lost == [(AT + 9, AT + 10)]
+            sink.room.set()
+            await closed(reader)
+            writer.close()
+            assert len(sink.sent) == 1
 
     asyncio.run(run())
 
@@ -276,7 +320,8 @@ def test_address_in_use_is_an_error_that_leaves_nothing_open() -> None:
         async with listening() as to:
             host, port = to.address
             second = HepListener(HepReader(DialPlan.of_country(44)), ListSink(), host, port)
-            with pytest.raises(OSError, match="in use"):
+            says = rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use$"
+            with pytest.raises(OSError, match=says):
                 await second.open()
 
     asyncio.run(run())

@@ -78,5 +78,6 @@ class Source(Protocol):
 
 
 def summary(tally: Tally) -> str:
-    """The tally as one line of `name=count`, by name."""
-    return " ".join(f"{name}={count}" for name, count in sorted(tally.items()) if count)
+    """The tally as one line of `name=count`, by name; `nothing` when it is empty."""
+    words = (f"{name}={count}" for name, count in sorted(tally.items()) if count)
+    return " ".join(words) or "nothing"

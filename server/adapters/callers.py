@@ -19,11 +19,14 @@ from ringfence.server.adapters.dialled import DIGITS_MIN, DialPlan, digits_of
 WITHHELD = 0
 CALLER_LIMIT = 10**15
 
-# What equipment writes in place of a number that it does not show or does not have (RFC 3323, 3GPP
-# TS 29.163, and "<null>", which is Kamailio for an empty value). Two callers without a number must
-# not look like one caller with a name who calls twice.
+# What equipment writes in place of a number that it does not show or does not have: RFC 3323, 3GPP
+# TS 29.163, "<null>" of Kamailio, and what programs print for nothing. Two callers without a number
+# must not look like one caller with a name who calls twice.
 _WITHHELD_WORDS = frozenset(
-    ("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld", "<null>")
+    (
+        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
+        *("<null>", "null", "none", "nil"),
+    )
 )
 
 

@@ -1,9 +1,10 @@
 """One call is one event: which sighting of a call is the first.
 
 A call is seen many times: retransmissions (RFC 3261 17.1.1.2), the same request again with
-credentials (22.2: same Call-ID and From-tag, CSeq one higher), copies from each hop and from each
-capture agent, log lines beside the SIP. They share the Call-ID and, where a From-tag is known, the
-tag. They need not share the request URI, which hops rewrite, so it is compared as a number.
+credentials (22.2: same Call-ID, CSeq one higher), copies from each hop and from each capture agent,
+log lines beside the SIP. They share the Call-ID. They need not share the request URI, which hops
+rewrite, so it is compared as a number, nor From and its tag: 8.1.3.5 only says that they should
+stay, and a hop that acts for the caller writes its own.
 
 A call that is passed on to *another* number (diverted, redirected, dialled digit by digit) is an
 attempt at each number it reaches, and one event at each. What a hop makes of a number by putting a
@@ -35,19 +36,15 @@ LEGS_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What tells two requests with one Call-ID apart, as digests of bounded size."""
+    """What tells two MESSAGEs with one Call-ID apart; body and credentials as digests."""
 
-    from_tag: bytes
-    cseq: int = 0
-    """Of a MESSAGE; 0 for a call, whose CSeq says nothing."""
+    cseq: int
     body: bytes = b""
     credentials: bytes = b""
     """Empty when the request carries none."""
 
     def same_request(self, other: Leg) -> bool:
-        """Whether both are sightings of one call or of one message."""
-        if self.from_tag != other.from_tag:
-            return False
+        """Whether both are sightings of one message."""
         if self.cseq == other.cseq:
             return True
         if abs(self.cseq - other.cseq) != 1 or self.body != other.body:
@@ -60,7 +57,7 @@ class Leg:
 class _Call:
     seen_at: int
     legs: list[Leg | None] = field(default_factory=list)
-    """None stands for a log line, which knows the Call-ID only, until a request claims it."""
+    """None stands for a call, or for a log line about a message until a MESSAGE claims it."""
 
 
 class Calls:
@@ -78,7 +75,8 @@ class Calls:
     ) -> bool:
         """Whether this is the first sighting of a call (or message) to `called`.
 
-        `leg` is None where only the Call-ID is known. `seen_at` is in unix seconds of the capture.
+        `leg` is None for a call, and where only the Call-ID is known. `seen_at` is in unix seconds
+        of the capture.
         """
         key = digest(b"%s %d %s" % (method.encode(), called, call_id))
         call = self._calls.get(key)

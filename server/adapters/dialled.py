@@ -3,6 +3,8 @@
 The forms that switches write all day (+44..., 00..., 0...) take a rule on digits; every other one
 (bare national digits, `(0)`, 011 or 8~10 prefixes, +44 0...) takes `phonenumbers`, whose metadata
 also says which rule a country has: Italy keeps its 0, North America has 1 and 011.
+Where national numbers are dialled with a 0, bare digits that begin with the country's own code are
+a number that lost its +, although some could also be a national number that lost its 0.
 A telephone-subscriber (RFC 3966 section 3) brings its own parameters: the number ends at the first
 `;`, and of what follows only `phone-context` has a say in what the number is.
 """
@@ -18,7 +20,8 @@ DIGITS_MIN = 7
 DIGITS_MAX = 15
 
 _POSSIBLE = phonenumbers.ValidationResult.IS_POSSIBLE  # and not "within its area only"
-_VISUAL = str.maketrans("", "", "-.()/~ \t\u00a0")
+_SUBSCRIBER = phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE
+_VISUAL = str.maketrans("", "", "-.()~ \t\u00a0")
 _NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
 _CONTEXT = re.compile(r";\s*phone-context\s*=\s*\"?([^;\"]*)", re.IGNORECASE)
 
@@ -84,20 +87,39 @@ class DialPlan:
         elif self._trunk_is_0 and written[0] == "0" and written[1] != "0":
             return _bounded(self._code + written[1:])
         else:
-            return self._ask_library(written)
+            return self._ask_library("+" + written if self._lost_its_plus(written) else written)
         if digits.startswith(self._code_and_trunk):
             return self._ask_library("+" + digits)
         return _bounded(digits)
 
+    def _lost_its_plus(self, digits: str) -> bool:
+        """Whether bare digits are as long as a whole number of this country, its code included.
+
+        Only the lengths of subscribers' lines count: India has short service numbers too, and its
+        own mobile numbers may begin with its code, 91.
+        """
+        if not (self._trunk_is_0 and digits.startswith(self._code)):
+            return False
+        whole = self._parse("+" + digits)
+        if whole is None:
+            return False
+        as_line = phonenumbers.is_possible_number_for_type_with_reason(whole, _SUBSCRIBER)
+        return as_line == _POSSIBLE or phonenumbers.is_valid_number(whole)
+
     def _ask_library(self, text: str) -> int | None:
+        parsed = self._parse(text)
+        if parsed is None:
+            return None
+        return _bounded(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:])
+
+    def _parse(self, text: str) -> phonenumbers.PhoneNumber | None:
         try:
             parsed = phonenumbers.parse(text, self._region)
         except phonenumbers.NumberParseException:
             return None
         # Length only: a range that is newer than the metadata must not lose its calls.
-        if phonenumbers.is_possible_number_with_reason(parsed) != _POSSIBLE:
-            return None
-        return _bounded(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:])
+        possible = phonenumbers.is_possible_number_with_reason(parsed) == _POSSIBLE
+        return parsed if possible else None
 
 
 def _bounded(digits: str) -> int | None:

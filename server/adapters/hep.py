@@ -28,8 +28,14 @@ PAYLOAD_MAX = 65_535
 SIP = 1
 LOG = 100
 
-_SECONDS, _PROTOCOL, _AUTH_KEY, _PAYLOAD, _COMPRESSED, _CORRELATION = 9, 11, 14, 15, 16, 17
-_READ = {_SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0, _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0}
+TCP = 6
+
+_TRANSPORT, _SECONDS, _PROTOCOL, _AUTH_KEY = 2, 9, 11, 14
+_PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
+_READ = {
+    _TRANSPORT: 1, _SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0,
+    _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0,
+}  # fmt: skip
 """Chunk types of vendor 0 that are read, and how many octets each has (0 = any number)."""
 
 
@@ -39,6 +45,8 @@ class Datagram:
 
     protocol: int
     """1 = SIP, 100 = log line; see the specification for others."""
+    transport: int
+    """What carried the payload, by its number in IP: 6 = TCP, 17 = UDP; 0 = not said."""
     payload: bytes = field(repr=False)
     captured_at: int
     """Unix seconds; 0 = not said."""
@@ -78,6 +86,7 @@ def read_datagram(octets: bytes) -> Datagram:
         payload = _unpack(found.get(_COMPRESSED))
     return Datagram(
         found[_PROTOCOL][0],
+        int.from_bytes(found.get(_TRANSPORT, b"")),
         payload,
         int.from_bytes(found.get(_SECONDS, b"")),
         found.get(_CORRELATION, b""),

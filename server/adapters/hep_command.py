@@ -157,22 +157,24 @@ def hep(
         raise Failed(f"the server refused events: refused={stream.stats.refused}")
 
 
-def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[Attempt | None]:
+def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:
+    """The attempts in each record of the capture."""
     with path.open("rb") as file:
         for received_at, datagram in read_capture(file):
-            attempt = reader.read(datagram, received_at)
-            if attempt and shift_s:
-                moved = min(max(attempt.occurred_at + shift_s, 0), SECONDS_MAX)
-                attempt = replace(attempt, occurred_at=moved)
-            yield attempt
+            yield [_moved(attempt, shift_s) for attempt in reader.read(datagram, received_at)]
+
+
+def _moved(attempt: Attempt, shift_s: int) -> Attempt:
+    at = min(max(attempt.occurred_at + shift_s, 0), SECONDS_MAX)
+    return replace(attempt, occurred_at=at)
 
 
 def _last_time(path: Path, reader: HepReader) -> int:
     """The greatest time of an attempt in the capture; of a broken one, in what can be read."""
     last = 0
     with suppress(CaptureError):  # the replay itself will meet it again, and report it
-        for attempt in _attempts(path, reader, 0):
-            last = max(last, attempt.occurred_at if attempt else 0)
+        for attempts in _attempts(path, reader, 0):
+            last = max(last, *(attempt.occurred_at for attempt in attempts), 0)
     return last
 
 

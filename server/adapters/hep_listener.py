@@ -3,7 +3,8 @@
 UDP is read as fast as it comes: what the sink has no room for is dropped there and counted, because
 leaving it in the socket would only let the kernel drop it unseen. TCP waits for room, and with it
 the sender. Neither can make memory grow: the number of connections is bounded, a connection holds
-at most one incomplete message, and one that does not complete it in time is closed.
+at most one incomplete message, and one that does not complete it in time is closed. Connections
+that nobody uses keep no agent out: when there are too many, the one idle longest is closed.
 
 A framing error closes the connection, as there is no way to find the next message in what follows.
 """
@@ -60,6 +61,8 @@ class HepListener:
         self._kernel_drops = 0
         self._failure: asyncio.Future[None]
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._idle: dict[asyncio.StreamWriter, None] = {}
+        """Connections that wait for their sender, the one that waits longest first."""
 
     @property
     def tally(self) -> Tally:
@@ -68,6 +71,16 @@ class HepListener:
 
     async def open(self) -> str:
         """Takes the port on UDP and TCP; returns the address, with the port chosen for 0."""
+        try:
+            await self._bind()
+        except OSError as error:
+            where = written_address(self._host, self._port)
+            raise OSError(f"cannot listen on {where}: {error.strerror}") from error
+        self._looked_at = int(self._clock())
+        host, port, *_ = self._stream.getsockname()
+        return f"listen={written_address(host, port)}"
+
+    async def _bind(self) -> None:
         (family, _, _, _, address), *_ = await asyncio.get_running_loop().getaddrinfo(
             self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
@@ -84,9 +97,6 @@ class HepListener:
             self._stream.close()
             self._datagrams.close()
             raise
-        self._looked_at = int(self._clock())
-        host, port, *_ = self._stream.getsockname()
-        return f"listen={f'[{host}]' if ':' in host else host}:{port}"
 
     async def start(self) -> None:
         """Begins to read; what has arrived since `open` waits in the kernel."""
@@ -147,11 +157,11 @@ class HepListener:
         try:
             for _ in range(BURST_MAX):
                 octets = self._datagrams.recv(DATAGRAM_MAX)
-                attempt = self._reader.read(octets, int(self._clock()))
-                if attempt and not self._sink.send(
-                    attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
-                ):
-                    self.tally["note_dropped_no_room"] += 1
+                for attempt in self._reader.read(octets, int(self._clock())):
+                    if not self._sink.send(
+                        attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
+                    ):
+                        self.tally["note_dropped_no_room"] += 1
         except BlockingIOError:
             return False
         except Exception as error:  # a callback of the loop has nobody above it
@@ -165,8 +175,8 @@ class HepListener:
             self._failure.set_exception(error)
 
     def _connected(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= CONNECTIONS_MAX:
-            self.tally["note_tcp_refused"] += 1
+        if len(self._connections) >= CONNECTIONS_MAX and not self._close_idle():
+            self._lose("note_tcp_refused")
             writer.close()
             return
         # An agent that lost its power must not hold a connection for ever.
@@ -174,28 +184,42 @@ class HepListener:
         serving = asyncio.create_task(self._serve(stream, writer))
         self._connections[serving] = writer
         serving.add_done_callback(self._connections.pop)
+        self._idle[writer] = None
+
+    def _close_idle(self) -> bool:
+        """Closes the connection that was idle longest; False when all are at work."""
+        for writer in self._idle:
+            del self._idle[writer]
+            # What has arrived on it this moment was not read yet, and never will be.
+            self._lose("note_tcp_closed_idle")
+            writer.close()
+            return True
+        return False
 
     async def _serve(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await self._read_stream(stream)
+            await self._read_stream(stream, writer)
         except Unreadable as unreadable:
-            self._lose_connection(unreadable.reason)
+            self._lose(unreadable.reason, since_s=STALL_S)
         except TimeoutError:
-            self._lose_connection("note_tcp_stalled")
+            self._lose("note_tcp_stalled", since_s=STALL_S)
         except OSError:
-            self._lose_connection("note_tcp_lost")
+            self._lose("note_tcp_lost", since_s=STALL_S)
         except Exception as error:
             self._fail(error)
         finally:
+            self._idle.pop(writer, None)
             writer.close()
 
-    def _lose_connection(self, reason: str) -> None:
-        """A connection ended in the middle of something: what that was is lost."""
+    def _lose(self, reason: str, *, since_s: float = 0) -> None:
+        """A connection ended, perhaps in the middle of something: what that was is lost."""
         self.tally[reason] += 1
         now = int(self._clock())
-        self._sink.lose(now - int(STALL_S), now + 1)
+        self._sink.lose(now - int(since_s), now + 1)
 
-    async def _read_stream(self, stream: asyncio.StreamReader) -> None:
+    async def _read_stream(
+        self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         framing = Framing()
         loop = asyncio.get_running_loop()
         deadline: float | None = None
@@ -204,12 +228,14 @@ class HepListener:
                 octets = await stream.read(_READ_BYTES)
             if not octets:
                 break
+            self._idle.pop(writer, None)
             complete = False
             for message in framing.feed(octets):
                 complete = True
-                attempt = self._reader.read(message, int(self._clock()))
-                if attempt:
+                for attempt in self._reader.read(message, int(self._clock())):
                     await self._send(attempt)
+            if not writer.is_closing():
+                self._idle[writer] = None
             if not framing.inside:
                 deadline = None
             elif complete or deadline is None:
@@ -225,3 +251,8 @@ class HepListener:
         except asyncio.CancelledError:
             self._sink.lose(attempt.occurred_at, int(self._clock()) + 1)
             raise
+
+
+def written_address(host: str, port: int) -> str:
+    """HOST:PORT, with the brackets that IPv6 needs."""
+    return f"{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,4 +1,7 @@
-"""From one HEP3 datagram to at most one attempt, with every datagram's outcome counted.
+"""From a HEP3 datagram to the attempts in it, with the outcome of everything read counted.
+
+A datagram holds one message, and so has one outcome. Where the agent copied it from a TCP stream it
+may hold several, and each of them has one.
 
 event, repeat               the first sighting of a call or message, and further ones
 reply, other_method, in_dialog, not_a_message, keepalive
@@ -6,6 +9,7 @@ reply, other_method, in_dialog, not_a_message, keepalive
 called_not_a_number         an attempt to reach something else
 sip_*, header_*, address_*, uri_*, log_*
                             a SIP message or log line that cannot be read
+sip_too_many_messages       the rest of a datagram that holds more than 64
 hep_*                       a datagram that cannot be read, is of another type or has no key
 note_*                      not an outcome: something worth knowing beside them
 """
@@ -19,11 +23,14 @@ from ringfence.server.adapters.base import Attempt, Tally, Unreadable
 from ringfence.server.adapters.callers import read_caller
 from ringfence.server.adapters.calls import Calls, Leg
 from ringfence.server.adapters.dialled import DialPlan
-from ringfence.server.adapters.hep import LOG, SIP, Datagram, read_datagram
+from ringfence.server.adapters.hep import LOG, SIP, TCP, Datagram, read_datagram
 from ringfence.server.adapters.hlog import read_log_line
 from ringfence.server.adapters.sip import INVITE, read_request
+from ringfence.server.adapters.sip_stream import split_messages
 
 SECONDS_MAX = 2**32 - 1
+AHEAD_MAX_S = 300
+"""How far an agent's clock may be ahead; further, its events would lie in the future."""
 
 
 class HepReader:
@@ -35,35 +42,57 @@ class HepReader:
         self._plan = plan
         self._auth_key = auth_key.encode()
 
-    def read(self, octets: bytes, received_at: int) -> Attempt | None:
-        """The attempt that this datagram is the first to report, or None.
+    def read(self, octets: bytes, received_at: int) -> list[Attempt]:
+        """The attempts that this datagram is the first to report.
 
-        `received_at` (unix seconds) stands in where the agent gives no time.
+        `received_at` (unix seconds) stands in where the agent gives no time, or one to come.
         """
+        attempts = []
         try:
-            datagram = read_datagram(octets)
-            if datagram.trailing:
-                self.tally["note_trailing_octets"] += 1
-            attempt = self._read_attempt(datagram, received_at)
+            datagram = self._open(octets)
+            at = self._time(datagram, min(received_at, SECONDS_MAX))
+            stream = datagram.protocol == SIP and datagram.transport == TCP
+            for payload in split_messages(datagram.payload) if stream else (datagram.payload,):
+                if attempt := self._read_payload(datagram, payload, at):
+                    attempts.append(attempt)
+        except Unreadable as unreadable:
+            self.tally[unreadable.reason] += 1
+        return attempts
+
+    def _open(self, octets: bytes) -> Datagram:
+        datagram = read_datagram(octets)
+        if datagram.trailing:
+            self.tally["note_trailing_octets"] += 1
+        if self._auth_key and not hmac.compare_digest(datagram.auth_key, self._auth_key):
+            raise Unreadable("hep_auth_key")
+        return datagram
+
+    def _time(self, datagram: Datagram, received_at: int) -> int:
+        if datagram.captured_at > received_at + AHEAD_MAX_S:
+            self.tally["note_time_ahead"] += 1
+            return received_at
+        return datagram.captured_at or received_at
+
+    def _read_payload(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
+        try:
+            attempt = self._read_attempt(datagram, payload, at)
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
             return None
         self.tally["event" if attempt else "repeat"] += 1
         return attempt
 
-    def _read_attempt(self, datagram: Datagram, received_at: int) -> Attempt | None:
-        if self._auth_key and not hmac.compare_digest(datagram.auth_key, self._auth_key):
-            raise Unreadable("hep_auth_key")
-        leg: Leg | None
+    def _read_attempt(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
+        leg: Leg | None = None
         video = False
         if datagram.protocol == SIP:
-            request = read_request(datagram.payload)
+            request = read_request(payload)
             method, called_text, caller_text = request.method, request.called, request.caller
             call_id, leg, video = request.call_id, request.leg, request.video
         elif datagram.protocol == LOG:
-            line = read_log_line(datagram.payload)
+            line = read_log_line(payload)
             method, called_text, caller_text = line.method, line.called, line.caller
-            call_id, leg = datagram.correlation.strip(), None
+            call_id = datagram.correlation.strip()
             if not call_id:
                 raise Unreadable("log_without_call_id")
         else:
@@ -71,10 +100,11 @@ class HepReader:
         called = self._plan.number(called_text)
         if called is None:
             raise Unreadable("called_not_a_number")
-        at = datagram.captured_at or min(received_at, SECONDS_MAX)
         if not self.calls.is_first(method, call_id, called, leg, at):
             return None
-        caller = read_caller(caller_text, self._plan)
+        if caller_text is None:
+            self.tally["note_caller_unreadable"] += 1
+        caller = read_caller(caller_text or "", self._plan)
         if method == INVITE:
             kind = EventKind.VIDEO if video else EventKind.CALL
         else:

@@ -27,7 +27,8 @@ class LogLine:
 
     method: str
     called: str
-    caller: str = field(repr=False)
+    caller: str | None = field(repr=False)
+    """Empty when it is withheld, None when it cannot be read."""
 
 
 def read_log_line(payload: bytes) -> LogLine:
@@ -41,12 +42,18 @@ def read_log_line(payload: bytes) -> LogLine:
     method = line["ev"]
     if not isinstance(method, str) or method not in _METHODS:
         raise Unreadable("other_method")
-    return LogLine(method, _user(line, "called"), _user(line, "caller"))
+    return LogLine(method, _user(line.get("called", "")), _caller(line.get("caller")))
 
 
-def _user(line: dict[str, Any], name: str) -> str:
-    """A number or name, written as a text, as digits, or as a URI; an absent caller is withheld."""
-    value = line.get(name, "")
+def _caller(value: Any) -> str | None:
+    try:
+        return "" if value is None else _user(value)
+    except Unreadable:
+        return None
+
+
+def _user(value: Any) -> str:
+    """A number or name, written as a text, as digits, or as a URI."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         value = str(value)
     if not isinstance(value, str):

@@ -64,9 +64,9 @@ async def run_live(
 
 
 async def run_replay(
-    attempts: Iterable[Attempt | None], stream: EventStream, *, patience_s: float
+    attempts: Iterable[list[Attempt]], stream: EventStream, *, patience_s: float
 ) -> None:
-    """Sends the attempts (None = a record without one) and waits until all are answered.
+    """Sends the attempts of each record and waits until all are answered.
 
     Raises what stopped the stream, what reading raises (after the attempts before were answered),
     and NotAnswered.
@@ -74,8 +74,8 @@ async def run_replay(
 
     async def send_all() -> None:
         try:
-            for count, attempt in enumerate(attempts):
-                if attempt:
+            for count, of_record in enumerate(attempts):
+                for attempt in of_record:
                     await stream.send_wait(
                         attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
                     )
@@ -109,13 +109,21 @@ async def answered(work: Coroutine[Any, Any, None], stream: EventStream, patienc
 
 async def _look(source: Source, stream: EventStream, say: Callable[[str], None]) -> None:
     last_said = time.monotonic()
+    said = _lines(source, stream)
     while True:
         await asyncio.sleep(LOOK_S)
         source.look()
         if time.monotonic() - last_said >= SUMMARY_S:
             last_said = time.monotonic()
-            say(f"read {summary(source.tally)}")
-            say(f"sent {sent_summary(stream.stats)}")
+            lines = _lines(source, stream)
+            for line, before in zip(lines, said, strict=True):
+                if line != before:  # a switch that is silent all night fills no log
+                    say(line)
+            said = lines
+
+
+def _lines(source: Source, stream: EventStream) -> tuple[str, str]:
+    return f"read {summary(source.tally)}", f"sent {sent_summary(stream.stats)}"
 
 
 def sent_summary(stats: EventStreamStats) -> str:

@@ -4,6 +4,7 @@
 BYE, re-INVITE ...) is turned down by its first octets or its To-tag, by the name of its outcome.
 Identities of the network (P-Asserted-Identity, Remote-Party-ID) are not looked at: From is the
 caller, and where From or Privacy says that the caller is not to be shown, nothing overrules it.
+A From that cannot be read does not make the call unheard of: it only leaves its caller unknown.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ MESSAGE = "MESSAGE"
 
 _METHODS = {b"INVITE": INVITE, b"MESSAGE": MESSAGE}
 _TOKEN = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
-_END_OF_HEADERS = re.compile(rb"\n\r?\n")
-_FOLD = re.compile(rb"\r?\n[ \t]+")
+END_OF_HEADERS = re.compile(rb"\n\r?\n")
+FOLD = re.compile(rb"\r?\n[ \t]+")
 _LENGTH = re.compile(rb"[0-9]{1,9}")
 _CSEQ = re.compile(rb"[0-9]{1,10}(?![0-9])")
 _NONCE = re.compile(rb'\bnonce\s*=\s*"([^"]*)"', re.IGNORECASE)
@@ -56,10 +57,11 @@ class Request:
     method: str
     called: str
     """User part of the request URI, or the number of a tel URI; empty when it has none."""
-    caller: str = field(repr=False)
-    """User part of From; empty when it is withheld."""
+    caller: str | None = field(repr=False)
+    """User part of From; empty when it is withheld, None when it cannot be read."""
     call_id: bytes
-    leg: Leg
+    leg: Leg | None
+    """Of a MESSAGE; None for an INVITE."""
     video: bool
     """The offer has a picture: an `m=video` line whose port is not 0."""
 
@@ -71,7 +73,7 @@ def read_request(message: bytes) -> Request:
     if not message:
         raise Unreadable("keepalive")
     method = _read_method(message)
-    end = _END_OF_HEADERS.search(message)
+    end = END_OF_HEADERS.search(message)
     if not end:
         # The line that was cut off could have been Privacy, or half a number.
         raise Unreadable("sip_truncated")
@@ -80,7 +82,7 @@ def read_request(message: bytes) -> Request:
     if len(words) != 3 or words[2].upper() != b"SIP/2.0":
         raise Unreadable("sip_unreadable")
     once, often = _read_headers(text)
-    for name in (b"from", b"to", b"call-id"):
+    for name in (b"to", b"call-id"):
         if not once.get(name):
             raise Unreadable("header_missing")
     if read_address(once[b"to"]).parameter(b"tag"):
@@ -89,14 +91,12 @@ def read_request(message: bytes) -> Request:
     if method == MESSAGE and content_type.startswith(_NOT_WRITTEN):
         raise Unreadable("not_a_message")
     body = _cut(message[end.end() :], once.get(b"content-length", b""))
-    caller = read_address(once[b"from"])
-    from_tag = digest(caller.parameter(b"tag"))
     return Request(
         method,
         called=read_uri(words[1]).user,
-        caller=_shown_caller(caller.uri, often[b"privacy"]),
+        caller=_shown_caller(once.get(b"from", b""), often[b"privacy"]),
         call_id=once[b"call-id"],
-        leg=Leg(from_tag) if method == INVITE else _message_leg(from_tag, once, often, body),
+        leg=_message_leg(once, often, body) if method == MESSAGE else None,
         video=method == INVITE and _offers_video(content_type, body),
     )
 
@@ -113,7 +113,7 @@ def _read_method(message: bytes) -> str:
 
 def _read_headers(text: bytes) -> tuple[dict[bytes, bytes], dict[bytes, list[bytes]]]:
     if b"\n " in text or b"\n\t" in text:
-        text = _FOLD.sub(b" ", text)
+        text = FOLD.sub(b" ", text)
     once: dict[bytes, bytes] = {}
     often: dict[bytes, list[bytes]] = {b"privacy": [], b"credentials": []}
     for line in text.split(b"\n"):
@@ -122,7 +122,9 @@ def _read_headers(text: bytes) -> tuple[dict[bytes, bytes], dict[bytes, list[byt
         if name in _ONCE:
             name = _ONCE[name]
             if name in once:
-                raise Unreadable("header_twice")
+                if name != b"from":
+                    raise Unreadable("header_twice")
+                value = b""  # of two callers neither is believed
             once[name] = value.strip()
         elif name in _OFTEN:
             often[_OFTEN[name]].append(value)
@@ -134,24 +136,24 @@ def _cut(body: bytes, content_length: bytes) -> bytes:
     return body[: int(content_length)] if _LENGTH.fullmatch(content_length) else body
 
 
-def _shown_caller(uri: bytes, privacy: list[bytes]) -> str:
+def _shown_caller(sender: bytes, privacy: list[bytes]) -> str | None:
     values = re.split(rb"[;,\s]+", b",".join(privacy).lower())
     if not _HIDING.isdisjoint(values):
         return ""
-    caller = read_uri(uri)
+    try:
+        caller = read_uri(read_address(sender).uri)
+    except Unreadable:
+        return None
     return "" if caller.host in _HIDDEN_HOSTS else caller.user
 
 
-def _message_leg(
-    from_tag: bytes, once: dict[bytes, bytes], often: dict[bytes, list[bytes]], body: bytes
-) -> Leg:
+def _message_leg(once: dict[bytes, bytes], often: dict[bytes, list[bytes]], body: bytes) -> Leg:
     cseq = _CSEQ.match(once.get(b"cseq", b""))
     # The nonce names the challenge that is answered; the rest differs even in a retry of its own.
     credentials = b",".join(
         b",".join(_NONCE.findall(value)) or value for value in often[b"credentials"]
     )
     return Leg(
-        from_tag,
         cseq=int(cseq[0]) if cseq else 0,
         body=digest(body),
         credentials=digest(credentials) if credentials else b"",

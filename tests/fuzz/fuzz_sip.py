@@ -4,7 +4,7 @@
     .venv/bin/python tests/fuzz/fuzz_sip.py -max_total_time=300 [CORPUS_FOLDER]
 
 The first octet chooses the way in (a datagram, a SIP message, a log line, a stream), the rest goes
-in. Only Unreadable may come out, and every datagram must have exactly one outcome.
+in. Only Unreadable may come out, and every datagram must have an outcome.
 """
 
 import sys
@@ -30,11 +30,11 @@ def framed(protocol: int, payload: bytes) -> bytes:
 
 
 def read(datagram: bytes) -> None:
-    """Reads one datagram, which must have one outcome."""
+    """Reads one datagram, which must have an outcome (several, where TCP put several in one)."""
     reader = HepReader(PLAN)
     reader.read(datagram, 0)
     outcomes = [name for name in reader.tally if not name.startswith("note_")]
-    if len(outcomes) != 1:
+    if not outcomes:
         raise AssertionError(f"outcomes={outcomes}")
 
 
