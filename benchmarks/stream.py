@@ -6,8 +6,10 @@ For each number of workers a server is started; each worker gets `--clients` cli
 with one stream that keeps `--ahead` batches unanswered. The engine alone does the same batches,
 from the bytes of the message to the bytes of the answer, in one process of the same run.
 
-Not measured: a network; TLS; durability, which this version does not have; unary calls and small
-batches, whose cost is per message (try `--events 100`); more numbers than `--numbers`. Clients and
+A batch is answered when the journal, in a temporary folder, holds it.
+
+Not measured: a network; TLS; other disks than that folder's; unary calls and small batches, whose
+cost is per message (try `--events 100`); more numbers than `--numbers`. Clients and
 server share the machine, so with few cores it is the sum of both that is seen.
 """
 

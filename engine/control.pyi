@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-
 from typing_extensions import disjoint_base
 
 from ringfence.engine.answers import Header
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Feed, Policy, Pool
-from ringfence.engine.words import Outcome, State
+from ringfence.engine.words import State
 
 class TableFull(Exception):
     """There is no slot for another number: says how many are asked for, free and the capacity."""

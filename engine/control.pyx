@@ -308,13 +308,6 @@ cdef class TableWriter:
         for i in range(self._table.ring_entries):
             store_relaxed_u64(&record.entries[i], 0)
 
-    def set_override(self, uint64_t number, uint32_t override_at):
-        cdef record_t *record = self._record(number)
-        _write_header(
-            record, record.key, record.control, record.quarantined_at, record.origin,
-            override_at,
-        )
-
     def publish(self, policies, pools, feeds=()):
         cdef uint64_t generation = self._head.settings_generation + 1
         cdef settings_t *aside = self._segment.settings(generation)

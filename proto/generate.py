@@ -1,7 +1,8 @@
-"""Generates the Python code of the contract from its .proto files.
+"""Generates the Python code of the contract, and of the server's own messages, from .proto files.
 
 `python proto/generate.py` writes it beside them, `python proto/generate.py FOLDER` into
-`FOLDER/ringfence/v1`. The output depends on the .proto files and the version of grpcio-tools only.
+`FOLDER/ringfence/v1` and `FOLDER/ringfence/server`. The output depends on the .proto files and the
+version of grpcio-tools only.
 """
 
 import subprocess
@@ -9,22 +10,32 @@ import sys
 from pathlib import Path
 
 PROTO_ROOT = Path(__file__).resolve().parent
+SOURCE_ROOT = PROTO_ROOT.parent / "src"  # where `ringfence/server` is
 SOURCES = tuple(
     path.relative_to(PROTO_ROOT).as_posix()
     for path in sorted((PROTO_ROOT / "ringfence" / "v1").glob("*.proto"))
 )
+SERVER_SOURCES = ("ringfence/server/keeper_value.proto",)
 
 
-def run_protoc(*options: str) -> None:
-    """Runs protoc over the contract; raises CalledProcessError when it does not take it."""
-    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO_ROOT}"]
-    subprocess.run([*protoc, *options, *SOURCES], check=True)
+def run_protoc(*options: str, sources: tuple[str, ...] = SOURCES) -> None:
+    """Runs protoc, over the contract unless told; raises CalledProcessError when it fails."""
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO_ROOT}", f"-I{SOURCE_ROOT}"]
+    subprocess.run([*protoc, *options, *sources], check=True)
 
 
-def generate(folder: Path) -> None:
-    """Writes the generated modules and stubs under `folder`, which exists."""
-    run_protoc(f"--python_out={folder}", f"--pyi_out={folder}", f"--grpc_python_out={folder}")
+def generate(contract_root: Path, server_root: Path) -> None:
+    """Writes the generated modules and stubs under these folders, which exist."""
+    run_protoc(
+        f"--python_out={contract_root}",
+        f"--pyi_out={contract_root}",
+        f"--grpc_python_out={contract_root}",
+    )
+    run_protoc(f"--python_out={server_root}", f"--pyi_out={server_root}", sources=SERVER_SOURCES)
 
 
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else PROTO_ROOT)
+    if len(sys.argv) > 1:
+        generate(Path(sys.argv[1]), Path(sys.argv[1]))
+    else:
+        generate(PROTO_ROOT, SOURCE_ROOT)

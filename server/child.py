@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ringfence.server.log import configure_log
 
 PR_SET_PDEATHSIG = 1
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -44,11 +44,11 @@ class Child:
         pipe, its_pipe = os.pipe()
         supervisor_pid = os.getpid()
         # Until it has taken off the supervisor's signal functions, a child must get no signal.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self.pid = os.fork()
         if self.pid == 0:
             self._live(supervisor_pid, pipe, its_pipe)  # does not return
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(its_pipe)
         self.pipe, self.ready = pipe, False
         _log.info("started %s: pid=%d", self.role, self.pid)
@@ -81,7 +81,8 @@ class Child:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's, who then sends SIGTERM
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the supervisor's too
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             os.setsid()
             os.close(pipe)
             configure_log(self.role)

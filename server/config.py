@@ -26,9 +26,12 @@ from ringfence.engine.settings import Policy, Pool, Rule, SettingError
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
 from ringfence.server.config_problems import ConfigError, nearest, problems_of
-from ringfence.server.duration import BOUND, parse_duration
+from ringfence.server.duration import BOUND, format_duration, parse_duration
 
 RING_ENTRIES_MAX = 60
+SNAPSHOT_INTERVAL_S_MIN, SNAPSHOT_INTERVAL_S_MAX = 10, 86_400
+MAP_SIZE_BYTES_MIN = 16 << 20
+MAP_SIZE_BYTES_MAX = 16 << 40
 
 
 def _seconds(value: object) -> int:
@@ -78,6 +81,25 @@ class ServerTable(Table):
     @classmethod
     def _count_cores(cls, value: int) -> int:
         return value or min(len(os.sched_getaffinity(0)), WORKERS_MAX)
+
+
+class JournalTable(Table):
+    """`[journal]`: how far what is acknowledged may grow on disk."""
+
+    map_size_bytes: Annotated[int, Field(ge=MAP_SIZE_BYTES_MIN, le=MAP_SIZE_BYTES_MAX)]
+
+
+class SnapshotTable(Table):
+    """`[snapshot]`: how often the table is copied to disk."""
+
+    interval: Duration
+
+    @field_validator("interval")
+    @classmethod
+    def _check_interval(cls, value: int) -> int:
+        if not SNAPSHOT_INTERVAL_S_MIN <= value <= SNAPSHOT_INTERVAL_S_MAX:
+            raise ValueError(f"value={format_duration(value)}, bound=10s to 1d")
+        return value
 
 
 class RuleTable(Table):
@@ -147,9 +169,11 @@ class PoolTable(Table):
 
 
 class Config(Table):
-    """A whole configuration: `server`, and the policies and pools as the engine takes them."""
+    """A whole configuration: its tables, and the policies and pools as the engine takes them."""
 
     server: ServerTable
+    journal: JournalTable
+    snapshot: SnapshotTable
     policy: Annotated[tuple[PolicyTable, ...], Field(strict=False, max_length=POLICIES_MAX)]
     pool: Annotated[tuple[PoolTable, ...], Field(strict=False, max_length=POOLS_MAX)]
 
@@ -192,9 +216,10 @@ def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) ->
     if path is not None:
         source = os.fspath(path)
         given = _read(source)
-        server = given.pop("server", {})
-        merged |= given
-        merged["server"] = merged["server"] | server if isinstance(server, dict) else server
+        for name, table in given.items():
+            default = merged.get(name)
+            both = isinstance(table, dict) and isinstance(default, dict)
+            merged[name] = default | table if both else table
     overrides = {key: value for key, value in overrides.items() if value is not None}
     if isinstance(merged["server"], dict):
         merged["server"] |= overrides
@@ -248,7 +273,7 @@ def _read(source: str) -> dict[str, Any]:
 
 
 def _reference_problems(config: Config) -> list[str]:
-    """What no table can see by itself: names given twice, and pools without their policy."""
+    """What no table can see by itself: names given twice, pools that lack what they name."""
     policy_names = [policy.name for policy in config.policy]
     pool_names = [pool.name for pool in config.pool]
     problems = [
@@ -262,5 +287,10 @@ def _reference_problems(config: Config) -> list[str]:
             problems.append(
                 f"pool[{index}].policy: no policy {pool.policy!r}"
                 + nearest(pool.policy, policy_names)
+            )
+        if pool.required_feeds:
+            problems.append(
+                f"pool[{index}].required_feeds: value={', '.join(pool.required_feeds)}, bound=none:"
+                " feeds cannot be registered in this version"
             )
     return problems

@@ -6,12 +6,21 @@ from pathlib import Path
 from ringfence.engine.segment import Segment
 from ringfence.server.config import Config
 
+KEEPER = "keeper"
+WORKER = "worker-"
+
+
+def worker_name(index: int) -> str:
+    """What a worker's journal is called."""
+    return f"{WORKER}{index}"
+
 
 @dataclass(frozen=True)
 class Installation:
     """A configuration, its place in shared memory and its secrets."""
 
     config: Config
+    data: Path
     run_folder: Path
     folder_id: bytes
     caller_key: bytes
@@ -26,10 +35,29 @@ class Installation:
         """The file of the keeper's socket."""
         return self.run_folder / "keeper.sock"
 
+    @property
+    def segment_path(self) -> Path:
+        """The file of the shared segment."""
+        return self.run_folder / "segment"
+
+    @property
+    def journals(self) -> Path:
+        """The folder of all journals."""
+        return self.data / "journal"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of all snapshots."""
+        return self.data / "snapshots"
+
+    def journal_folder(self, name: str) -> Path:
+        """The folder of one journal, KEEPER's or that of a `worker_name`."""
+        return self.journals / name
+
     def open_segment(self) -> Segment:
         """Maps the shared segment into this process."""
         return Segment.open(
-            self.run_folder / "segment",
+            self.segment_path,
             capacity_numbers=self.config.server.capacity_numbers,
             ring_entries=self.config.server.ring_entries,
             folder_id=self.folder_id,

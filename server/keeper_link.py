@@ -1,10 +1,12 @@
 """The worker's link to the keeper: commands are passed on as they came, answers likewise.
 
 The keeper speaks the contract too, over a socket of its own, so that deadlines, metadata and
-error details need no second protocol and the death of either end is seen at once.
+error details need no second protocol and the death of either end is seen at once. Each call has
+an id, by which the next keeper knows a command that the last one had made durable.
 """
 
 import asyncio
+import secrets
 import time
 from typing import NoReturn
 
@@ -25,6 +27,7 @@ CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 PASSED_ON = "ringfence-"  # metadata with this prefix reaches the keeper
+COMMAND_ID = "ringfence-command-id"
 
 
 class KeeperLink:
@@ -34,38 +37,30 @@ class KeeperLink:
         self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
 
     def answer(self, method: MethodDescriptor) -> Answer:
-        """An answer that passes a method with one request on.
-
-        The method is repeated when the keeper died with it, done or not: every one that comes
-        here does no harm twice.
-        """
+        """An answer that passes a method with one request on."""
 
         async def answer(request: bytes, context: Context) -> bytes:
-            return await self.ask(method, request, context, repeat=True)
+            return await self.ask(method, request, context)
 
         return answer
 
-    async def ask(
-        self, method: MethodDescriptor, request: bytes, context: Context, *, repeat: bool
-    ) -> bytes:
+    async def ask(self, method: MethodDescriptor, request: bytes, context: Context) -> bytes:
         """The keeper's answer to one request; ends the call that `context` stands for if it has
-        none. Waits for a keeper that is being replaced.
+        none. Waits for a keeper that is being replaced, and asks it again what the last one died
+        with: done or not, it is done once.
         """
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
             path(method)
         )
         patience = time.monotonic() + WAIT_S
+        metadata = _metadata(context)
         while True:
             await self._connected(patience)
             try:
-                return await call(
-                    request, timeout=context.time_remaining(), metadata=_metadata(context)
-                )
+                return await call(request, timeout=context.time_remaining(), metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 if not _is_lost(error):
                     await _pass_on(error, context)
-            if not repeat:
-                raise keeper_away("the keeper died with the command, done or not")
             await asyncio.sleep(REPEAT_PAUSE_S)
 
     async def close(self) -> None:
@@ -84,9 +79,12 @@ class KeeperLink:
 
 
 def _metadata(context: Context) -> grpc.aio.Metadata:
-    return grpc.aio.Metadata(
-        *(pair for pair in context.invocation_metadata() or () if pair[0].startswith(PASSED_ON))
-    )
+    passed_on = [
+        pair
+        for pair in context.invocation_metadata() or ()
+        if pair[0].startswith(PASSED_ON) and pair[0] != COMMAND_ID  # which is ours to give
+    ]
+    return grpc.aio.Metadata(*passed_on, (COMMAND_ID, secrets.token_hex(16)))
 
 
 def _is_lost(error: grpc.aio.AioRpcError) -> bool:

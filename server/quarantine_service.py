@@ -1,4 +1,8 @@
-"""QuarantineService: the commands, carried out one after the other by the keeper."""
+"""QuarantineService: what commands decide, and what the keeper answers for itself.
+
+A command is decided at once, without awaiting, so there is one order; `CommandLog` makes it durable
+and has it applied before it is answered.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -7,11 +11,15 @@ from typing import cast
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.control import TableFull, TableWriter
+from ringfence.engine.control import TableFull, quarantine_headers
 from ringfence.engine.core import Counts, Engine
+from ringfence.engine.journal import Journal
 from ringfence.engine.settings import Pool, SettingError
 from ringfence.engine.words import Outcome, Verdict
+from ringfence.server.command_log import CommandLog
 from ringfence.server.drain import Context, Drain
+from ringfence.server.keeper_state import KeeperState
+from ringfence.server.keeper_value_pb2 import KeeperValue
 from ringfence.server.paging import page_position, page_size, page_token
 from ringfence.server.pool_counts import PoolCounts
 from ringfence.server.quarantine_batch import (
@@ -27,7 +35,7 @@ from ringfence.server.setting_messages import (
     read_policy,
     read_pool,
 )
-from ringfence.server.settings_book import Setting, SettingsBook
+from ringfence.server.settings_book import Setting
 from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
@@ -36,24 +44,27 @@ COUNTED = tuple(verdict for verdict in Verdict if verdict != Verdict.UNTRACKED)
 
 
 class QuarantineService:
-    """The only user of the TableWriter; a command runs without awaiting, so there is one order."""
+    """Decides commands against what all earlier ones leave; lists what is in force."""
 
     def __init__(
         self,
         engine: Engine,
-        writer: TableWriter,
-        book: SettingsBook,
+        state: KeeperState,
+        log: CommandLog,
+        journal: Journal,
         drain: Drain,
         *,
         workers: int,
         now: Callable[[], int],
+        snapshot_at: Callable[[], int],
     ) -> None:
         self._engine = engine
-        self._writer = writer
-        self._book = book
+        self._state = state
+        self._log = log
+        self._journal = journal
         self._drain = drain
         self._workers = workers
-        self._now = now
+        self._snapshot_at = snapshot_at
         self._counts = PoolCounts(engine, now)
 
     @property
@@ -61,39 +72,60 @@ class QuarantineService:
         """Its methods by name."""
         return {
             "QuarantineNumbers": self.quarantine_numbers,
-            "PutPolicy": parsing(pb.PutPolicyRequest, self.put_policy),
+            "PutPolicy": self.put_policy,
             "ListPolicies": parsing(pb.ListPoliciesRequest, self.list_policies),
-            "PutPool": parsing(pb.PutPoolRequest, self.put_pool),
+            "PutPool": self.put_pool,
             "ListPools": parsing(pb.ListPoolsRequest, self.list_pools),
             "GetStatus": parsing(pb.GetStatusRequest, self.get_status),
         }
 
     async def quarantine_numbers(self, _: object, context: Context) -> bytes:
-        """Quarantines message by message; one for which the table has no room changes nothing."""
-        total = pb.QuarantineNumbersResponse()
-        while (message := await self._drain.read(context)) is not None:
-            self._quarantine(parse(pb.QuarantineNumbersRequest, message), total)
-        return total.SerializeToString()
+        """Quarantines the numbers of one message, as a worker passes them on; without room for all
+        that are new it changes nothing.
+        """
+        message = await self._drain.read(context)
+        request = parse(pb.QuarantineNumbersRequest, message or b"")
+        return await self._log.carry_out(
+            "QuarantineNumbers", context, lambda value: self._quarantine(request, value)
+        )
 
-    async def put_policy(self, request: pb.PutPolicyRequest) -> pb.Policy:
+    async def put_policy(self, message: bytes, context: Context) -> bytes:
         """Adds or replaces a policy."""
+        request = parse(pb.PutPolicyRequest, message)
         try:
             policy = read_policy(request.policy)
         except SettingError as error:
             raise SettingError(f"policy.{error.field}", error.text) from None
-        return policy_message(self._book.put_policy(policy, validate_only=request.validate_only))
+
+        def decide(value: KeeperValue) -> pb.Policy:
+            index, placed = self._state.decided.check_policy(policy)
+            value.policies.add(index=index, policy=policy_message(placed))
+            return policy_message(placed)
+
+        if request.validate_only:
+            return decide(KeeperValue()).SerializeToString()
+        return await self._log.carry_out("PutPolicy", context, decide)
+
+    async def put_pool(self, message: bytes, context: Context) -> bytes:
+        """Adds or replaces a pool."""
+        request = parse(pb.PutPoolRequest, message)
+        pool = read_pool(request.pool)
+
+        def decide(value: KeeperValue) -> pb.Pool:
+            index, placed = self._state.decided.check_pool(pool)
+            value.pools.add(index=index, pool=pool_message(placed))
+            return pool_message(placed)
+
+        if request.validate_only:
+            return decide(KeeperValue()).SerializeToString()
+        return await self._log.carry_out("PutPool", context, decide)
 
     async def list_policies(self, request: pb.ListPoliciesRequest) -> pb.ListPoliciesResponse:
         """Policies by name."""
-        page, token = _page("ListPolicies", self._book.policies, request)
+        page, token = _page("ListPolicies", self._state.published.policies, request)
         return pb.ListPoliciesResponse(
             policies=[policy_message(policy) for _, policy in page], next_page_token=token
         )
-
-    async def put_pool(self, request: pb.PutPoolRequest) -> pb.Pool:
-        """Adds or replaces a pool."""
-        pool = read_pool(request.pool)
-        return pool_message(self._book.put_pool(pool, validate_only=request.validate_only))
 
     async def list_pools(self, request: pb.ListPoolsRequest) -> pb.ListPoolsResponse:
         """Pools by name, with the counts of the last sweep."""
@@ -101,7 +133,7 @@ class QuarantineService:
             raise bad_field(
                 "forecast_days", f"value={request.forecast_days}, bound={FORECAST_DAYS_MAX}"
             )
-        page, token = _page("ListPools", self._book.pools, request)
+        page, token = _page("ListPools", self._state.published.pools, request)
         counted_at, counts = await self._counts.latest()
         return pb.ListPoolsResponse(
             pools=[_pool_status(index, pool, counted_at, counts) for index, pool in page],
@@ -111,48 +143,57 @@ class QuarantineService:
     async def get_status(self, _: pb.GetStatusRequest) -> pb.GetStatusResponse:
         """What the installation is and holds."""
         segment = self._engine.segment
+        snapshot_at = self._snapshot_at()
         return pb.GetStatusResponse(
+            snapshot_at=Timestamp(seconds=snapshot_at) if snapshot_at else None,
             version=version("ringfence"),
             workers=self._workers,
             capacity_numbers=segment.capacity_numbers,
             numbers=segment.numbers,
             ring_entries=segment.ring_entries,
             events_total=sum(counted.accepted for counted in segment.counters()),
-            journal_writable=False,  # there is no journal yet, so nothing is durable
+            journal_writable=self._journal.writable,
         )
 
     def _quarantine(
-        self, request: pb.QuarantineNumbersRequest, total: pb.QuarantineNumbersResponse
-    ) -> None:
-        now = self._now()
-        pool = self._book.pool_index(request.pool)
+        self, request: pb.QuarantineNumbersRequest, value: KeeperValue
+    ) -> pb.QuarantineNumbersResponse:
+        now = value.decided_at
+        pool = self._state.decided.pool_index(request.pool)
         batch = read_quarantine_batch(request, now)
         sound = np.flatnonzero(batch.fault == 0)
+        outcomes = self._state.overlay.judge(batch.number[sound], batch.quarantined_at[sound])
+        chosen = sound[outcomes == Outcome.QUARANTINED]
         try:
-            outcomes = self._writer.quarantine(
-                batch.number[sound],
-                pool=pool,
-                quarantined_at=batch.quarantined_at[sound],
-                observed_since=batch.observed_since[sound],
-                reason=batch.reason[sound].astype(np.uint8),
-                now=now,
-            )
+            self._state.overlay.check_room(batch.number[chosen])
         except TableFull as error:
             raise table_full(str(error)) from None
+        value.headers = quarantine_headers(
+            batch.number[chosen],
+            pool=pool,
+            quarantined_at=batch.quarantined_at[chosen],
+            observed_since=batch.observed_since[chosen],
+            reason=batch.reason[chosen].astype(np.uint8),
+            now=now,
+        ).tobytes()
         too_early = sound[outcomes == Outcome.TOO_EARLY]
-        total.accepted += int(np.count_nonzero(outcomes == Outcome.QUARANTINED))
-        total.already_quarantined += int(np.count_nonzero(outcomes == Outcome.ALREADY_QUARANTINED))
-        total.rejected += len(batch.number) - len(sound) + len(too_early)
         rejected = np.union1d(np.flatnonzero(batch.fault), too_early)
-        for index in rejected[: REJECTIONS_MAX - len(total.rejections)].tolist():
-            total.rejections.add(
-                number=int(batch.number[index]), reason=self._rejection(batch, index)
-            )
+        return pb.QuarantineNumbersResponse(
+            accepted=len(chosen),
+            already_quarantined=int(np.count_nonzero(outcomes == Outcome.ALREADY_QUARANTINED)),
+            rejected=len(rejected),
+            rejections=[
+                pb.NumberRejection(
+                    number=int(batch.number[index]), reason=self._rejection(batch, index)
+                )
+                for index in rejected[:REJECTIONS_MAX].tolist()
+            ],
+        )
 
     def _rejection(self, batch: QuarantineBatch, index: int) -> str:
         if batch.fault[index]:
             return batch.fault_text(index)
-        ended_at = self._writer.ended_at(int(batch.number[index]))
+        ended_at = self._state.overlay.ended_at(int(batch.number[index]))
         return (
             f"quarantined_at: value={batch.quarantined_at[index]}, bound=not before {ended_at},"
             " when its last assignment ended"

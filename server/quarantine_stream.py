@@ -22,12 +22,10 @@ class QuarantineStream:
         self._drain = drain
 
     async def answer(self, _: object, context: Context) -> bytes:
-        """The totals of a stream. A message that the keeper died with ends it: repeated, its
-        numbers would count as already quarantined.
-        """
+        """The totals of a stream."""
         total = pb.QuarantineNumbersResponse()
         while (message := await self._drain.read(context)) is not None:
-            answer = await self._link.ask(self._method, message, context, repeat=False)
+            answer = await self._link.ask(self._method, message, context)
             part = pb.QuarantineNumbersResponse.FromString(answer)
             total.accepted += part.accepted
             total.already_quarantined += part.already_quarantined

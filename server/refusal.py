@@ -100,6 +100,11 @@ def keeper_away(text: str = "the keeper is being replaced") -> Refusal:
     return _unavailable("KEEPER", text)
 
 
+def journal_down() -> Refusal:
+    """Nothing can be made durable at the moment."""
+    return _unavailable("JOURNAL", "the journal cannot be written at the moment")
+
+
 def _unavailable(reason: str, text: str) -> Refusal:
     return Refusal(grpc.StatusCode.UNAVAILABLE, reason, text, _retry(UNAVAILABLE_RETRY_S))
 

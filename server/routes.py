@@ -15,11 +15,12 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from ringfence.engine.core import Unsettled
+from ringfence.engine.journal import JournalError
 from ringfence.engine.segment import SegmentError
 from ringfence.engine.settings import SettingError
 from ringfence.engine.wire import WireError
 from ringfence.server.drain import Context
-from ringfence.server.refusal import Refusal, bad_field, keeper_away
+from ringfence.server.refusal import Refusal, bad_field, journal_down, keeper_away
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +120,8 @@ def _refusal(error: Exception) -> Refusal | None:
             return bad_field(error.field, error.text)
         case Unsettled() | SegmentError():
             return keeper_away(str(error))
+        case JournalError():
+            return journal_down()
     # Without its text, which may quote what a client sent.
     frames = "; ".join(
         f"{frame.filename}:{frame.lineno} {frame.name}"

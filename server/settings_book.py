@@ -1,4 +1,4 @@
-"""The keeper's book of policies and pools: checks each change and publishes all of them at once.
+"""The keeper's book of policies and pools: checks each change before it is made.
 
 An index is a place in the book and never moves, since records hold the index of their pool.
 """
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import POLICIES_MAX, POOLS_MAX
 from ringfence.engine.settings import Policy, Pool, SettingError, check_name
 from ringfence.server.refusal import no_such, over_quota, wrong_revision
@@ -19,13 +18,8 @@ class SettingsBook:
     """Policies and pools, each with a revision that counts its changes."""
 
     def __init__(
-        self,
-        writer: TableWriter,
-        ring_entries: int,
-        policies: Sequence[Policy],
-        pools: Sequence[Pool],
+        self, ring_entries: int, policies: Sequence[Policy], pools: Sequence[Pool]
     ) -> None:
-        self._writer = writer
         self._ring_entries = ring_entries
         self._policies = list(policies)
         self._pools = list(pools)
@@ -48,20 +42,16 @@ class SettingsBook:
             raise no_such("pool", name)
         return index
 
-    def put_policy(self, policy: Policy, *, validate_only: bool) -> Policy:
-        """Adds or replaces a policy; returns it with its new revision."""
+    def check_policy(self, policy: Policy) -> tuple[int, Policy]:
+        """Where a policy goes, and how it stands there, with its new revision."""
         try:
             policy.check(self._ring_entries)
         except SettingError as error:
             raise SettingError(f"policy.{error.field}", error.text) from None
-        policies, policy = _put("policy", self._policies, policy, POLICIES_MAX)
-        if not validate_only:
-            self._writer.publish(policies, self._pools)
-            self._policies = policies
-        return policy
+        return _placed("policy", self._policies, policy, POLICIES_MAX)
 
-    def put_pool(self, pool: Pool, *, validate_only: bool) -> Pool:
-        """Adds or replaces a pool; returns it with its new revision."""
+    def check_pool(self, pool: Pool) -> tuple[int, Pool]:
+        """Where a pool goes, and how it stands there, with its new revision."""
         try:
             pool.check()
         except SettingError as error:
@@ -70,30 +60,26 @@ class SettingsBook:
             raise no_such("policy", pool.policy)
         for feed in pool.required_feeds:
             raise no_such("feed", feed)  # feeds are not registered in this version
-        pools, pool = _put("pool", self._pools, pool, POOLS_MAX)
-        if not validate_only:
-            self._writer.publish(self._policies, pools)
-            self._pools = pools
-        return pool
+        return _placed("pool", self._pools, pool, POOLS_MAX)
+
+    def place_policy(self, index: int, policy: Policy) -> None:
+        """Puts a policy where it goes."""
+        self._policies[index : index + 1] = [policy]
+
+    def place_pool(self, index: int, pool: Pool) -> None:
+        """Puts a pool where it goes."""
+        self._pools[index : index + 1] = [pool]
 
 
-def _put(
-    what: str, settings: list[Setting], setting: Setting, most: int
-) -> tuple[list[Setting], Setting]:
-    """The book's list with one setting put in, and that setting with its revision."""
+def _placed(what: str, settings: list[Setting], setting: Setting, most: int) -> tuple[int, Setting]:
     index = _find(settings, setting.name)
     present = None if index is None else settings[index].revision
     if setting.revision not in (0, present):
         raise wrong_revision(what, setting.name, given=setting.revision, present=present)
-    setting = replace(setting, revision=(present or 0) + 1)
-    changed = list(settings)
-    if index is not None:
-        changed[index] = setting
-    elif len(settings) < most:
-        changed.append(setting)
-    else:
+    if index is None and len(settings) >= most:
         raise over_quota(what, f"value={len(settings) + 1}, bound={most}")
-    return changed, setting
+    setting = replace(setting, revision=(present or 0) + 1)
+    return len(settings) if index is None else index, setting
 
 
 def _find(settings: Sequence[Setting], name: str) -> int | None:

@@ -17,13 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from ringfence.engine.segment import Segment, SegmentError
 from ringfence.server.child import Child
 from ringfence.server.config import Config
 from ringfence.server.data_folder import StartError, hold_data_folder, hold_run_folder
 from ringfence.server.installation import Installation
 from ringfence.server.listen_port import hold_port
 from ringfence.server.log import configure_log
+from ringfence.server.recovered import Recovered
 
 FAILURES_MAX = 5
 DRAIN_S = 8.0  # the workers' share of the 10 s in which a stop is over
@@ -39,20 +39,24 @@ def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
     try:
         with ExitStack() as held:
             folder = held.enter_context(hold_data_folder(data))
-            asked_to_stop = held.enter_context(_stop_signals())
+            signalled = held.enter_context(_signals())
             run_folder = held.enter_context(hold_run_folder(folder.folder_id))
             port, address = hold_port(config.server.listen)
             held.enter_context(port)
-            Segment.create(
-                run_folder / "segment",
-                capacity_numbers=config.server.capacity_numbers,
-                ring_entries=config.server.ring_entries,
-                folder_id=folder.folder_id,
-            ).close()
-            installation = Installation(config, run_folder, folder.folder_id, folder.caller_key)
-            family = Family(_children(installation, address), asked_to_stop)
-            return family.serve(lambda: _announce(out, address, config))
-    except (StartError, SegmentError, OSError) as error:
+            installation = Installation(
+                config, folder.path, run_folder, folder.folder_id, folder.caller_key
+            )
+            recovered = _recover(installation, signalled)
+            if recovered is None:
+                return 0
+            family = Family(
+                _children(installation, address),
+                signalled,
+                _snapshot_child(installation),
+                config.snapshot.interval,
+            )
+            return family.serve(lambda: _announce(out, address, config, recovered))
+    except (StartError, OSError) as error:
         _log.error("cannot serve: %s", error)
         return EXIT_FAILED
 
@@ -60,10 +64,19 @@ def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
 class Family:
     """The supervisor's children: all are started, replaced and stopped here."""
 
-    def __init__(self, children: Sequence[Child], asked_to_stop: socket.socket) -> None:
+    def __init__(
+        self,
+        children: Sequence[Child],
+        signalled: socket.socket,
+        snapshot: Child,
+        snapshot_interval_s: int,
+    ) -> None:
         self._children = children
+        self._snapshot = snapshot
+        self._snapshot_interval_s = snapshot_interval_s
+        self._snapshot_at = time.monotonic() + snapshot_interval_s
         self._selector = selectors.DefaultSelector()
-        self._selector.register(asked_to_stop, selectors.EVENT_READ)
+        self._selector.register(signalled, selectors.EVENT_READ)
         self._stopping = False
 
     def serve(self, announce: Callable[[], None]) -> int:
@@ -75,7 +88,13 @@ class Family:
                     if not child.pid and child.restart_at <= time.monotonic():
                         child.start()
                         self._selector.register(child.pipe, selectors.EVENT_READ, child)
-                self._wait(min((c.restart_at for c in self._children if not c.pid), default=None))
+                if announced and not self._snapshot.pid and self._snapshot_at <= time.monotonic():
+                    self._snapshot_at = time.monotonic() + self._snapshot_interval_s
+                    self._snapshot.start()
+                    self._selector.register(
+                        self._snapshot.pipe, selectors.EVENT_READ, self._snapshot
+                    )
+                self._wait(self._next_start(announced))
                 for child in self._children:
                     if child.failures >= FAILURES_MAX:
                         _log.error("%s does not start: attempts=%d", child.role, child.failures)
@@ -86,10 +105,18 @@ class Family:
                     announce()
             return self._stop()
         finally:
-            for child in self._children:
+            every = [*self._children, self._snapshot]
+            for child in every:
                 child.send(signal.SIGKILL)
-            self._wait_for_end(self._children, None)
+            self._wait_for_end(every, None)
             self._selector.close()
+
+    def _next_start(self, announced: bool) -> float | None:
+        """When a process is to be started next; None = not before something happens."""
+        starts = [child.restart_at for child in self._children if not child.pid]
+        if announced and not self._snapshot.pid:
+            starts.append(self._snapshot_at)
+        return min(starts, default=None)
 
     def _stop(self) -> int:
         """Drains the workers, then ends the keeper, whom they need till the last."""
@@ -123,13 +150,42 @@ class Family:
         timeout_s = None if until is None else max(0.0, until - time.monotonic())
         for key, _ in self._selector.select(timeout_s):
             if key.data is None:
-                key.fileobj.recv(64)  # type: ignore[union-attr]  # the signals' socket
-                self._stopping = True
+                signals = key.fileobj.recv(64)  # type: ignore[union-attr]  # a byte a signal
+                if signal.SIGUSR1 in signals:
+                    self._snapshot_at = time.monotonic()
+                self._stopping |= _asks_to_stop(signals)
                 continue
             child: Child = key.data
             if not child.read_pipe():
                 self._selector.unregister(child.pipe)
                 child.reap()
+
+
+def _recover(installation: Installation, signalled: socket.socket) -> Recovered | None:
+    """Has a child make the segment and bring back what the journals hold; None = asked to stop."""
+
+    def recovery(ready: Callable[[], None]) -> None:
+        from ringfence.server.recovery import run_recovery
+
+        run_recovery(installation)
+
+    child = Child("recovery", recovery)
+    child.start()
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.pipe, selectors.EVENT_READ)
+        selector.register(signalled, selectors.EVENT_READ)
+        while child.pipe not in (ready := {key.fileobj for key, _ in selector.select()}):
+            assert signalled in ready
+            if _asks_to_stop(signalled.recv(64)):
+                child.send(signal.SIGKILL)
+                child.reap()
+                return None
+    child.reap()
+    return Recovered.read(installation.run_folder)
+
+
+def _asks_to_stop(signals: bytes) -> bool:
+    return signal.SIGTERM in signals or signal.SIGINT in signals
 
 
 def _children(installation: Installation, address: str) -> list[Child]:
@@ -150,14 +206,24 @@ def _children(installation: Installation, address: str) -> list[Child]:
     ]
 
 
+def _snapshot_child(installation: Installation) -> Child:
+    def snapshot(ready: Callable[[], None]) -> None:
+        from ringfence.server.snapshot_taker import run_snapshot
+
+        run_snapshot(installation, ready)
+
+    return Child("snapshot", snapshot)
+
+
 @contextmanager
-def _stop_signals() -> Iterator[socket.socket]:
-    """A socket that becomes readable when the process is asked to stop."""
+def _signals() -> Iterator[socket.socket]:
+    """A socket with a byte for each signal: to stop, or to take a snapshot."""
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     before = {
-        number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)
+        number: signal.signal(number, lambda *_: None)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
     }
     signal.set_wakeup_fd(writing.fileno())
     try:
@@ -170,11 +236,10 @@ def _stop_signals() -> Iterator[socket.socket]:
         writing.close()
 
 
-def _announce(out: TextIO, address: str, config: Config) -> None:
+def _announce(out: TextIO, address: str, config: Config, recovered: Recovered) -> None:
     server = config.server
     out.write(
         f"ringfence ready {address} pid={os.getpid()} workers={server.workers}"
-        f" capacity={server.capacity_numbers} ring_entries={server.ring_entries}"
-        " not durable: state is lost when the server stops\n"
+        f" capacity={server.capacity_numbers} ring_entries={server.ring_entries} {recovered}\n"
     )
     out.flush()

@@ -4,19 +4,24 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ringfence.engine.core import Engine
+from ringfence.engine.journal import Journal
+from ringfence.engine.journal_lmdb import open_journal
 from ringfence.server.drain import Drain
+from ringfence.server.durable import Durable
 from ringfence.server.event_service import EventService
-from ringfence.server.installation import Installation
+from ringfence.server.installation import Installation, worker_name
 from ringfence.server.keeper_link import KeeperLink
 from ringfence.server.number_service import NumberService
 from ringfence.server.quarantine_stream import QuarantineStream
 from ringfence.server.routes import service
+from ringfence.server.truncation import keep_truncating
 from ringfence.v1 import event_service_pb2, number_service_pb2, quarantine_service_pb2
 
 EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
@@ -24,6 +29,7 @@ NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
 COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]
 
 DRAIN_S = 6.0
+HEALTH_PAUSE_S = 0.1
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 1),
     ("grpc.max_receive_message_length", 4 << 20),
@@ -51,7 +57,13 @@ async def _serve(
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     segment = installation.open_segment()
     engine = Engine(segment, caller_key=installation.caller_key, worker=index)
+    journal = open_journal(
+        installation.journal_folder(worker_name(index)),
+        map_size_bytes=installation.config.journal.map_size_bytes,
+    )
+    _publish_journalled(journal, engine)
     drain = Drain()
+    events = EventService(engine, Durable(journal), drain)
     link = KeeperLink(installation.keeper_address)
     commands = {method.name: link.answer(method) for method in COMMANDS.methods}
     quarantine = COMMANDS.methods_by_name["QuarantineNumbers"]
@@ -60,7 +72,7 @@ async def _serve(
     server = grpc.aio.server(options=SERVER_OPTIONS)
     server.add_generic_rpc_handlers(
         (
-            service(EVENTS, EventService(engine, drain).answers, who),
+            service(EVENTS, events.answers, who),
             service(NUMBERS, NumberService(engine, Engine(segment)).answers, who),
             service(COMMANDS, commands, who),
         )
@@ -70,12 +82,36 @@ async def _serve(
     await server.start()
     ready()
     _log.info("ready on %s", address)
+    watching = asyncio.gather(
+        _watch_journal(journal, healthy), keep_truncating(installation.run_folder, journal)
+    )
     await stop.wait()
     _log.info("draining")
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
     await healthy.enter_graceful_shutdown()
     drain.begin()
     await server.stop(DRAIN_S)
     await link.close()
+    journal.close()
+
+
+def _publish_journalled(journal: Journal, engine: Engine) -> None:
+    """Says now and after each commit what is durable: it was inserted before it was journalled."""
+    engine.set_journalled(journal.last)
+    journal.after_commit(lambda: engine.set_journalled(journal.last))
+
+
+async def _watch_journal(journal: Journal, healthy: health.aio.HealthServicer) -> None:
+    """Lets health say that no events are taken while the journal takes none."""
+    told = True
+    while True:
+        if journal.writable != told:
+            told = journal.writable
+            status = health_pb2.HealthCheckResponse
+            await healthy.set(EVENTS.full_name, status.SERVING if told else status.NOT_SERVING)
+        await asyncio.sleep(HEALTH_PAUSE_S)
 
 
 async def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:

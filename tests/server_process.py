@@ -71,6 +71,11 @@ class ServerProcess:
         """How many processes of a role became ready."""
         return len(re.findall(rf"role={role} ready", self.log))
 
+    @property
+    def deaths(self) -> list[str]:
+        """The roles whose processes ended, in that order."""
+        return re.findall(r"role=supervisor (keeper|worker-\d+) ended: ", self.log)
+
     def kill(self, role: str) -> None:
         """Kills the process of a role and waits until another is ready in its place."""
         before = self.starts(role)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ringfence.engine.segment import Segment
 from ringfence.engine.settings import DAY_S, Policy, Pool, Rule
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
@@ -234,3 +235,41 @@ def test_addresses_have_a_host_and_a_port() -> None:
     for text in ("localhost", ":1", "::1:50051", "a:65536", "a:b", "a b:1"):
         with pytest.raises(ValueError, match="bound=HOST:PORT"):
             parse_address(text)
+
+
+def test_pool_that_requires_a_feed_is_refused_before_anything_starts(path: Path) -> None:
+    found = problems(path, POOL)
+    assert any("pool[0].required_feeds: value=msc-1, msc-2, bound=none" in each for each in found)
+
+
+def test_default_file_says_what_a_number_takes() -> None:
+    a_number = (Segment.bytes_needed(10**7) - Segment.bytes_needed(1)) / 10**7
+    assert f"{a_number:.0f} bytes a number with 12 ring entries" in default_text()
+
+
+@pytest.mark.parametrize("value", [16_777_215, 2**44 + 1, '"1G"'])
+def test_size_of_a_journal_has_bounds(path: Path, value: object) -> None:
+    (problem,) = [
+        line for line in problems(path, f"[journal]\nmap_size_bytes = {value}\n") if "map" in line
+    ]
+    assert "journal.map_size_bytes" in problem
+
+
+def test_size_of_a_journal_is_64_gib_unless_said_otherwise(path: Path) -> None:
+    assert load_config().journal.map_size_bytes == 64 << 30
+    path.write_text("[journal]\nmap_size_bytes = 16_777_216\n")
+    assert load_config(path).journal.map_size_bytes == 16 << 20
+    path.write_text("[journal]\n")
+    assert load_config(path).journal.map_size_bytes == 64 << 30
+
+
+@pytest.mark.parametrize("value", ["9s", "2d"])
+def test_interval_of_snapshots_has_bounds(path: Path, value: str) -> None:
+    told = problems(path, f'[snapshot]\ninterval = "{value}"\n')
+    assert any("snapshot.interval" in line and "bound=10s to 1d" in line for line in told)
+
+
+def test_interval_of_snapshots_is_10_minutes_unless_said_otherwise(path: Path) -> None:
+    assert load_config().snapshot.interval == 600
+    path.write_text('[snapshot]\ninterval = "1h"\n')
+    assert load_config(path).snapshot.interval == 3_600

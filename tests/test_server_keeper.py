@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import grpc
 import pytest
@@ -10,13 +11,13 @@ from server_process import DEADLINE_S
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
+from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
 from ringfence.server.config import load_config
 from ringfence.server.drain import Drain
-from ringfence.server.keeper import COMMANDS, open_book
+from ringfence.server.keeper import COMMANDS, open_commands
 from ringfence.server.keeper_link import KeeperLink
-from ringfence.server.quarantine_service import QuarantineService
 from ringfence.server.refusal import Refusal, no_such
 from ringfence.server.routes import service
 from ringfence.v1 import quarantine_service_pb2 as commands
@@ -39,25 +40,34 @@ async def served(handlers: grpc.GenericRpcHandler, address: str) -> AsyncIterato
         await server.stop(None)
 
 
-def with_keeper(use: Callable[..., Awaitable[None]]) -> None:
-    """Runs `use` with a stub and the writer of a keeper over a table in private memory."""
-    segment = Segment.create(None, capacity_numbers=100)
-    writer = TableWriter(segment)
-    book = open_book(segment, writer, load_config())
-    keeper = QuarantineService(Engine(segment), writer, book, Drain(), workers=1, now=lambda: NOW)
+@pytest.fixture
+def with_keeper(tmp_path: Path) -> Callable[[Callable[..., Awaitable[None]]], None]:
+    """Runs a function with a stub and the writer of a keeper over a table in private memory."""
 
-    async def run() -> None:
-        async with (
-            served(service(COMMANDS, keeper.answers), "127.0.0.1:0") as address,
-            grpc.aio.insecure_channel(address) as channel,
-        ):
-            await use(commands_grpc.QuarantineServiceStub(channel), writer)
+    async def run(use: Callable[..., Awaitable[None]]) -> None:
+        segment = Segment.create(None, capacity_numbers=100)
+        writer = TableWriter(segment)
+        with closing(open_journal(tmp_path / "keeper")) as journal:
+            keeper = await open_commands(
+                Engine(segment),
+                writer,
+                journal,
+                Drain(),
+                config=load_config(),
+                snapshots=Path("no", "snapshots"),
+                wall_clock=lambda: NOW,
+            )
+            async with (
+                served(service(COMMANDS, keeper.answers), "127.0.0.1:0") as address,
+                grpc.aio.insecure_channel(address) as channel,
+            ):
+                await use(commands_grpc.QuarantineServiceStub(channel), writer)
 
-    asyncio.run(run())
+    return lambda use: asyncio.run(run(use))
 
 
 @pytest.mark.parametrize("state", [State.ASSIGNED, State.RETIRED, State.FREE])
-def test_quarantine_may_not_begin_before_the_assignment_ended(state):
+def test_quarantine_may_not_begin_before_the_assignment_ended(state, with_keeper):
     async def use(stub, writer):
         async def quarantine(quarantined_at):
             request = commands.QuarantineNumbersRequest(
@@ -78,7 +88,7 @@ def test_quarantine_may_not_begin_before_the_assignment_ended(state):
     with_keeper(use)
 
 
-def test_now_itself_is_not_the_future():
+def test_now_itself_is_not_the_future(with_keeper):
     async def use(stub, _):
         request = commands.QuarantineNumbersRequest(
             numbers=[NUMBER, NUMBER + 1],

@@ -79,9 +79,14 @@ def test_caller_is_nowhere_in_segment_folder_answers_and_log(tmp_path):
         "answers": "".join(answers).encode(),
         "output": server.ready_line.encode(),
         "log": server.log.encode(),
-        **{path.name: path.read_bytes() for path in Path(server.data).iterdir()},
+        **{
+            str(path.relative_to(server.data)): path.read_bytes()
+            for path in Path(server.data).rglob("*")
+            if path.is_file()
+        },
     }
-    assert {"lock", "folder_id", "caller_key"} < where.keys()
+    journals = {f"journal/{name}/data.mdb" for name in ("keeper", "worker-0", "worker-1")}
+    assert {"lock", "folder_id", "caller_key", *journals} < where.keys()
     assert _finds(CALLED, where), "the search itself does not work"
     assert not _finds(CALLER, where)
     assert not _finds(TEXT_CALLER, where)

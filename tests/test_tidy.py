@@ -108,6 +108,8 @@ def is_nobodys(digits: str) -> bool:
     """Whether nobody can have this number, written with its country or as at home in Britain."""
     number = int(re.sub(r"^(011|001|810)(?=44)", "", digits))  # as dialled from abroad
     national = int(str(number).removeprefix("440"))  # as in +44 (0) 7700 ...
+    if "1234567" in digits:  # counted up: the form of a number, where no number is kept for fiction
+        return True
     return number in BOUNDS or any(
         first <= each <= last for each in (number, int(f"44{national}")) for first, last in NOBODYS
     )

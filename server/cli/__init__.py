@@ -25,6 +25,7 @@ _MODULES = {
     "pools": "ringfence.server.cli.pools",
     "policies": "ringfence.server.cli.policies",
     "status": "ringfence.server.cli.status",
+    "data": "ringfence.server.cli.data",
     "adapter": "ringfence.server.cli.adapter",
 }
 

@@ -1,0 +1,292 @@
+"""Commands that wait for the disk together, and keepers that die with them."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ringfence.engine.control import TableWriter
+from ringfence.engine.core import Engine
+from ringfence.engine.journal import Journal, JournalDown
+from ringfence.engine.journal_lmdb import open_journal
+from ringfence.engine.segment import Segment
+from ringfence.engine.words import State
+from ringfence.server.command_log import CommandLog
+from ringfence.server.config import load_config
+from ringfence.server.drain import Drain
+from ringfence.server.keeper import Clock, keeper_values, open_commands
+from ringfence.server.keeper_state import KeeperState
+from ringfence.server.keeper_value_pb2 import KeeperValue
+from ringfence.server.quarantine_service import QuarantineService
+from ringfence.server.refusal import Refusal
+from ringfence.v1 import quarantine_service_pb2 as pb
+
+NOW = 1_750_000_000
+NUMBER = 447700900123
+
+
+class Asked:
+    """A call's context: who asks, with which id, and the one message of a stream."""
+
+    def __init__(self, command_id: str = "", message: bytes = b"") -> None:
+        self._command_id = command_id
+        self._message = message
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("ringfence-actor", "ops"), ("ringfence-command-id", self._command_id))
+
+    async def read(self) -> bytes:
+        return self._message
+
+
+class Keeper:
+    """A keeper over a table in memory, and a gate that keeps its journal from going on."""
+
+    def __init__(self, segment: Segment, journal: Journal) -> None:
+        self.segment = segment
+        self.journal = journal
+        self.gate = threading.Event()
+        self.gate.set()
+        self.now = NOW
+        self.writer = TableWriter(segment)
+        self.commands: QuarantineService
+
+    async def start(self) -> None:
+        self.commands = await open_commands(
+            Engine(self.segment),
+            self.writer,
+            self.journal,
+            Drain(),
+            config=load_config(),
+            snapshots=Path("no", "snapshots"),
+            wall_clock=lambda: self.now,
+        )
+        self.journal.after_commit(self.gate.wait)
+
+    async def quarantine(
+        self, *numbers: int, command_id: str = "", **fields: Any
+    ) -> pb.QuarantineNumbersResponse:
+        request = pb.QuarantineNumbersRequest(numbers=numbers, **{"pool": "default", **fields})
+        asked: Any = Asked(command_id, request.SerializeToString())
+        answer = await self.commands.quarantine_numbers(None, asked)
+        return pb.QuarantineNumbersResponse.FromString(answer)
+
+    async def put_pool(self, name: str, command_id: str = "") -> pb.Pool:
+        request = pb.PutPoolRequest(pool=pb.Pool(name=name, policy="default"))
+        asked: Any = Asked(command_id)
+        answer = await self.commands.put_pool(request.SerializeToString(), asked)
+        return pb.Pool.FromString(answer)
+
+    async def hold_back(self) -> None:
+        """From now on commands are decided and wait together; `gate.set()` lets them go on."""
+        self.gate.clear()
+        await self.quarantine(NUMBER + 50)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = open_journal(tmp_path / "keeper")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def segment() -> Segment:
+    return Segment.create(None, capacity_numbers=10)
+
+
+def run(segment: Segment, journal: Journal, use: Callable[[Keeper], Awaitable[None]]) -> None:
+    """Runs `use` with a new keeper; one that is run again on the same is its replacement."""
+
+    async def started() -> None:
+        keeper = Keeper(segment, journal)
+        await keeper.start()
+        try:
+            await use(keeper)
+        finally:
+            keeper.gate.set()
+
+    asyncio.run(started())
+
+
+def test_commands_that_wait_together_are_decided_as_if_one_after_the_other(segment, journal):
+    async def use(keeper: Keeper) -> None:
+        await keeper.hold_back()
+        waiting = asyncio.gather(
+            keeper.quarantine(NUMBER, NUMBER + 1),
+            keeper.quarantine(NUMBER + 1, NUMBER + 2),
+            keeper.put_pool("made"),
+            keeper.put_pool("made"),
+            keeper.quarantine(NUMBER + 3, pool="made"),
+            keeper.quarantine(NUMBER),
+        )
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        assert keeper.segment.numbers == 1  # nothing is applied that is not durable
+        assert [pool and pool.name for pool in keeper.segment.pools()] == ["default"]
+        keeper.gate.set()
+        first, second, pool, again, third, last = await waiting
+        assert (first.accepted, first.already_quarantined) == (2, 0)
+        assert (second.accepted, second.already_quarantined) == (1, 1)
+        assert (pool.revision, again.revision) == (1, 2)
+        assert third.accepted == 1
+        assert (last.accepted, last.already_quarantined) == (0, 1)
+        header = keeper.writer.header(NUMBER + 3)
+        assert header is not None and header.pool == 1
+        assert keeper.segment.applied == journal.last
+
+    run(segment, journal, use)
+
+
+def test_room_is_counted_with_the_commands_that_wait(segment, journal):
+    async def use(keeper: Keeper) -> None:
+        await keeper.hold_back()
+        waiting = asyncio.gather(
+            keeper.quarantine(*range(NUMBER, NUMBER + 6)),
+            keeper.quarantine(*range(NUMBER + 3, NUMBER + 9)),  # 3 new ones: 10 in all
+            keeper.quarantine(NUMBER + 9),
+            return_exceptions=True,
+        )
+        await asyncio.sleep(0.1)
+        keeper.gate.set()
+        first, second, third = await waiting
+        assert (first.accepted, second.accepted) == (6, 3)
+        assert isinstance(third, Refusal) and third.reason == "TABLE_FULL"
+        assert "new numbers=1, free=0, capacity=10" in third.text
+
+    run(segment, journal, use)
+
+
+def test_end_of_an_assignment_binds_a_command_behind_it_before_it_is_applied(segment, journal):
+    async def use(keeper: Keeper) -> None:
+        await keeper.quarantine(NUMBER, quarantined_at=[NOW - 900])
+        overlay = keeper.commands._state.overlay
+        row = keeper.writer.header_row(NUMBER)
+        row["control"] = int(State.RETIRED) | (NOW - 500) << 32
+        overlay.add(row)
+        numbers = np.array([NUMBER, NUMBER, NUMBER + 1], np.uint64)
+        for begin, outcomes in ((NOW - 501, [2, 2, 0]), (NOW - 500, [0, 1, 0])):
+            judged = overlay.judge(numbers, np.full(3, begin, np.uint32))
+            assert list(judged) == outcomes
+        assert overlay.ended_at(NUMBER) == NOW - 500
+        overlay.drop_oldest()
+        assert overlay.ended_at(NUMBER) == 0
+
+    run(segment, journal, use)
+
+
+def test_repeated_command_gets_the_first_answer_from_the_next_keeper_too(segment, journal):
+    async def first(keeper: Keeper) -> None:
+        answers = await asyncio.gather(
+            *(keeper.quarantine(NUMBER, command_id="a") for _ in range(2))
+        )
+        assert [answer.accepted for answer in answers] == [1, 1]
+        assert (await keeper.quarantine(NUMBER, command_id="b")).accepted == 0
+
+    async def second(keeper: Keeper) -> None:
+        assert (await keeper.quarantine(NUMBER, command_id="a")).accepted == 1
+        assert (await keeper.quarantine(NUMBER, command_id="c")).accepted == 0
+
+    run(segment, journal, first)
+    before = journal.last
+    run(segment, journal, second)
+    assert journal.last == before + 1
+
+
+def test_next_keeper_applies_what_is_durable_and_not_applied(segment, journal):
+    async def use(keeper: Keeper) -> None:
+        await keeper.quarantine(NUMBER, quarantined_at=[NOW - 900])
+        await keeper.put_pool("made")
+
+    async def look(keeper: Keeper) -> None:
+        assert keeper.writer.header(NUMBER) is not None
+        assert (await keeper.put_pool("made")).revision == 2
+
+    run(Segment.create(None, capacity_numbers=10), journal, use)
+    run(segment, journal, look)  # a segment of which nothing was applied
+    assert segment.applied == journal.last
+
+
+def test_next_keeper_does_not_empty_a_ring_that_was_filled_meanwhile(segment, journal):
+    """The dead one had applied a quarantine, the end of it and another, and not said so."""
+    values = []
+
+    async def use(keeper: Keeper) -> None:
+        await keeper.quarantine(NUMBER, quarantined_at=[NOW - 900])
+        position = segment.applied
+        retired = keeper.writer.header_row(NUMBER)
+        retired["control"] = int(State.RETIRED) | (NOW - 500) << 32
+        log = keeper.commands._log
+        await log.begin(KeeperValue(headers=retired.tobytes()), lambda _: pb.Pool())
+        await keeper.quarantine(NUMBER, quarantined_at=[NOW - 400])
+        engine = Engine(segment, caller_key=bytes(16))
+        inserted = engine.insert(
+            np.array([NUMBER], np.uint64),
+            np.array([441632960123], np.uint64),
+            np.array([NOW - 10], np.uint32),
+            np.array([1], np.int32),
+            now=NOW,
+        )
+        assert inserted.accepted == 1
+        keeper.writer.set_applied(position)
+        values.append(engine.digest())
+
+    async def look(_: Keeper) -> None:
+        values.append(Engine(segment).digest())
+
+    run(segment, journal, use)
+    run(segment, journal, look)
+    assert values[0] == values[1]
+
+
+def test_time_of_decisions_does_not_step_back_with_the_clock(segment, journal):
+    async def first(keeper: Keeper) -> None:
+        await keeper.quarantine(NUMBER)
+
+    async def second(keeper: Keeper) -> None:
+        keeper.now = NOW - 5_000
+        await keeper.quarantine(NUMBER + 1)
+        header = keeper.writer.header(NUMBER + 1)
+        assert header is not None and header.quarantined_at == NOW
+
+    run(segment, journal, first)
+    run(segment, journal, second)
+    decided = [value.decided_at for _, value in keeper_values(journal, 0)]
+    assert decided == [NOW] * 3
+
+
+class FailingJournal:
+    """A journal whose commits fail: what was appended is told so."""
+
+    writable = True
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def append(self, _: bytes, done: Callable[[Any], None]) -> None:
+        done(JournalDown("no room"))
+        self._call()
+
+
+def test_keeper_whose_commit_fails_refuses_what_waits_and_ends(segment):
+    async def use() -> None:
+        ended = asyncio.Event()
+        journal: Any = FailingJournal()
+        state = KeeperState(segment, TableWriter(segment))
+        log = CommandLog(journal, state, Clock(lambda: NOW).now, end=ended.set)
+        answers = [log.begin(KeeperValue(), lambda _: pb.Pool()) for _ in range(3)]
+        for answer in answers:
+            with pytest.raises(Refusal) as caught:
+                await answer
+            assert caught.value.reason == "JOURNAL"
+        with pytest.raises(Refusal):
+            asked: Any = Asked()
+            await log.carry_out("PutPool", asked, lambda _: pb.Pool())
+        await asyncio.wait_for(ended.wait(), 10)
+        assert segment.applied == 0
+
+    asyncio.run(use())

@@ -1,0 +1,228 @@
+"""Snapshots of a running server: a restart begins with one, and journals let go of what it has."""
+
+import random
+import re
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import lmdb
+import pytest
+from server_process import DEADLINE_S, Peer, ServerProcess, peer_of, serving, wait_until
+from test_durable_restart import (
+    BEGAN,
+    CALLED,
+    CAPACITY,
+    TWO,
+    history,
+    killed,
+    put_pool,
+    send,
+    state_of,
+)
+
+from ringfence.engine.journal_lmdb import open_for_replay
+from ringfence.engine.snapshot import list_snapshots, read_header
+from ringfence.server.truncation import truncate_orphan
+from ringfence.v1 import quarantine_service_pb2 as commands
+
+
+def take_snapshot(server: ServerProcess) -> Path:
+    """Has a snapshot taken and waits until that process has ended."""
+    before = server.log.count("snapshot ended: ")
+    server.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: server.log.count("snapshot ended: ") > before)
+    assert "role=snapshot snapshot taken: " in server.log
+    return list_snapshots(server.data / "snapshots")[0]
+
+
+def oldest(data: Path, name: str) -> int:
+    """The oldest position that a journal still has."""
+    journal = open_for_replay(data / "journal" / name)
+    try:
+        return journal.first
+    finally:
+        journal.close()
+
+
+def oldest_live(data: Path, name: str) -> int:
+    """The same of a journal that a running server has."""
+    environment = lmdb.open(str(data / "journal" / name), readonly=True, lock=False)
+    with environment, environment.begin() as txn, txn.cursor() as cursor:
+        assert cursor.set_range((1).to_bytes(8, "big"))
+        return int.from_bytes(cursor.key(), "big")
+
+
+def recovered_from(server: ServerProcess) -> tuple[str, int]:
+    """What the ready line says: with what recovery began, and how many values it replayed."""
+    found = re.search(r" recovered=(\S+) values=(\d+) events=\d+ in [\d.]+s$", server.ready_line)
+    assert found is not None, server.ready_line
+    return found[1], int(found[2])
+
+
+def fill(peer: Peer, seed: int) -> None:
+    """More events, and commands between them."""
+    batches = history(seed)
+    send(peer, batches[:20])
+    peer.quarantine(random.Random(seed).sample(CALLED, 30), quarantined_at=[BEGAN])
+    put_pool(peer, f"pool-{seed}")
+    send(peer, batches[20:])
+
+
+def flip(path: Path) -> None:
+    """Changes a bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def test_restart_begins_with_the_snapshot_and_replays_what_is_behind_it(tmp_path):
+    data = tmp_path / "data"
+    with killed(data, *TWO) as server, peer_of(server, 0) as one, peer_of(server, 1) as other:
+        one.quarantine(CALLED[:150], quarantined_at=[BEGAN])
+        fill(one, 1)
+        path = take_snapshot(server)
+        fill(other, 2)
+        before = state_of(server)
+    assert read_header(path).positions == {"worker-0": 40, "worker-1": 0}
+    with killed(data, *TWO) as server, peer_of(server) as peer:
+        assert recovered_from(server) == (path.stem, 42)
+        assert state_of(server) == before
+        assert put_pool(peer, "pool-1").revision == 2
+        assert put_pool(peer, "pool-2").revision == 2
+        newest = read_header(take_snapshot(server))
+    with serving(data, *TWO) as server, peer_of(server) as peer:
+        assert recovered_from(server) == ("snapshot-0000000000000002", 0)
+        status = peer.commands.GetStatus(commands.GetStatusRequest(), timeout=DEADLINE_S)
+        assert status.snapshot_at.seconds == newest.taken_at
+        assert state_of(server) == before
+        assert put_pool(peer, "pool-1").revision == 3
+
+
+def test_journals_are_truncated_behind_the_older_of_two_snapshots(tmp_path):
+    data = tmp_path / "data"
+    with killed(data, "--workers", "3", *CAPACITY) as server, peer_of(server, 2) as peer:
+        peer.quarantine(CALLED, quarantined_at=[BEGAN])
+        fill(peer, 1)
+    with killed(data, *TWO) as server, peer_of(server, 0) as peer:  # nobody has worker-2's now
+        fill(peer, 2)
+        older = read_header(take_snapshot(server))
+        assert not (server.run_folder / "truncate.json").exists()
+        fill(peer, 3)
+        take_snapshot(server)
+        fill(peer, 4)
+        before = state_of(server)
+        wait_until(lambda: oldest_live(data, "worker-0") == older.positions["worker-0"] + 1)
+        wait_until(lambda: oldest_live(data, "keeper") == older.keeper_position + 1)
+        assert oldest_live(data, "worker-2") == 40  # the last one stays
+    assert older.positions == {"worker-0": 40, "worker-1": 0, "worker-2": 40}
+    with serving(data, *TWO) as server:
+        assert recovered_from(server) == ("snapshot-0000000000000002", 42)
+        assert state_of(server) == before
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_damaged_snapshots_are_passed_over_or_refused_and_never_used(tmp_path, damaged):
+    data = tmp_path / "data"
+    with killed(data, *TWO) as server, peer_of(server, 0) as peer:
+        peer.quarantine(CALLED, quarantined_at=[BEGAN])
+        fill(peer, 1)
+        take_snapshot(server)
+        fill(peer, 2)
+        newest = take_snapshot(server)
+        fill(peer, 3)
+        before = state_of(server)
+    for name, upto in (("worker-0", 40), ("keeper", 4)):
+        truncate_orphan(data / "journal" / name, upto, 1 << 30)
+        assert oldest(data, name) == upto + 1
+    for path in list_snapshots(data / "snapshots")[:damaged]:
+        flip(path)
+    if damaged == 2:
+        failed = ServerProcess(data, *TWO)
+        assert failed.ready_line == ""
+        assert failed.process.wait(10) == 4
+        failed.end()
+        assert "values were let go" in failed.log
+        assert f"`ringfence data verify {data}`" in failed.log
+        return
+    with serving(data, *TWO) as server:
+        assert recovered_from(server)[0] == "snapshot-0000000000000001"
+        assert "damaged snapshot" in server.log
+        assert state_of(server) == before
+        assert newest.with_suffix(".damaged").exists()
+        assert not newest.exists()
+
+
+def test_damaged_only_snapshot_is_no_loss_while_the_journals_have_everything(tmp_path):
+    data = tmp_path / "data"
+    with killed(data, *TWO) as server, peer_of(server, 0) as peer:
+        peer.quarantine(CALLED, quarantined_at=[BEGAN])
+        fill(peer, 1)
+        path = take_snapshot(server)
+        before = state_of(server)
+    flip(path)
+    with serving(data, *TWO) as server:
+        assert recovered_from(server)[0] == "journal"
+        assert state_of(server) == before
+
+
+def test_capacity_may_be_raised_between_starts(tmp_path):
+    data = tmp_path / "data"
+    with killed(data, "--workers", "1", "--capacity", "200") as server, peer_of(server) as peer:
+        peer.quarantine(CALLED, quarantined_at=[BEGAN])
+        take_snapshot(server)
+        before = state_of(server)
+    with serving(data, "--workers", "1", "--capacity", "400") as server, peer_of(server) as peer:
+        assert state_of(server) == before
+        assert peer.quarantine([CALLED[0] + 700]).accepted == 1
+
+
+def test_journal_that_a_snapshot_counts_on_must_be_there(tmp_path):
+    data = tmp_path / "data"
+    with killed(data, *TWO) as server, peer_of(server, 0) as peer:
+        peer.quarantine(CALLED, quarantined_at=[BEGAN])
+        fill(peer, 1)
+        take_snapshot(server)
+    (data / "journal" / "worker-0").rename(tmp_path / "away")
+    failed = ServerProcess(data, *TWO)
+    assert failed.ready_line == ""
+    failed.end()
+    assert f"{data}/journal/worker-0: missing: snapshot-0000000000000001" in failed.log
+
+
+def test_snapshots_taken_under_feeds_and_commands_are_exact_after_replay(tmp_path):
+    data = tmp_path / "data"
+    with killed(data, *TWO) as server, peer_of(server, 0) as one, peer_of(server, 1) as other:
+        one.quarantine(CALLED[:20], quarantined_at=[BEGAN])
+        done = threading.Event()
+
+        def feed(peer: Peer, seed: int) -> None:
+            while not done.is_set():
+                send(peer, history(seed))
+                seed += 2
+
+        def command() -> None:
+            for number in CALLED[20:]:
+                other.quarantine([number], quarantined_at=[BEGAN])
+            while not done.is_set():
+                put_pool(other, "busy")
+
+        with ThreadPoolExecutor() as threads:
+            working = [
+                threads.submit(feed, one, 100),
+                threads.submit(feed, other, 101),
+                threads.submit(command),
+            ]
+            for _ in range(3):
+                newest = take_snapshot(server)
+            done.set()
+            for work in working:
+                work.result()
+        before = state_of(server)
+        revision = put_pool(one, "busy").revision
+    assert [path.name[-5:] for path in list_snapshots(data / "snapshots")] == ["3.rfs", "2.rfs"]
+    with serving(data, *TWO) as server, peer_of(server) as peer:
+        assert recovered_from(server)[0] == newest.stem
+        assert state_of(server) == before
+        assert put_pool(peer, "busy").revision == revision + 1
