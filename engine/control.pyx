@@ -11,7 +11,6 @@ import numpy as np
 
 from ringfence.engine.atomic cimport (
     fence_release,
-    load_acquire_u64,
     load_relaxed_u64,
     or_relaxed_u8,
     store_relaxed_u32,
@@ -30,12 +29,10 @@ from ringfence.engine.record cimport (
     POLICIES_MAX,
     POOLS_MAX,
     SINCE_SHIFT,
-    STATE_ASSIGNED,
     STATE_EMPTY,
     STATE_FREE,
     STATE_MASK,
     STATE_QUARANTINED,
-    STATE_RETIRED,
     coverage_t,
     policy_t,
     pool_t,

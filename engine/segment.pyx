@@ -9,7 +9,7 @@ import os
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from ringfence.engine.atomic cimport (
     fence_acquire,
