@@ -4,7 +4,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ENGINE = "src/ringfence/engine"  # a link to engine/ in the checkout, a real folder in an sdist
-MODULES = ("segment", "view", "wire", "core", "control", "record_blocks")
+MODULES = ("segment", "view", "wire", "core", "control", "record_blocks", "scan")
 
 setup(
     ext_modules=cythonize(

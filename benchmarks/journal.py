@@ -151,7 +151,7 @@ def measure(folder: Path, size: int, options: argparse.Namespace, kind: str) -> 
         figures = run(file, size, options, lambda _: None)
         file.close()
     else:
-        journal = open_journal(place / "0")
+        journal = open_journal(place / "0", identity=b"benchmark")
         truncate = journal.truncate if kind == "truncating" else lambda _: None
         figures = run(journal, size, options, truncate)
         journal.close()

@@ -75,6 +75,8 @@ class TableWriter:
         """
     def header_row(self, number: int) -> npt.NDArray[np.void]:
         """The header of a number as a HEADER array of length 1; raises KeyError."""
+    def header_rows(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
+        """The headers of numbers as a HEADER array in their order; zeros where there is none."""
     def set_applied(self, position: int) -> None:
         """Publishes the position of the keeper's journal up to which headers are written."""
     def ended_at(self, number: int) -> int:

@@ -13,6 +13,7 @@ from ringfence.engine.atomic cimport (
     fence_release,
     load_relaxed_u64,
     or_relaxed_u8,
+    prefetch_write,
     store_relaxed_u32,
     store_relaxed_u64,
     store_release_u64,
@@ -43,14 +44,17 @@ from ringfence.engine.record cimport (
 )
 from ringfence.engine.segment cimport Segment
 from ringfence.engine.table cimport (
+    header_bytes_t,
     header_read,
     header_t,
     number_mix,
     state_is_tracked,
     table_at,
     table_find,
+    table_guess,
     table_home,
     table_next,
+    table_position,
     table_t,
 )
 
@@ -65,6 +69,7 @@ cdef enum:
     OUTCOME_QUARANTINED = 0
     OUTCOME_ALREADY = 1
     OUTCOME_TOO_EARLY = 2
+    AHEAD_ROWS = 32
 
 
 HEADER = np.dtype(
@@ -73,15 +78,6 @@ HEADER = np.dtype(
         ("origin", "<u4"), ("spare", "<u4"),
     ]
 )
-
-ctypedef struct header_bytes_t:
-    # A row of HEADER: the fields of a record's header as a command leaves them.
-    uint64_t key
-    uint64_t control
-    uint32_t quarantined_at
-    uint32_t override_at
-    uint32_t origin
-    uint32_t spare
 
 
 def quarantine_headers(numbers, *, pool, quarantined_at, observed_since, reason, now):
@@ -131,17 +127,18 @@ cdef class TableWriter:
         """Finishes what a writer left that died in mid-change.
 
         An odd control word still has the old state, and a change from a tracked state writes no
-        field in halves, so the old state holds; a number that was new becomes FREE.
+        field in halves, so the old state holds; a number that was new becomes FREE. Only the
+        header that was written last can be odd.
         """
-        cdef uint64_t numbers = self._head.numbers, at, control
+        cdef uint64_t numbers = self._head.numbers, control
         cdef record_t *record
         if numbers < self._head.capacity_numbers:
             record = table_at(&self._table, numbers)
             if table_find(&self._table, record.key & NUMBER_MASK) == record:
                 numbers += 1  # indexed, and not counted yet
                 store_release_u64(&self._head.numbers, numbers)
-        for at in range(min(numbers + 1, self._head.capacity_numbers)):
-            record = table_at(&self._table, at)
+        if self._head.written:
+            record = table_at(&self._table, self._head.written - 1)
             control = load_relaxed_u64(&record.control)
             if control & GENERATION_ONE:
                 if control & STATE_MASK == STATE_EMPTY:
@@ -209,15 +206,19 @@ cdef class TableWriter:
         cdef record_t *record
         cdef uint64_t number
         cdef bint is_new
-        cdef size_t i
+        cdef size_t count, i
         if headers.dtype != HEADER:
             raise ValueError(f"headers: dtype={headers.dtype}, bound={HEADER}")
-        wanted = len(self.new_numbers(np.ascontiguousarray(headers["key"] & NUMBER_MASK)))
         free = self._head.capacity_numbers - self._head.numbers
-        if wanted > free:
-            raise TableFull(wanted, free, self._head.capacity_numbers)
+        if len(headers) > free:  # else there is room, whatever they are
+            wanted = len(self.new_numbers(np.ascontiguousarray(headers["key"] & NUMBER_MASK)))
+            if wanted > free:
+                raise TableFull(wanted, free, self._head.capacity_numbers)
         rows = headers
-        for i in range(<size_t>len(headers)):
+        count = <size_t>len(headers)
+        for i in range(count):
+            if i % AHEAD_ROWS == 0:
+                self._prefetch(&rows[i], min(<size_t>AHEAD_ROWS, count - i))
             number = rows[i].key & NUMBER_MASK
             record = table_find(&self._table, number)
             is_new = record == NULL
@@ -226,6 +227,19 @@ cdef class TableWriter:
             self._write(record, &rows[i])
             if is_new:
                 self._index(number)
+
+    cdef void _prefetch(self, const header_bytes_t *rows, size_t count) noexcept:
+        """Fetches what the next few rows need from memory, all at once."""
+        cdef uint64_t mixed[AHEAD_ROWS]
+        cdef const record_t *record
+        cdef size_t i
+        for i in range(count):
+            mixed[i] = number_mix(rows[i].key & NUMBER_MASK)
+            prefetch_write(&self._table.index[table_home(&self._table, mixed[i])])
+        for i in range(count):
+            record = table_guess(&self._table, table_home(&self._table, mixed[i]), mixed[i])
+            if record != NULL:
+                prefetch_write(record)
 
     cdef void _write(self, record_t *record, const header_bytes_t *row) noexcept:
         """Writes a header; a number that begins or ends being tracked has an empty ring."""
@@ -237,6 +251,8 @@ cdef class TableWriter:
         if begins:  # before the header: nobody inserts yet
             self._wipe(record)
             store_relaxed_u32(&record.events_total, 0)
+        store_relaxed_u64(&self._head.written, table_position(&self._table, record) + 1)
+        fence_release()  # before the header is odd
         _write_header(
             record, row.key, row.control, row.quarantined_at, row.origin, row.override_at
         )
@@ -287,14 +303,25 @@ cdef class TableWriter:
         self.apply(row)
 
     def header_row(self, uint64_t number):
-        cdef const record_t *record = self._record(number)
-        row = np.zeros(1, HEADER)
-        row["key"] = record.key
-        row["control"] = record.control & ~GENERATION_MASK
-        row["quarantined_at"] = record.quarantined_at
-        row["override_at"] = record.override_at
-        row["origin"] = record.origin
-        return row
+        self._record(number)
+        return self.header_rows(np.array([number], dtype=np.uint64))
+
+    def header_rows(self, numbers):
+        cdef const uint64_t[::1] asked = numbers
+        cdef header_bytes_t[::1] rows
+        cdef const record_t *record
+        cdef size_t i
+        headers = np.zeros(asked.shape[0], HEADER)
+        rows = headers
+        for i in range(<size_t>asked.shape[0]):
+            record = table_find(&self._table, asked[i])
+            if record != NULL:
+                rows[i].key = record.key
+                rows[i].control = record.control & ~GENERATION_MASK
+                rows[i].quarantined_at = record.quarantined_at
+                rows[i].override_at = record.override_at
+                rows[i].origin = record.origin
+        return headers
 
     def set_applied(self, uint64_t position):
         store_release_u64(&self._head.applied, position)

@@ -62,6 +62,13 @@ class Engine:
 
         Raises Unsettled, and ValueError naming the first impossible number.
         """
+    def check_as(
+        self, headers: npt.NDArray[np.void], *, now: int
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+        """Verdicts and clean_at of numbers as if their headers were these (dtype HEADER).
+
+        Their rings are those of the table. Raises Unsettled for a pool that is not published.
+        """
     def explain(self, number: int, *, now: int, at: int = 0) -> Explanation | None:
         """Everything known of a number; None when it is not in the table. Raises Unsettled."""
     def select(

@@ -15,6 +15,7 @@ from ringfence.engine.atomic cimport add_relaxed_u64, prefetch_read, store_relea
 from ringfence.engine.evaluate cimport (
     LOOK_DONE,
     LOOK_STALE,
+    header_evaluate,
     look_t,
     number_t,
     record_evaluate,
@@ -47,6 +48,8 @@ from ringfence.engine.record cimport (
 from ringfence.engine.segment cimport Segment
 from ringfence.engine.sweep cimport VERDICTS, count_numbers, select_numbers, selection_t
 from ringfence.engine.table cimport (
+    header_bytes_t,
+    header_fill,
     number_mix,
     record_is_of,
     table_find,
@@ -170,6 +173,24 @@ cdef class Engine:
                 break
         if look != LOOK_DONE:
             raise Unsettled("a number kept changing")
+        return verdicts, clean_at
+
+    def check_as(self, headers, *, int64_t now):
+        cdef const header_bytes_t[::1] rows = headers
+        cdef uint64_t count = rows.shape[0]
+        verdicts = np.empty(count, dtype=np.uint8)
+        clean_at = np.empty(count, dtype=np.uint32)
+        cdef uint8_t[::1] verdict_cells = verdicts
+        cdef uint32_t[::1] clean_cells = clean_at
+        if count == 0:
+            return verdicts, clean_at
+        self.view.refresh()
+        with nogil:
+            look = _check_as(
+                &self.view.c, &rows[0], count, now, &verdict_cells[0], &clean_cells[0]
+            )
+        if look != LOOK_DONE:
+            raise Unsettled("a number is of a pool that is not published")
         return verdicts, clean_at
 
     def explain(self, uint64_t number, *, int64_t now, int64_t at=0):
@@ -322,6 +343,28 @@ cdef look_t _check(
             verdicts[i] = <uint8_t>number.evaluation.verdict
             clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST)
         begin += size
+    return LOOK_DONE
+
+
+cdef look_t _check_as(
+    const view_t *view, const header_bytes_t *rows, uint64_t count, int64_t now,
+    uint8_t *verdicts, uint32_t *clean_at,
+) noexcept nogil:
+    cdef uint64_t i
+    cdef number_t number
+    cdef look_t look
+    for i in range(count):
+        header_fill(
+            rows[i].key, rows[i].control, rows[i].quarantined_at, rows[i].override_at,
+            rows[i].origin, &number.header,
+        )
+        look = header_evaluate(
+            view, table_find(&view.table, number.header.number), now, now, False, &number
+        )
+        if look != LOOK_DONE:
+            return look
+        verdicts[i] = <uint8_t>number.evaluation.verdict
+        clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST)
     return LOOK_DONE
 
 

@@ -40,9 +40,16 @@ cdef inline look_t record_evaluate(
     number_t *number,
 ) noexcept nogil:
     """Looks at a record and evaluates it at `t`."""
-    cdef const pool_t *pool
     if not header_read(record, &number.header):
         return LOOK_UNSETTLED
+    return header_evaluate(view, record, t, now, explain, number)
+
+cdef inline look_t header_evaluate(
+    const view_t *view, const record_t *record, int64_t t, int64_t now, bint explain,
+    number_t *number,
+) noexcept nogil:
+    """Evaluates `number.header` with the ring of a record (NULL = an empty ring) at `t`."""
+    cdef const pool_t *pool
     if number.header.state == STATE_EMPTY or number.header.state == STATE_FREE:
         number.evaluation.verdict = VERDICT_UNTRACKED
         number.evaluation.clean_at = 0
@@ -53,9 +60,11 @@ cdef inline look_t record_evaluate(
     pool = &view.settings.pools[number.header.pool]
     if pool.name[0] == 0:
         return LOOK_STALE
-    number.entries = ring_read_sorted(
-        &record.entries[0], view.table.ring_entries, &number.ring[0]
-    )
+    number.entries = 0
+    if record != NULL:
+        number.entries = ring_read_sorted(
+            &record.entries[0], view.table.ring_entries, &number.ring[0]
+        )
     verdict_evaluate(
         &number.header, &number.ring[0], number.entries, view.table.ring_entries,
         &view.settings.policies[pool.policy], view.spray_map,

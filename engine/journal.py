@@ -1,7 +1,9 @@
 """The journal of one process: what it has acknowledged, in order, on disk.
 
 `Journal` is the interface; `journal_lmdb.py` opens the embedded one. A value is durable when
-`append` has told its `done`, and not before. The bytes are drawn in `FORMATS.md`.
+`append` has told its `done`, and not before. The bytes are drawn in `FORMATS.md`. A journal has an
+identity, bytes that its owner chooses and that are in the checksum of every value: the values of
+another journal do not fit.
 
     JournalError
      ├─ JournalDown       cannot be written just now; heals by itself
@@ -111,13 +113,14 @@ class Journal(JournalReader, Protocol):
         """Makes durable what was appended, calls its `done` and lets go of the files."""
 
 
-def seal(position: int, value: bytes) -> bytes:
-    """The bytes that stand in the journal for a value at a position."""
+def seal(position: int, value: bytes, *, identity: bytes) -> bytes:
+    """The bytes that stand in the journal of that identity for a value at a position."""
     covered = HEAD.pack(0, FORMAT, position)[_CRC.size :]
-    return b"".join((_CRC.pack(crc32c(value, crc32c(covered))), covered, value))
+    checksum = crc32c(value, crc32c(covered, crc32c(identity)))
+    return b"".join((_CRC.pack(checksum), covered, value))
 
 
-def unseal(folder: Path, position: int, sealed: memoryview) -> bytes:
+def unseal(folder: Path, position: int, sealed: memoryview, *, identity: bytes) -> bytes:
     """The value; raises JournalDamaged unless these are the bytes sealed for that position."""
     if len(sealed) < HEAD.size:
         raise JournalDamaged(
@@ -125,11 +128,12 @@ def unseal(folder: Path, position: int, sealed: memoryview) -> bytes:
             f" least={HEAD.size}"
         )
     expected, form, sealed_for = HEAD.unpack_from(sealed)
-    actual = crc32c(sealed[_CRC.size :])
+    actual = crc32c(sealed[_CRC.size :], crc32c(identity))
     if actual != expected:
         raise JournalDamaged(
             f"{folder}: checksum does not match: position={position},"
-            f" stored={expected:08x}, actual={actual:08x}"
+            f" stored={expected:08x}, actual={actual:08x}; it is damaged, or the journal is that of"
+            " another data folder or has another's name"
         )
     if form > FORMAT:
         raise JournalTooNew(

@@ -1,8 +1,10 @@
-"""The embedded journal: one LMDB environment in a folder. All that knows LMDB is in this file.
+"""The embedded journal: one LMDB environment in a folder. All that knows LMDB is here and in
+`journal_pages.py`.
 
 Thread safety: writing is for one thread, reading for any. Every read is one short transaction
 under a lock, for pages that a reader sees are not used again, and an environment must not be
-closed under a reader. One process per environment, opened after the fork, held by a flock.
+closed under a reader. One owner per environment, opened after the fork, held by a flock; only
+`copy_journal` reads beside it, in another process.
 Invariants: keys are positions, big-endian, without a hole behind the oldest; the last value
 stays. Position 0 is no value: it proves that there is room.
 """
@@ -13,16 +15,14 @@ import fcntl
 import mmap
 import os
 import shutil
-import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import cast
 
 import lmdb
-import lmdb.verify
 
+from ringfence.engine.durable_files import sync
 from ringfence.engine.journal import (
     Journal,
     JournalDamaged,
@@ -35,11 +35,12 @@ from ringfence.engine.journal import (
     unseal,
 )
 from ringfence.engine.journal_commit import COMMIT_MAX_BYTES, GroupCommit
+from ringfence.engine.journal_note import make_note, open_note, read_note, write_note
+from ringfence.engine.journal_pages import check_metas, is_cut_short, page_problems
 
 DATA = "data.mdb"
 LOCK = "lock.mdb"
 LOCK_BYTES = 8_192  # for LMDB's 126 readers
-NOTE = "last"  # the newest position, sealed; written after its commit and not synced
 MAP_SIZE_BYTES = 64 << 30  # address space, not memory and not disk
 READ_MAX_VALUES = 256
 READ_MAX_BYTES = 8 << 20
@@ -55,49 +56,52 @@ _DAMAGE = (
     lmdb.VersionMismatchError,
     lmdb.IncompatibleError,
 )
-_META_BYTES = 152
-_PAGE_SIZE_AT, _TRANSACTION_AT = 40, 144  # in a meta page of LMDB 0.9
 
 
 def open_journal(
     folder: Path,
     *,
+    identity: bytes,
     map_size_bytes: int = MAP_SIZE_BYTES,
     pending_max_bytes: int = COMMIT_MAX_BYTES,
     sync: bool = True,
 ) -> Journal:
     """Opens a journal for writing, made if it is missing, and starts its commit thread.
 
+    `identity` says whose journal it is, the same at every opening: with another one it is damaged.
     `map_size_bytes` bounds the file. `append` refuses what would make more than
     `pending_max_bytes` wait. `sync=False` loses values at a power cut; it exists for the control
     of the test that cuts the power. Raises JournalInUse, JournalDamaged, JournalTooNew, and
     JournalDown when there is no journal yet and none can be made. A journal that is there and
     cannot be written opens and is not `writable` until it has healed.
     """
-    _create(folder)
+    _create(folder, identity)
     return GroupCommit(
-        LmdbFile(folder, map_size_bytes=map_size_bytes, sync=sync), pending_max_bytes
+        LmdbFile(folder, identity=identity, map_size_bytes=map_size_bytes, sync=sync),
+        pending_max_bytes,
     )
 
 
-def open_for_replay(folder: Path) -> JournalReader:
+def open_for_replay(folder: Path, *, identity: bytes, walk: bool = True) -> JournalReader:
     """Opens a journal that nobody writes, to read it; it is not touched.
 
     All its pages are walked first, without the C library: a damaged page could bring that down,
     or show it the journal as it once was. Takes about 0.2 s a GB of large values, and 2 s for a
-    million small ones. Several processes may read at once, each once. Raises JournalInUse,
+    million small ones; `walk=False` is for who only asks where it ends, and walks only a file that
+    ends before its last page. Several processes may read at once, each once. Raises JournalInUse,
     JournalDamaged, JournalTooNew.
     """
     held = _hold(folder, fcntl.LOCK_SH)
     try:
-        if problems := _page_problems(folder):
+        os.fsync(held)  # what a killed owner wrote can be read before it is on disk
+        if (walk or is_cut_short(folder / DATA)) and (problems := page_problems(folder / DATA)):
             raise JournalDamaged(problems[0])
-        return LmdbFile(folder)
+        return LmdbFile(folder, identity=identity)
     finally:
         os.close(held)
 
 
-def check_journal(folder: Path) -> list[str]:
+def check_journal(folder: Path, *, identity: bytes) -> list[str]:
     """What is wrong with a journal that nobody writes; nothing = all values are as written.
 
     First its pages, then its values, if the pages are whole. Reads the file and does not touch
@@ -105,20 +109,74 @@ def check_journal(folder: Path) -> list[str]:
     """
     held = _hold(folder, fcntl.LOCK_SH)
     try:
-        return _page_problems(folder) or _value_problems(folder)
+        return page_problems(folder / DATA) or _value_problems(folder, identity)
     finally:
         os.close(held)
+
+
+def copy_journal(folder: Path, target: Path, *, identity: bytes) -> int:
+    """Copies a journal to a new folder, also while its owner writes it; its last position there.
+
+    The copy is one durable state of the journal, without free pages, and durable itself when this
+    returns; damage is copied too. The owner's file may grow meanwhile. Raises JournalDamaged,
+    JournalDown when the copy cannot be written, JournalInUse while a first owner opens the journal.
+    """
+    with _beside_owner(folder) as environment:
+        target.mkdir(mode=0o700)
+        environment.copy(str(target), compact=True)
+        with closing(LmdbFile(target, identity=identity)) as copied:
+            make_note(target, copied.last, identity=identity)
+        sync(target / DATA, target)
+        return copied.last
+
+
+def copy_bytes(folder: Path) -> int:
+    """How large the file of a `copy_journal` would be now."""
+    with _beside_owner(folder) as environment:
+        stat = environment.stat()
+        pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return int(stat["psize"] * (2 + pages))  # two meta pages
+
+
+@contextmanager
+def _beside_owner(folder: Path) -> Iterator[lmdb.Environment]:
+    """A journal opened to read what its owner may be writing.
+
+    LMDB's table of readers keeps the owner off pages in use. A journal without it had no owner yet;
+    it is not made here, with another user's rights, but a flock keeps owners away.
+    """
+    shared = (folder / LOCK).exists()
+    held = -1 if shared else _hold(folder, fcntl.LOCK_SH)
+    try:
+        size_bytes = max(MAP_SIZE_BYTES, 2 * (folder / DATA).stat().st_size)  # it may grow
+        with lmdb.open(
+            str(folder), size_bytes, readonly=True, lock=shared, create=False, lib_version=_ENGINE
+        ) as environment:
+            yield environment
+    except _DAMAGE as error:
+        raise JournalDamaged(_said(folder, error)) from error
+    except (lmdb.Error, OSError) as error:
+        raise JournalDown(_said(folder, error)) from error
+    finally:
+        if not shared:
+            os.close(held)
 
 
 class LmdbFile:
     """The file of one journal: opened, read, written, opened again. See `journal.JournalReader`."""
 
     def __init__(
-        self, folder: Path, *, map_size_bytes: int | None = None, sync: bool = True
+        self,
+        folder: Path,
+        *,
+        identity: bytes,
+        map_size_bytes: int | None = None,
+        sync: bool = True,
     ) -> None:
         self.folder = folder
         self.first = 1
         self.last = 0
+        self._identity = identity
         self._readonly = map_size_bytes is None
         self._map_size_bytes = -(-(map_size_bytes or 0) // mmap.PAGESIZE) * mmap.PAGESIZE
         self._sync = sync
@@ -130,7 +188,7 @@ class LmdbFile:
             self.reopen()
             if not self._readonly:
                 with self._translated():
-                    self._note = os.open(folder / NOTE, os.O_WRONLY | os.O_CREAT, 0o600)
+                    self._note = open_note(folder, self.last, identity=identity)
         except BaseException:
             self.close()
             raise
@@ -139,20 +197,24 @@ class LmdbFile:
         """Opens the environment, after closing it, and reads which positions are there."""
         with self._reading, self._translated():
             self._close_environment()
-            _check_metas(self.folder)
+            check_metas(self.folder / DATA)
             self._environment = self._open()
             self._environment.reader_check()
             with self._environment.begin(buffers=True) as txn, txn.cursor() as cursor:
-                self.first, self.last = 1, 0
+                first, last = 1, 0
                 if cursor.set_range(_key(1)):
-                    self.first = _position(self.folder, cursor.key())
+                    first = _position(self.folder, cursor.key())
                     cursor.last()
-                    self.last = _position(self.folder, cursor.key())
-                    unseal(self.folder, self.last, cursor.value())  # refuses a newer format now
+                    last = _position(self.folder, cursor.key())
+                    self._unseal(last, cursor.value())  # refuses a newer format now
+                self.first, self.last = first, last  # who asks meanwhile sees what was before
             self._check_note()
 
+    def _unseal(self, position: int, sealed: memoryview) -> bytes:
+        return unseal(self.folder, position, sealed, identity=self._identity)
+
     def _check_note(self) -> None:
-        if self.last < (noted := _noted(self.folder)):
+        if self.last < (noted := read_note(self.folder, identity=self._identity)):
             raise JournalDamaged(
                 f"{self.folder}: ends too early: last position={self.last}, noted={noted}"
             )
@@ -219,7 +281,7 @@ class LmdbFile:
                             f" oldest={position}"
                         )
                     raise _hole(self.folder, after + 1 + len(values), position)
-                values.append((position, unseal(self.folder, position, sealed)))
+                values.append((position, self._unseal(position, sealed)))
                 size += len(sealed)
                 if len(values) == READ_MAX_VALUES or size >= READ_MAX_BYTES:
                     break
@@ -231,12 +293,13 @@ class LmdbFile:
             with self._opened().begin(write=True, buffers=True) as txn:
                 first = self._drop(txn, min(drop_upto, self.last - 1))
                 for position, value in enumerate(values, self.last + 1):
-                    if not txn.put(_key(position), seal(position, value), append=True):
+                    sealed = seal(position, value, identity=self._identity)
+                    if not txn.put(_key(position), sealed, append=True):
                         raise JournalDamaged(f"{self.folder}: taken already: position={position}")
             self.first = first
             self.last += len(values)
             if values:
-                os.pwrite(self._note, seal(self.last, b""), 0)
+                write_note(self._note, self.last, identity=self._identity)
 
     def _drop(self, txn: lmdb.Transaction[memoryview], upto: int) -> int:
         """Deletes some values up to a position; the oldest position that is left."""
@@ -254,8 +317,10 @@ class LmdbFile:
         """Deletes what may go, then commits a value of this size and deletes it again.
 
         Raises JournalDown if there is no room. Also makes durable what a commit of unknown
-        outcome has left: it can be seen before it is on disk.
+        outcome has left: it can be seen before it is on disk; and so can the journal's name.
         """
+        with self._translated():
+            sync(self.folder.parent, self.folder.parent.parent)
         with self._wider_map():
             while self.first <= min(drop_upto, self.last - 1):
                 self.write((), drop_upto)
@@ -294,14 +359,14 @@ class LmdbFile:
             self._opened().begin(buffers=True) as txn,
             txn.cursor() as cursor,
         ):
-            cursor.set_range(_key(1))
-            for key, sealed in cursor:
+            # Without any value a proof of room may be there, whose process was killed.
+            for key, sealed in cursor if cursor.set_range(_key(1)) else ():
                 try:
                     position = _position(self.folder, key)
                     if position != expected:
                         found.append(str(_hole(self.folder, expected, position)))
                     expected = position + 1
-                    unseal(self.folder, position, sealed)
+                    self._unseal(position, sealed)
                 except JournalError as error:
                     found.append(str(error))
                 if len(found) >= PROBLEMS_MAX:
@@ -319,9 +384,9 @@ class LmdbFile:
             yield
         except _DAMAGE as error:
             at = self.last if position is None else position
-            raise JournalDamaged(f"{self.folder}: {error}: position={at}") from error
+            raise JournalDamaged(f"{_said(self.folder, error)}: position={at}") from error
         except (lmdb.Error, OSError) as error:
-            raise JournalDown(f"{self.folder}: {error}") from error
+            raise JournalDown(_said(self.folder, error)) from error
 
 
 def _key(position: int) -> bytes:
@@ -361,7 +426,7 @@ def _hold(folder: Path, kind: int) -> int:
     return held
 
 
-def _create(folder: Path) -> None:
+def _create(folder: Path, identity: bytes) -> None:
     """Makes an empty journal, whole and durable before it has its name."""
     if (folder / DATA).exists():
         return
@@ -372,13 +437,12 @@ def _create(folder: Path) -> None:
             shutil.rmtree(draft)
         draft.mkdir(mode=0o700)
         lmdb.open(str(draft), mode=0o600, lock=False, lib_version=_ENGINE).close()
-        (draft / NOTE).write_bytes(seal(0, b""))
-        for path in (draft / DATA, draft / NOTE, draft):
-            _sync(path)
+        make_note(draft, 0, identity=identity)
+        sync(draft / DATA, draft)
         draft.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except (lmdb.Error, OSError) as error:
-        raise JournalDown(f"{folder}: cannot be made: {error}") from error
+        raise JournalDown(f"{_said(draft, error)}: journal cannot be made") from error
 
 
 def _reserve(path: Path, size_bytes: int) -> None:
@@ -390,27 +454,9 @@ def _reserve(path: Path, size_bytes: int) -> None:
         os.close(opened)
 
 
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
+def _value_problems(folder: Path, identity: bytes) -> list[str]:
     try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def _page_problems(folder: Path) -> list[str]:
-    """What is wrong with the pages, found without the C library."""
-    try:
-        _check_metas(folder)
-        verify = cast(Callable[[str], list[str]], lmdb.verify.verify)
-        return [f"{folder / DATA}: {problem}" for problem in verify(str(folder))]
-    except (JournalDamaged, OSError, lmdb.verify.VerifyError) as error:
-        return [f"{folder / DATA}: {error}"]
-
-
-def _value_problems(folder: Path) -> list[str]:
-    try:
-        file = LmdbFile(folder)
+        file = LmdbFile(folder, identity=identity)
         try:
             return file.problems()
         finally:
@@ -419,32 +465,8 @@ def _value_problems(folder: Path) -> list[str]:
         return [str(error)]
 
 
-def _check_metas(folder: Path) -> None:
-    """Raises JournalDamaged unless the two meta pages are of neighbouring transactions.
-
-    They are written in turn, the even transactions to the first page. LMDB takes the newer one:
-    were its number damaged, LMDB could go back by a commit and say nothing.
-    """
-    with open(folder / DATA, "rb") as file:
-        head = file.read(_META_BYTES)
-        (page_size,) = struct.unpack_from("=I", head.ljust(_META_BYTES, b"\0"), _PAGE_SIZE_AT)
-        file.seek(page_size)
-        metas = head, file.read(_META_BYTES)
-    if any(len(meta) < _META_BYTES for meta in metas):
-        raise JournalDamaged(f"{folder / DATA}: too short to be a journal")
-    even, odd = (struct.unpack_from("=Q", meta, _TRANSACTION_AT)[0] for meta in metas)
-    if (even, odd) != (0, 0) and (even % 2 or not odd % 2 or abs(even - odd) != 1):
-        raise JournalDamaged(
-            f"{folder / DATA}: meta pages are not of neighbouring transactions: {even}, {odd}"
-        )
-
-
-def _noted(folder: Path) -> int:
-    """A position that the journal once held for certain; 0 if nobody noted one, as in a copy."""
-    try:
-        note = (folder / NOTE).read_bytes()
-    except FileNotFoundError:
-        return 0
-    position = int.from_bytes(note[-8:], "little")
-    unseal(folder / NOTE, position, memoryview(note))
-    return position
+def _said(folder: Path, error: Exception) -> str:
+    """What an error of LMDB or the system says, after the path, once: some name it themselves."""
+    if isinstance(error, OSError):
+        return f"{error.filename or folder}: {error.strerror}"
+    return f"{folder}: {str(error).removeprefix(f'{folder}: ')}"

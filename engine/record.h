@@ -45,7 +45,7 @@
 #include <stdint.h>
 
 #define SEGMENT_MAGIC 0x45434e4546474e52ull /* "RNGFENCE", little-endian */
-#define SEGMENT_VERSION 1u
+#define SEGMENT_VERSION 2u
 #define PAGE_BYTES 4096u
 
 #define NUMBER_BITS 50
@@ -174,6 +174,11 @@ struct segment {
     uint64_t settings_generation;
     uint64_t coverage_generation;
     uint64_t applied; /* position in the keeper's journal up to which headers are written */
+    /* Who may take the segment over; written once recovery is done, zero before */
+    uint8_t boot_id[16];  /* of the machine's running kernel */
+    uint8_t start_id[16]; /* of the start of the server that uses it */
+    /* the keeper */
+    uint64_t written; /* the record whose header was written last, or is being, from 1; 0 = none */
 };
 static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one page");
 

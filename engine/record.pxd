@@ -117,6 +117,9 @@ cdef extern from "record.h" nogil:
         uint64_t settings_generation
         uint64_t coverage_generation
         uint64_t applied
+        uint64_t written
+        uint8_t boot_id[16]
+        uint8_t start_id[16]
 
 cdef enum:
     # The states of a number in `control`; words.State says the same to Python.

@@ -71,6 +71,14 @@ class Segment:
     @property
     def folder_id(self) -> bytes: ...
     @property
+    def boot_id(self) -> bytes:
+        """The boot of the machine in which recovery was done; zeros = it is not yet."""
+    @property
+    def start_id(self) -> bytes:
+        """The start of the server that used the segment last."""
+    def set_whole(self, *, boot_id: bytes, start_id: bytes) -> None:
+        """Says that recovery is done, and who may take the segment over; 16 bytes each."""
+    @property
     def numbers(self) -> int:
         """Records that belong to a number, FREE ones too; at most `capacity_numbers`."""
     @property

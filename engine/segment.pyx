@@ -325,6 +325,20 @@ cdef class Segment:
         return (<const char *>&self.head().folder_id[0])[:16]
 
     @property
+    def boot_id(self):
+        return (<const char *>&self.head().boot_id[0])[:16]
+
+    @property
+    def start_id(self):
+        return (<const char *>&self.head().start_id[0])[:16]
+
+    def set_whole(self, *, boot_id, start_id):
+        if len(boot_id) != 16 or len(start_id) != 16:
+            raise ValueError(f"boot_id, start_id: bytes={len(boot_id)}, {len(start_id)}, bound=16")
+        memcpy(&self.head().boot_id[0], <const char *>boot_id, 16)
+        memcpy(&self.head().start_id[0], <const char *>start_id, 16)
+
+    @property
     def numbers(self):
         return load_acquire_u64(&self.head().numbers)
 

@@ -48,6 +48,28 @@ ctypedef struct header_t:
     int64_t override_at
     uint32_t reason
 
+ctypedef struct header_bytes_t:
+    # A row of HEADER (control.pyx): the fields of a record's header as a command leaves them.
+    uint64_t key
+    uint64_t control
+    uint32_t quarantined_at
+    uint32_t override_at
+    uint32_t origin
+    uint32_t spare
+
+cdef inline void header_fill(
+    uint64_t key, uint64_t control, uint32_t quarantined_at, uint32_t override_at, uint32_t origin,
+    header_t *header,
+) noexcept nogil:
+    header.number = key & NUMBER_MASK
+    header.pool = <uint32_t>(key >> NUMBER_BITS)
+    header.state = <uint32_t>(control & STATE_MASK)
+    header.since = <int64_t>(control >> SINCE_SHIFT)
+    header.quarantined_at = quarantined_at
+    header.override_at = override_at
+    header.observed_since = quarantined_at + <int64_t>(origin >> OBSERVED_HOURS_SHIFT) * 3600
+    header.reason = origin & REASON_MASK
+
 cdef inline bint record_is_of(const record_t *record, uint64_t number) noexcept nogil:
     return load_relaxed_u64(&record.key) & NUMBER_MASK == number
 
@@ -63,6 +85,10 @@ cdef inline uint64_t number_mix(uint64_t number) noexcept nogil:
 cdef inline record_t *table_at(const table_t *table, uint64_t at) noexcept nogil:
     """The record at a position."""
     return <record_t *>(table.records + at * table.record_bytes)
+
+cdef inline uint64_t table_position(const table_t *table, const record_t *record) noexcept nogil:
+    """Which record of the table it is."""
+    return <uint64_t>(<const uint8_t *>record - table.records) // table.record_bytes
 
 cdef inline uint64_t table_home(const table_t *table, uint64_t mixed) noexcept nogil:
     """The index slot at which the search for a number begins (fast range reduction)."""
@@ -107,27 +133,20 @@ cdef inline record_t *table_find(const table_t *table, uint64_t number) noexcept
 cdef inline bint header_read(const record_t *record, header_t *header) noexcept nogil:
     """Takes a settled look at a header; False when it kept changing."""
     cdef uint64_t control, key
-    cdef uint32_t origin
+    cdef uint32_t quarantined_at, override_at, origin
     cdef int look
     for look in range(HEADER_READS_MAX):
         control = load_acquire_u64(&record.control)
         if control & GENERATION_ONE:
             continue
         key = load_relaxed_u64(&record.key)
-        header.quarantined_at = load_relaxed_u32(&record.quarantined_at)
-        header.override_at = load_relaxed_u32(&record.override_at)
+        quarantined_at = load_relaxed_u32(&record.quarantined_at)
+        override_at = load_relaxed_u32(&record.override_at)
         origin = load_relaxed_u32(&record.origin)
         fence_acquire()
         if load_relaxed_u64(&record.control) != control:
             continue
-        header.number = key & NUMBER_MASK
-        header.pool = <uint32_t>(key >> NUMBER_BITS)
-        header.state = <uint32_t>(control & STATE_MASK)
-        header.since = <int64_t>(control >> SINCE_SHIFT)
-        header.observed_since = (
-            header.quarantined_at + <int64_t>(origin >> OBSERVED_HOURS_SHIFT) * 3600
-        )
-        header.reason = origin & REASON_MASK
+        header_fill(key, control, quarantined_at, override_at, origin, header)
         return True
     return False
 

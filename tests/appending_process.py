@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from journal_answers import value_of
+from journal_answers import IDENTITY, value_of
 
 from ringfence.engine.journal import JournalError
 from ringfence.engine.journal_lmdb import open_journal
@@ -21,7 +21,7 @@ WAITING = 20
 
 def main(folder: Path, keep: int) -> None:
     """Appends without an end."""
-    journal = open_journal(folder)
+    journal = open_journal(folder, identity=IDENTITY)
     places = threading.Semaphore(WAITING)
 
     def done(outcome: int | JournalError) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ringfence.engine.journal import Journal, JournalError
 
 PATIENCE_S = 30.0
+IDENTITY = b"a test"  # of the journals of tests
 
 
 class Answers:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journal_answers import Answers, Gate, append, until, value_of
+from journal_answers import IDENTITY, Answers, Gate, append, until, value_of
 
 from ringfence.engine import journal as framing
 from ringfence.engine import journal_commit, journal_lmdb
@@ -27,7 +27,7 @@ from ringfence.engine.journal_lmdb import check_journal, open_for_replay, open_j
 CHECK = """
 import pathlib, sys
 from ringfence.engine.journal_lmdb import check_journal
-print(check_journal(pathlib.Path(sys.argv[1])))
+print(check_journal(pathlib.Path(sys.argv[1]), identity=sys.argv[2].encode()))
 """
 
 
@@ -38,52 +38,57 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(folder: Path) -> Iterator[Journal]:
-    opened = open_journal(folder)
+    opened = open_journal(folder, identity=IDENTITY)
     yield opened
     opened.close()
 
 
 def test_sealed_value_is_known_again(folder: Path) -> None:
     for value in (b"", b"x", bytes(100_000)):
-        assert unseal(folder, 7, memoryview(seal(7, value))) == value
+        assert (
+            unseal(folder, 7, memoryview(seal(7, value, identity=IDENTITY)), identity=IDENTITY)
+            == value
+        )
 
 
 def test_every_flipped_bit_of_a_sealed_value_is_damage(folder: Path) -> None:
-    sealed = seal(7, b"value")
+    sealed = seal(7, b"value", identity=IDENTITY)
     for bit in range(len(sealed) * 8):
         flipped = bytearray(sealed)
         flipped[bit // 8] ^= 1 << bit % 8
         with pytest.raises(JournalDamaged, match=f"{folder}.*position=7"):
-            unseal(folder, 7, memoryview(flipped))
+            unseal(folder, 7, memoryview(flipped), identity=IDENTITY)
 
 
 def test_value_at_another_position_is_damage(folder: Path) -> None:
     with pytest.raises(JournalDamaged, match="value of another position: position=8, sealed for=7"):
-        unseal(folder, 8, memoryview(seal(7, b"value")))
+        unseal(folder, 8, memoryview(seal(7, b"value", identity=IDENTITY)), identity=IDENTITY)
 
 
 @pytest.mark.parametrize("size", range(framing.HEAD.size))
 def test_short_value_is_damage(folder: Path, size: int) -> None:
     with pytest.raises(JournalDamaged, match=f"too short: position=7, bytes={size}, least=16"):
-        unseal(folder, 7, memoryview(seal(7, b"value")[:size]))
+        unseal(
+            folder, 7, memoryview(seal(7, b"value", identity=IDENTITY)[:size]), identity=IDENTITY
+        )
 
 
 def test_newer_format_is_refused_and_an_older_one_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    older = open_journal(folder)
+    older = open_journal(folder, identity=IDENTITY)
     append(older, b"older")
     older.close()
     with monkeypatch.context() as newer:
         newer.setattr(framing, "FORMAT", framing.FORMAT + 1)
-        journal = open_journal(folder)
+        journal = open_journal(folder, identity=IDENTITY)
         append(journal, b"newer")
         assert list(journal.replay(0)) == [(1, b"older"), (2, b"newer")]
         journal.close()
     for refuses in (open_journal, open_for_replay):
         with pytest.raises(JournalTooNew, match="position=2, format=2, newest known=1"):
-            refuses(folder)
-    assert "newer version" in check_journal(folder)[0]
+            refuses(folder, identity=IDENTITY)
+    assert "newer version" in check_journal(folder, identity=IDENTITY)[0]
 
 
 def test_positions_start_at_one(journal: Journal) -> None:
@@ -97,13 +102,13 @@ def test_positions_start_at_one(journal: Journal) -> None:
 
 
 def test_positions_go_on_after_everything_was_truncated(folder: Path) -> None:
-    journal = open_journal(folder)
+    journal = open_journal(folder, identity=IDENTITY)
     append(journal, b"a", b"b", b"c")
     journal.truncate(1_000)
     until(lambda: journal.first == 3)
     assert list(journal.replay(2)) == [(3, b"c")]
     journal.close()
-    again = open_journal(folder)
+    again = open_journal(folder, identity=IDENTITY)
     assert (again.first, again.last) == (3, 3)
     assert append(again, b"d") == [4]
     again.close()
@@ -134,17 +139,17 @@ def test_journal_that_ends_before_the_asked_position_is_damage(journal: Journal)
 
 
 def test_hole_is_damage(folder: Path) -> None:
-    journal = open_journal(folder)
+    journal = open_journal(folder, identity=IDENTITY)
     append(journal, *(value_of(n) for n in range(1, 1_000)))
     journal.close()
-    file = journal_lmdb.LmdbFile(folder, map_size_bytes=1 << 30)
+    file = journal_lmdb.LmdbFile(folder, map_size_bytes=1 << 30, identity=IDENTITY)
     environment = file._opened()
     with environment.begin(write=True) as txn:
         assert txn.delete((600).to_bytes(8, "big"))
     file.close()
     expected = f"{folder}: value missing: position=600, next=601"
-    assert check_journal(folder) == [expected]
-    reader = open_for_replay(folder)
+    assert check_journal(folder, identity=IDENTITY) == [expected]
+    reader = open_for_replay(folder, identity=IDENTITY)
     for after in (0, 598, 599):
         with pytest.raises(JournalDamaged) as caught:
             list(reader.replay(after))
@@ -173,33 +178,36 @@ def test_replay_holds_no_pages_between_values(journal: Journal) -> None:
 def test_second_opener_is_refused(folder: Path, journal: Journal) -> None:
     for opens in (open_journal, open_for_replay, check_journal):
         with pytest.raises(JournalInUse, match=f"{folder}: journal in use"):
-            opens(folder)
+            opens(folder, identity=IDENTITY)
 
 
 def test_readers_share_a_journal_and_keep_writers_out(folder: Path) -> None:
-    open_journal(folder).close()
-    reader = open_for_replay(folder)
+    open_journal(folder, identity=IDENTITY).close()
+    reader = open_for_replay(folder, identity=IDENTITY)
     checked = subprocess.run(
-        [sys.executable, "-c", CHECK, folder], capture_output=True, text=True, check=False
+        [sys.executable, "-c", CHECK, folder, IDENTITY.decode()],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.stdout == "[]\n", checked.stderr
     for opens in (open_journal, open_for_replay):  # LMDB allows a process to open it once
         with pytest.raises(JournalError, match=r"in use|already open in this process"):
-            opens(folder)
+            opens(folder, identity=IDENTITY)
     reader.close()
-    open_journal(folder).close()
+    open_journal(folder, identity=IDENTITY).close()
 
 
 def test_reading_and_checking_touch_nothing(folder: Path) -> None:
-    journal = open_journal(folder)
+    journal = open_journal(folder, identity=IDENTITY)
     append(journal, *(value_of(number) for number in range(50)))
     journal.close()
     (folder / "lock.mdb").unlink()
     before = [(path.name, path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()]
-    reader = open_for_replay(folder)
+    reader = open_for_replay(folder, identity=IDENTITY)
     assert len(list(reader.replay(0))) == 50
     reader.close()
-    assert check_journal(folder) == []
+    assert check_journal(folder, identity=IDENTITY) == []
     after = [(path.name, path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()]
     assert after == before
 
@@ -208,7 +216,7 @@ def test_journal_that_was_half_made_is_made_again(folder: Path) -> None:
     draft = folder.with_name(f".{folder.name}.new")
     draft.mkdir(parents=True)
     (draft / "data.mdb").write_bytes(bytes(5_000))
-    journal = open_journal(folder)
+    journal = open_journal(folder, identity=IDENTITY)
     assert append(journal, b"a") == [1]
     journal.close()
     assert not draft.exists()
@@ -218,16 +226,33 @@ def test_journal_that_is_no_journal_is_damage(folder: Path) -> None:
     folder.mkdir(parents=True)
     for content in (b"", b"text", b"text" * 5_000):
         (folder / "data.mdb").write_bytes(content)
-        assert len(check_journal(folder)) == 1
+        assert len(check_journal(folder, identity=IDENTITY)) == 1
         for opens in (open_journal, open_for_replay):
             with pytest.raises(JournalDamaged, match=str(folder)):
-                opens(folder)
+                opens(folder, identity=IDENTITY)
 
 
 def test_missing_journal_cannot_be_read(folder: Path) -> None:
     for opens in (open_for_replay, check_journal):
         with pytest.raises(JournalError, match=r"data\.mdb: No such file"):
-            opens(folder)
+            opens(folder, identity=IDENTITY)
+
+
+def test_positions_are_known_while_a_journal_is_opened_again(
+    folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(journal, b"a", b"b")
+    file = journal._file  # type: ignore[attr-defined]
+    seen = []
+    unsealed = file._unseal
+
+    def look(position: int, sealed: memoryview) -> bytes:
+        seen.append((journal.first, journal.last))
+        return bytes(unsealed(position, sealed))
+
+    monkeypatch.setattr(file, "_unseal", look)
+    file.reopen()
+    assert seen == [(1, 2)]
 
 
 def test_everything_that_waits_becomes_durable_in_one_commit(journal: Journal) -> None:
@@ -250,7 +275,7 @@ def test_commit_is_bounded(journal: Journal, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_too_much_that_waits_is_refused_with_both_figures(folder: Path) -> None:
-    journal = open_journal(folder, pending_max_bytes=10_000)
+    journal = open_journal(folder, pending_max_bytes=10_000, identity=IDENTITY)
     gate, answers = Gate(journal), Answers()
     journal.append(bytes(9_000), answers)
     with pytest.raises(JournalDown, match="bytes=11024, limit=10000"):
@@ -263,7 +288,7 @@ def test_too_much_that_waits_is_refused_with_both_figures(folder: Path) -> None:
 
 
 def test_closing_makes_durable_what_was_appended(folder: Path) -> None:
-    journal = open_journal(folder)
+    journal = open_journal(folder, identity=IDENTITY)
     answers = Answers()
     for number in range(500):
         journal.append(b"%d" % number, answers)
@@ -272,7 +297,7 @@ def test_closing_makes_durable_what_was_appended(folder: Path) -> None:
     assert not journal.writable
     with pytest.raises(JournalDown, match="closed"):
         journal.append(b"late", answers)
-    reader = open_for_replay(folder)
+    reader = open_for_replay(folder, identity=IDENTITY)
     assert list(reader.replay(0)) == [(n + 1, b"%d" % n) for n in range(500)]
     reader.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_answers import Gate
+from journal_answers import IDENTITY, Gate
 
 from ringfence.engine.journal import Journal, JournalDown
 from ringfence.engine.journal_lmdb import open_journal
@@ -15,7 +15,7 @@ from ringfence.server.durable import Durable
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(tmp_path / "0", pending_max_bytes=1 << 20)
+    opened = open_journal(tmp_path / "0", pending_max_bytes=1 << 20, identity=IDENTITY)
     yield opened
     opened.close()
 

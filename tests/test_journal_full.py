@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from journal_answers import Answers, append, until, value_of
+from journal_answers import IDENTITY, Answers, append, until, value_of
 from small_disk import cut_off, fill, small_disk, small_memory
 
 from ringfence.engine import journal_commit
@@ -50,7 +50,7 @@ def test_full_disk_refuses_values_and_heals_when_there_is_room(
 ) -> None:
     with disk(tmp_path):
         folder = tmp_path / "disk" / "0"
-        journal = open_journal(folder)
+        journal = open_journal(folder, identity=IDENTITY)
         acknowledged = {}
         for number in range(1, 50):
             acknowledged[number] = value_of(number)
@@ -68,44 +68,45 @@ def test_full_disk_refuses_values_and_heals_when_there_is_room(
         acknowledged[before + 1] = b"after"
         assert dict(journal.replay(0)).items() >= acknowledged.items()
         journal.close()
-        assert check_journal(folder) == []
+        assert check_journal(folder, identity=IDENTITY) == []
 
 
 def test_journal_opens_on_a_full_disk_and_heals(tmp_path: Path) -> None:
     with in_memory(tmp_path):
         folder = tmp_path / "disk" / "0"
-        journal = open_journal(folder)
+        journal = open_journal(folder, identity=IDENTITY)
         append(journal, b"a")
         fill(tmp_path / "disk" / "filler")
         append_until_down(journal)
         journal.close()
         fill(tmp_path / "disk" / "rest")
-        journal = open_journal(folder)
+        journal = open_journal(folder, identity=IDENTITY)
         assert next(journal.replay(0)) == (1, b"a")
         (tmp_path / "disk" / "filler").unlink()
         until(lambda: journal.writable)
         assert append(journal, b"b") == [journal.last]
         journal.close()
-        assert check_journal(folder) == []
+        assert check_journal(folder, identity=IDENTITY) == []
 
 
 def test_journal_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     with in_memory(tmp_path):
         fill(tmp_path / "disk" / "filler")
-        with pytest.raises(JournalDown, match="cannot be made"):
-            open_journal(tmp_path / "disk" / "0")
+        with pytest.raises(JournalDown, match="No space left on device: journal cannot be") as told:
+            open_journal(tmp_path / "disk" / "0", identity=IDENTITY)
+        assert str(told.value).count(str(tmp_path)) == 1
         (tmp_path / "disk" / "filler").unlink()
-        open_journal(tmp_path / "disk" / "0").close()
+        open_journal(tmp_path / "disk" / "0", identity=IDENTITY).close()
 
 
 def test_full_disk_without_a_lock_file_is_no_crash(tmp_path: Path) -> None:
     with in_memory(tmp_path):
         folder = tmp_path / "disk" / "0"
-        open_journal(folder).close()
+        open_journal(folder, identity=IDENTITY).close()
         (folder / "lock.mdb").unlink()
         fill(tmp_path / "disk" / "filler")
         with pytest.raises(JournalDown, match="No space left"):
-            open_journal(folder)
+            open_journal(folder, identity=IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_full_disk_without_a_lock_file_is_no_crash(tmp_path: Path) -> None:
 )
 def test_full_map_heals_by_truncation(tmp_path: Path, size: int, at_once: int) -> None:
     folder = tmp_path / "0"
-    journal = open_journal(folder, map_size_bytes=2 << 20)
+    journal = open_journal(folder, map_size_bytes=2 << 20, identity=IDENTITY)
     for _ in range(3):
         answers = Answers()
         count = 0
@@ -135,15 +136,15 @@ def test_full_map_heals_by_truncation(tmp_path: Path, size: int, at_once: int) -
         assert journal.first == journal.last == told[-1]
     assert append(journal, b"after") == [journal.last]
     journal.close()
-    assert check_journal(folder) == []
+    assert check_journal(folder, identity=IDENTITY) == []
     assert (folder / "data.mdb").stat().st_size <= (2 << 20) + (4 << 20)
 
 
 def test_larger_map_heals_at_the_next_start(tmp_path: Path) -> None:
-    journal = open_journal(tmp_path / "0", map_size_bytes=1 << 20)
+    journal = open_journal(tmp_path / "0", map_size_bytes=1 << 20, identity=IDENTITY)
     acknowledged = append_until_down(journal)
     journal.close()
-    journal = open_journal(tmp_path / "0", map_size_bytes=4 << 20)
+    journal = open_journal(tmp_path / "0", map_size_bytes=4 << 20, identity=IDENTITY)
     assert append(journal, b"after") == [len(acknowledged) + 1]
     assert dict(journal.replay(0)) == {**acknowledged, len(acknowledged) + 1: b"after"}
     journal.close()
@@ -152,7 +153,7 @@ def test_larger_map_heals_at_the_next_start(tmp_path: Path) -> None:
 def test_lost_disk_keeps_what_was_acknowledged(tmp_path: Path) -> None:
     with on_ext4(tmp_path):
         folder = tmp_path / "disk" / "0"
-        journal = open_journal(folder)
+        journal = open_journal(folder, identity=IDENTITY)
         acknowledged = {}
         for number in range(1, 200):
             assert append(journal, value_of(number)) == [number]
@@ -166,7 +167,7 @@ def test_lost_disk_keeps_what_was_acknowledged(tmp_path: Path) -> None:
             journal.append(b"refused", lambda _: None)
         journal.close()
     with on_ext4(tmp_path):
-        assert check_journal(folder) == []
-        reader = open_for_replay(folder)
+        assert check_journal(folder, identity=IDENTITY) == []
+        reader = open_for_replay(folder, identity=IDENTITY)
         assert dict(reader.replay(0)) == acknowledged
         reader.close()

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from appending_process import WAITING
-from journal_answers import value_of
+from journal_answers import IDENTITY, value_of
 
 from ringfence.engine.journal_lmdb import check_journal, open_for_replay
 
@@ -34,8 +34,8 @@ def test_acknowledged_values_survive_kill_9(tmp_path: Path) -> None:
         assert positions == list(range(positions[0], positions[-1] + 1))
         assert positions[0] > acknowledged  # never one that was told before
         acknowledged = positions[-1]
-        assert check_journal(folder) == []
-        reader = open_for_replay(folder)
+        assert check_journal(folder, identity=IDENTITY) == []
+        reader = open_for_replay(folder, identity=IDENTITY)
         assert reader.last >= acknowledged
         assert reader.first <= max(1, acknowledged - KEEP + 1 + WAITING)
         held = list(reader.replay(reader.first - 1))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from journal_answers import append, until
+from journal_answers import IDENTITY, append, until
 
 from ringfence.engine import journal_lmdb
 from ringfence.engine.journal import JournalDamaged, JournalTruncated
@@ -29,7 +29,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.journal = open_journal(self.parent / "0", map_size_bytes=64 << 20)
+        self.journal = open_journal(self.parent / "0", map_size_bytes=64 << 20, identity=IDENTITY)
         self.values: list[bytes] = []
         self.first = 1
         self.drop_upto = 0
@@ -51,8 +51,8 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.journal.close()
-        assert check_journal(self.parent / "0") == []
-        self.journal = open_journal(self.parent / "0", map_size_bytes=64 << 20)
+        assert check_journal(self.parent / "0", identity=IDENTITY) == []
+        self.journal = open_journal(self.parent / "0", map_size_bytes=64 << 20, identity=IDENTITY)
         self.drop_upto = 0
 
     @rule(after=st.integers(0, 70))

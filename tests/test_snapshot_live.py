@@ -25,6 +25,7 @@ from snapshot_files import (
 )
 from writing_processes import change_headers, start
 
+from ringfence.engine import durable_files
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import NUMBER_MASK, Engine
 from ringfence.engine.segment import Segment
@@ -274,7 +275,9 @@ def test_write_that_fails_anywhere_leaves_nothing(
     older = taken.take(1)
     content = older.read_bytes()
     with monkeypatch.context() as failing:
-        failing.setattr(snapshot_write, "os", FailingOs(name, calls, code))
+        failing_os = FailingOs(name, calls, code)
+        failing.setattr(snapshot_write, "os", failing_os)
+        failing.setattr(durable_files, "os", failing_os)
         failing.setattr(snapshot_write, "SYNC_BYTES", 8192)
         with pytest.raises(SnapshotError) as caught:
             taken.take(2)

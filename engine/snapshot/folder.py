@@ -7,6 +7,8 @@ has another.
 import re
 from pathlib import Path
 
+from ringfence.engine.durable_files import sync
+
 NUMBER_MOST = 10**16 - 1
 
 _NAME = re.compile(r"snapshot-(\d{16})\.rfs", re.ASCII)
@@ -53,12 +55,14 @@ def remove_unfinished(folder: Path) -> list[Path]:
 def prune_snapshots(folder: Path, *, keep: int = 2) -> list[Path]:
     """Removes all snapshots but the newest `keep`; returns what it removed, newest first.
 
-    For the holder of the data folder's lock. The oldest goes first: those that stay are the newest
-    at every moment.
+    They are gone for good when this returns: none comes back after a power cut, when journals no
+    longer go on from it. For the holder of the data folder's lock. The oldest goes first: those
+    that stay are the newest at every moment.
     """
     if keep < 1:
         raise ValueError(f"keep: value={keep}, bound=1 or more")
     outdated = list_snapshots(folder)[keep:]
     for path in reversed(outdated):
         path.unlink()
+    sync(folder)  # also after one who was killed before it did
     return outdated

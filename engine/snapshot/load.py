@@ -25,7 +25,6 @@ from ringfence.engine.snapshot.format import Block, Kind, SnapshotHeader
 from ringfence.engine.snapshot.read import SnapshotFile, free_numbers, free_rows
 
 Positions = npt.NDArray[np.intp]
-Numbers = npt.NDArray[np.uint64]
 
 
 def load_snapshot(
@@ -44,17 +43,15 @@ def load_snapshot(
     changed during the copy may be in halves, with an even generation.
 
     Raises SnapshotDamaged (of either file: see its path), SnapshotNewer, and SnapshotError for a
-    segment with less room, another K or numbers in it. After SnapshotDamaged for `path` the
-    segment must not be used; in all other cases it is still empty.
+    segment of another data folder, with less room, another K or numbers in it. After
+    SnapshotDamaged the segment must not be used; in all other cases it is still empty.
     """
     with SnapshotFile(path) as file:
         _check_fits(file, segment)
-        dropped = np.empty(0, np.uint64)
-        if drop_free_also_in is not None:
-            dropped = free_numbers(drop_free_also_in)
         file.check(Kind.KEEPER_STATE)  # no table without its keeper's state
         with ThreadPoolExecutor(threads, thread_name_prefix="snapshot") as pool:
-            unneeded = _read_records(file, segment, pool, dropped, progress)
+            free = _read_records(file, segment, pool, progress)
+            unneeded = _also_free_in(drop_free_also_in, segment, free)
             (spray_map,) = file.blocks_of(Kind.SPRAY_MAP)
             file.read(spray_map, spray_map_memory(segment))
             numbers = _close_gaps(segment, file.header.numbers, unneeded)
@@ -67,6 +64,11 @@ def _check_fits(file: SnapshotFile, segment: Segment) -> None:
     header = file.header
     if segment.numbers:
         raise SnapshotError(f"{file.path}: segment in use: numbers={segment.numbers}, bound=0")
+    if segment.folder_id != header.folder_id:
+        raise SnapshotError(
+            f"{file.path}: snapshot of another data folder: folder_id={header.folder_id.hex()}, "
+            f"segment={segment.folder_id.hex()}"
+        )
     if segment.ring_entries != header.ring_entries:
         raise SnapshotError(
             f"{file.path}: snapshot of another K: ring_entries={header.ring_entries}, "
@@ -83,30 +85,34 @@ def _read_records(
     file: SnapshotFile,
     segment: Segment,
     pool: ThreadPoolExecutor,
-    dropped: Numbers,
     progress: Callable[[int, int], None] | None,
 ) -> Positions:
-    """Brings all records into their places; returns the positions of those to drop."""
+    """Brings all records into their places; returns the positions of the FREE ones."""
 
     def read(block: Block) -> tuple[int, Positions]:
         first = block.first_byte // segment.record_bytes
         memory = records_memory(segment, first, block.size_bytes)
         file.read(block, memory)
-        unneeded = np.empty(0, np.intp)
-        if dropped.size:
-            rows = np.frombuffer(memory, np.uint64).reshape(-1, segment.record_bytes // 8)
-            free = free_rows(rows)
-            numbers = rows[free, 0] & np.uint64(NUMBER_MASK)
-            unneeded = first + free[np.isin(numbers, dropped)]
-        return block.size_bytes, unneeded
+        rows = np.frombuffer(memory, np.uint64).reshape(-1, segment.record_bytes // 8)
+        return block.size_bytes, first + free_rows(rows)
 
     found, done = [np.empty(0, np.intp)], 0
-    for size_bytes, unneeded in pool.map(read, file.blocks_of(Kind.RECORDS)):
-        found.append(unneeded)
+    for size_bytes, free in pool.map(read, file.blocks_of(Kind.RECORDS)):
+        found.append(free)
         done += size_bytes
         if progress is not None:
             progress(done, file.header.records_bytes)
     return np.concatenate(found)
+
+
+def _also_free_in(older: Path | None, segment: Segment, free: Positions) -> Positions:
+    """Those of the FREE records whose numbers another snapshot has as FREE too."""
+    if older is None or not free.size:
+        return np.empty(0, np.intp)
+    end = (int(free[-1]) + 1) * segment.record_bytes
+    rows = np.frombuffer(records_memory(segment, 0, end), np.uint64)
+    numbers = rows.reshape(-1, segment.record_bytes // 8)[free, 0] & np.uint64(NUMBER_MASK)
+    return free[np.isin(numbers, free_numbers(older))]
 
 
 def _close_gaps(segment: Segment, numbers: int, unneeded: Positions) -> int:

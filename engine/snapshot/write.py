@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ringfence.engine.durable_files import sync
 from ringfence.engine.record_blocks import copy_records, copy_spray_map
 from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot import format as layout
@@ -79,7 +80,7 @@ def write_snapshot(
             os.close(fd)
         os.rename(written, target)
         written = target
-        _sync_folder(folder)
+        sync(folder)
     except BaseException as error:
         # After a failed sync nobody knows what is on disk: better no snapshot than a doubtful one.
         with suppress(OSError):  # the disk may be gone: the first error is the one to tell
@@ -146,12 +147,3 @@ def _copied_spray_map(segment: Segment, block: Block) -> memoryview:
 def _write_whole(fd: int, content: memoryview) -> None:
     while content:
         content = content[os.write(fd, content) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
