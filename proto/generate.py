@@ -15,7 +15,10 @@ SOURCES = tuple(
     path.relative_to(PROTO_ROOT).as_posix()
     for path in sorted((PROTO_ROOT / "ringfence" / "v1").glob("*.proto"))
 )
-SERVER_SOURCES = ("ringfence/server/keeper_value.proto",)
+SERVER_SOURCES = (
+    "ringfence/server/keeper_service.proto",
+    "ringfence/server/keeper_value.proto",
+)
 
 
 def run_protoc(*options: str, sources: tuple[str, ...] = SOURCES) -> None:

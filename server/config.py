@@ -30,8 +30,13 @@ from ringfence.server.duration import BOUND, format_duration, parse_duration
 
 RING_ENTRIES_MAX = 60
 SNAPSHOT_INTERVAL_S_MIN, SNAPSHOT_INTERVAL_S_MAX = 10, 86_400
+SCAN_PERIOD_S_MAX = 3_600
+KEPT_S_MAX = 400 * 86_400
 MAP_SIZE_BYTES_MIN = 16 << 20
 MAP_SIZE_BYTES_MAX = 16 << 40
+HISTORY_URL = "postgresql+psycopg://"
+HISTORY_BACKLOG_BYTES_MIN = 16 << 20
+HISTORY_BACKLOG_BYTES_MAX = 16 << 40
 
 
 def _seconds(value: object) -> int:
@@ -99,6 +104,48 @@ class SnapshotTable(Table):
     def _check_interval(cls, value: int) -> int:
         if not SNAPSHOT_INTERVAL_S_MIN <= value <= SNAPSHOT_INTERVAL_S_MAX:
             raise ValueError(f"value={format_duration(value)}, bound=10s to 1d")
+        return value
+
+
+class ScanTable(Table):
+    """`[scan]`: how often the table is looked through."""
+
+    period: Duration
+
+    @field_validator("period")
+    @classmethod
+    def _check_period(cls, value: int) -> int:
+        if not 1 <= value <= SCAN_PERIOD_S_MAX:
+            raise ValueError(f"value={format_duration(value)}, bound=1s to 1h")
+        return value
+
+
+class QueueTable(Table):
+    """`[queue]`: how long what is over is remembered."""
+
+    reservations_kept: Duration
+    left_kept: Duration
+
+    @field_validator("reservations_kept", "left_kept")
+    @classmethod
+    def _check_kept(cls, value: int) -> int:
+        if not 1 <= value <= KEPT_S_MAX:
+            raise ValueError(f"value={format_duration(value)}, bound=1s to 400d")
+        return value
+
+
+class HistoryTable(Table):
+    """`[history]`: where changes of numbers are kept for good."""
+
+    url: str
+    backlog_bytes: Annotated[int, Field(ge=HISTORY_BACKLOG_BYTES_MIN, le=HISTORY_BACKLOG_BYTES_MAX)]
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value and not value.startswith(HISTORY_URL):
+            # Without the value, which may hold a password.
+            raise ValueError(f"value=another URL, bound=empty or {HISTORY_URL}...")
         return value
 
 
@@ -174,6 +221,9 @@ class Config(Table):
     server: ServerTable
     journal: JournalTable
     snapshot: SnapshotTable
+    scan: ScanTable
+    queue: QueueTable
+    history: HistoryTable
     policy: Annotated[tuple[PolicyTable, ...], Field(strict=False, max_length=POLICIES_MAX)]
     pool: Annotated[tuple[PoolTable, ...], Field(strict=False, max_length=POOLS_MAX)]
 

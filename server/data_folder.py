@@ -7,7 +7,6 @@ under them.
 
 import fcntl
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,10 +14,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ringfence.engine.durable_files import sync
+from ringfence.server.secret_file import SecretDamaged, make_secret, read_secret
+
 LOCK_WAIT_S = 10.0  # after a kill -9 of the supervisor its children die a moment later
 LOCK_POLL_S = 0.05
-SECRET_BYTES = 16
 SHARED_MEMORY = Path("/dev/shm")
+SEGMENT = "segment"  # in the run folder
+SECRETS = {
+    "folder_id": "journals and snapshots could not be known again",
+    "caller_key": "earlier callers could not be known again",
+}
+"""The secret files, and what would be lost if a fresh one took the place of one that is missing."""
 
 
 class StartError(Exception):
@@ -38,16 +45,19 @@ class DataFolder:
 def hold_data_folder(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[DataFolder]:
     """Holds the data folder, made if it is missing; raises StartError when another keeps it."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StartError(f"data folder cannot be used: {path}: {error.strerror}") from None
     try:
-        _take_lock(lock, path, wait_s)
+        try:
+            _take_lock(lock, path, wait_s)
+        except OSError as error:
+            raise StartError(f"{path / 'lock'}: cannot be taken: {error.strerror}") from None
         yield DataFolder(
             path,
-            bytes.fromhex(_kept(path / "folder_id", secrets.token_hex(SECRET_BYTES)).decode()),
-            _kept(path / "caller_key", secrets.token_bytes(SECRET_BYTES)),
+            _kept(path / "folder_id"),
+            _kept(path / "caller_key"),
         )
     finally:
         os.close(lock)
@@ -55,10 +65,10 @@ def hold_data_folder(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[Dat
 
 @contextmanager
 def hold_run_folder(folder_id: bytes) -> Iterator[Path]:
-    """Holds an empty folder in shared memory for the segment and the keeper's socket.
+    """Holds a folder in shared memory for the segment and the sockets.
 
-    What a killed server left there is removed first, and the folder itself at the end. It has a
-    lock of its own, because a copied data folder has the same id.
+    What a killed server left there is removed first, but for its segment, and the folder itself
+    at the end. It has a lock of its own, because a copied data folder has the same id.
     """
     path = SHARED_MEMORY / f"ringfence-{folder_id.hex()}"
     path.mkdir(mode=0o700, exist_ok=True)
@@ -68,17 +78,25 @@ def hold_run_folder(folder_id: bytes) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StartError(
-                f"a copy of this data folder is being served: {path} is in use; a copy needs a"
-                " folder_id of its own (remove the file folder_id from it)"
+                f"a copy of this data folder is being served: {path} is in use; stop that server"
+                " first"
             ) from None
         for left in path.iterdir():
-            left.unlink()
+            if left.name != SEGMENT:  # a start may take it over
+                left.unlink()
         try:
             yield path
         finally:
             shutil.rmtree(path)
     finally:
         os.close(lock)
+
+
+def _make(path: Path) -> None:
+    """Makes a folder, and those that it lies in, durable."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sync(*(folder.parent for folder in missing))
 
 
 def _take_lock(lock: int, path: Path, wait_s: float) -> None:
@@ -95,29 +113,28 @@ def _take_lock(lock: int, path: Path, wait_s: float) -> None:
                 ) from None
             time.sleep(LOCK_POLL_S)
         else:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            pid = f"{os.getpid()}\n".encode()
+            os.pwrite(lock, pid, 0)
+            os.ftruncate(lock, len(pid))  # not before: a full disk might not give the room again
             return
 
 
-def _kept(path: Path, fresh: bytes | str) -> bytes:
-    """The content of a small file, written whole and durably if it is not there yet."""
-    content = fresh.encode() if isinstance(fresh, str) else fresh
-    if not path.exists():
-        draft = path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return content
-    found = path.read_bytes()
-    if len(found) != len(content):
-        raise StartError(f"damaged: {path} has {len(found)} bytes, expected={len(content)}")
-    return found
+def missing_secret(path: Path) -> str:
+    """Why a secret file that is missing must not be made anew; "" = there are no journals yet."""
+    if not (path.parent / "journal").exists():
+        return ""
+    return f"{path}: missing: {SECRETS[path.name]}; put the file back from a backup"
+
+
+def _kept(path: Path) -> bytes:
+    """The bytes of a secret file, which is made if it is missing and may be."""
+    try:
+        if path.exists():
+            return read_secret(path)
+        if refusal := missing_secret(path):
+            raise StartError(refusal)
+        return make_secret(path)
+    except SecretDamaged as error:
+        raise StartError(str(error)) from None
+    except OSError as error:
+        raise StartError(f"{path}: cannot be read or made: {error.strerror}") from None

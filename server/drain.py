@@ -1,10 +1,14 @@
 """Draining: what waits for a client's next message is ended when the process stops."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import grpc
 
 from ringfence.server.refusal import draining
+
+T = TypeVar("T")
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -21,13 +25,20 @@ class Drain:
 
     async def read(self, context: Context) -> bytes | None:
         """The next message of a client's stream, None at its end; Refusal when draining begins."""
+        message = await self.wait(context.read())
+        return message if isinstance(message, bytes) else None
+
+    async def wait(self, awaited: Awaitable[T]) -> T:
+        """What is awaited, perhaps for ever; Refusal when draining begins."""
         if self._begun:
+            if asyncio.iscoroutine(awaited):
+                awaited.close()
             raise draining()
         task = asyncio.current_task()
         assert task is not None
         self._waiting.add(task)
         try:
-            message = await context.read()
+            return await awaited
         except asyncio.CancelledError:
             if self._begun:
                 task.uncancel()
@@ -35,7 +46,6 @@ class Drain:
             raise
         finally:
             self._waiting.discard(task)
-        return message if isinstance(message, bytes) else None
 
     def begin(self) -> None:
         """Ends every stream that waits now, or will."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ringfence.engine.segment import Segment
 from ringfence.server.config import Config
+from ringfence.server.data_folder import SEGMENT
 
 KEEPER = "keeper"
 WORKER = "worker-"
@@ -36,9 +37,24 @@ class Installation:
         return self.run_folder / "keeper.sock"
 
     @property
+    def keeper_mark(self) -> Path:
+        """A file that is there once a keeper of this start could be asked."""
+        return self.run_folder / "keeper.served"
+
+    @property
+    def history_address(self) -> str:
+        """Where the history process listens for the workers."""
+        return f"unix:{self.history_socket}"
+
+    @property
+    def history_socket(self) -> Path:
+        """The file of the history process's socket."""
+        return self.run_folder / "history.sock"
+
+    @property
     def segment_path(self) -> Path:
         """The file of the shared segment."""
-        return self.run_folder / "segment"
+        return self.run_folder / SEGMENT
 
     @property
     def journals(self) -> Path:

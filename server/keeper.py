@@ -1,38 +1,57 @@
 """The keeper: the one process that changes headers and settings.
 
-It serves the workers over a socket of its own. One that died is replaced; the new one applies
-what the journal holds and the segment does not, and goes on from there.
+It serves the other processes over a socket of its own. One that died is replaced; the new one
+takes in what snapshot and journal hold, applies what the segment lacks, and goes on from there.
 """
 
 import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.journal import Journal, JournalDamaged, JournalDown, JournalReader
+from ringfence.engine.journal import Journal, JournalDown
 from ringfence.engine.journal_lmdb import open_journal
+from ringfence.engine.scan import TableScan
+from ringfence.server.candidates import Candidates
+from ringfence.server.change_feed import ChangeFeed
+from ringfence.server.change_messages import change_messages
 from ringfence.server.command_log import ANSWERS_MAX, CommandLog
 from ringfence.server.config import Config
+from ringfence.server.config_differences import config_differences
+from ringfence.server.departures import Departures
 from ringfence.server.drain import Drain
+from ringfence.server.history_backlog import HistoryBacklog
 from ringfence.server.installation import KEEPER, Installation
+from ringfence.server.journal_feed import JournalFeed
+from ringfence.server.journal_folders import journal_identity
+from ringfence.server.keeper_image import newest_image
+from ringfence.server.keeper_journal import keeper_values
+from ringfence.server.keeper_service import KeeperService
 from ringfence.server.keeper_state import KeeperState
-from ringfence.server.keeper_value_pb2 import KeeperValue
-from ringfence.server.quarantine_service import QuarantineService
-from ringfence.server.routes import service
+from ringfence.server.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.leases import Leases
+from ringfence.server.number_commands import NumberCommands
+from ringfence.server.pool_counts import PoolCounts
+from ringfence.server.quarantine_commands import QuarantineCommands
+from ringfence.server.reservation_service import ReservationService
+from ringfence.server.routes import Answer, service
+from ringfence.server.setting_commands import SettingCommands
 from ringfence.server.setting_messages import policy_message, pool_message
 from ringfence.server.snapshot_taker import newest_taken_at
+from ringfence.server.status import status_answer
 from ringfence.server.truncation import keep_truncating
-from ringfence.v1 import quarantine_service_pb2
+from ringfence.v1 import number_service_pb2, quarantine_service_pb2
 
 COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]
+NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
 STOP_S = 1.0
 REPLAY_PAUSE_S = 0.1
 
@@ -52,6 +71,97 @@ class Clock:
         return self._greatest
 
 
+class Keeper:
+    """All that the keeper does, over a segment that was brought to where the journal is.
+
+    Made on the loop that it works on; `begin` makes what is needed before it may be asked.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: TableWriter,
+        journal: Journal,
+        drain: Drain,
+        *,
+        config: Config,
+        image: KeeperImage,
+        snapshot_at: Callable[[], int],
+        replaces: bool,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        segment = engine.segment
+        self._config = config
+        self._journal = journal
+        self.state = KeeperState(segment, writer, ended_kept_s=config.queue.reservations_kept)
+        self.state.load(image)
+        self.state.catch_up(keeper_values(journal, image.position))
+        clock = Clock(wall_clock, greatest=self.state.decided_at)
+        leases = Leases(engine, self.state)
+        self._changes: ChangeFeed[bytes] = ChangeFeed()
+        self.backlog = HistoryBacklog(journal, config.history.backlog_bytes)
+        self.log = CommandLog(
+            journal,
+            self.state,
+            clock.now,
+            self._recent() if replaces else (),
+            applied=self._applied,
+            held_up=lambda: self.backlog.text if self.backlog.exceeded else "",
+            first=leases.expire,
+        )
+        self.candidates = Candidates(engine, self.state, self.log, scan_period_s=config.scan.period)
+        self._departures = Departures(engine, self.state, self.log, kept_s=config.queue.left_kept)
+        self._leases = leases
+        counts = PoolCounts(TableScan(segment), clock.now)
+        self.commands: Mapping[str, Answer] = {
+            **QuarantineCommands(engine, self.state, self.log, drain).answers,
+            **NumberCommands(engine, self.state, self.log).answers,
+            **SettingCommands(self.state, self.log, counts, Engine(segment)).answers,
+            "GetStatus": status_answer(segment, journal, config.server.workers, snapshot_at),
+        }
+        self.reservations = ReservationService(
+            engine, self.state, self.log, self.candidates
+        ).answers
+        self.internal = KeeperService(
+            self.state,
+            self.log,
+            feed=JournalFeed(journal),
+            backlog=self.backlog,
+            candidates=self.candidates,
+            changes=self._changes,
+        ).answers
+
+    async def begin(self) -> None:
+        """Makes the first settings in a new installation, and says where others are in force."""
+        book = self.state.published
+        if not any(book.policies):
+            await self.log.begin(
+                _first_settings(self._config), lambda _: quarantine_service_pb2.Policy()
+            )
+        in_force = [policy for policy in book.policies if policy], [p for p in book.pools if p]
+        for difference in config_differences(self._config, *in_force):
+            _log.warning(
+                "%s; `ringfence policies|pools put FILE` changes what is in force", difference
+            )
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """What it does unasked, until it is cancelled."""
+        self.candidates.scanner.start()
+        return [self._leases.watch(self.log), self._departures.watch(), self.backlog.measure()]
+
+    def _applied(self, position: int, value: KeeperValue, size_bytes: int) -> None:
+        self.backlog.appended(position, size_bytes)
+        self.candidates.applied(value)
+        if len(self._changes):
+            for message in change_messages(value, self.state.published):
+                self._changes.tell(message.SerializeToString())
+
+    def _recent(self) -> Iterator[KeeperValue]:
+        journal = self._journal
+        for _, value in keeper_values(journal, max(journal.first - 1, journal.last - ANSWERS_MAX)):
+            yield value
+
+
 def run_keeper(installation: Installation, ready: Callable[[], None]) -> None:
     """Serves until SIGTERM."""
     asyncio.run(_serve(installation, ready))
@@ -63,81 +173,85 @@ async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
     config = installation.config
     segment = installation.open_segment()
     journal = open_journal(
-        installation.journal_folder(KEEPER), map_size_bytes=config.journal.map_size_bytes
+        installation.journal_folder(KEEPER),
+        identity=journal_identity(installation.folder_id, KEEPER),
+        map_size_bytes=config.journal.map_size_bytes,
     )
     drain = Drain()
-    commands = await open_commands(
+    keeper = await open_keeper(
         Engine(segment),
         TableWriter(segment),
         journal,
         drain,
         config=config,
-        snapshots=installation.snapshots,
+        image=newest_image(installation.snapshots),
+        snapshot_at=lambda: newest_taken_at(installation.snapshots),
+        replaces=installation.keeper_mark.exists(),
     )
     server = grpc.aio.server(options=(("grpc.max_receive_message_length", 4 << 20),))
-    server.add_generic_rpc_handlers((service(COMMANDS, commands.answers),))
+    server.add_generic_rpc_handlers(
+        (
+            service(COMMANDS, keeper.commands),
+            service(NUMBERS, keeper.reservations),
+            service(KeeperService.DESCRIPTOR, keeper.internal),
+        )
+    )
+    installation.keeper_mark.touch()
     installation.keeper_socket.unlink(missing_ok=True)  # of the keeper before
     server.add_insecure_port(installation.keeper_address)
     await server.start()
     ready()
     _log.info("ready")
-    truncating = asyncio.create_task(keep_truncating(installation.run_folder, journal))
-    await stop.wait()
-    truncating.cancel()
+    truncating = keep_truncating(installation.run_folder, journal, lambda: keeper.backlog.confirmed)
+    working = asyncio.gather(truncating, *keeper.work())
+    stopped = asyncio.create_task(stop.wait())
+    working.add_done_callback(lambda _: stopped.cancel())  # one of them has failed
+    try:
+        await stopped
+    except asyncio.CancelledError:
+        working.result()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
     drain.begin()
     await server.stop(STOP_S)
+    await keeper.candidates.scanner.stop()
     journal.close()
 
 
-async def open_commands(
+async def open_keeper(
     engine: Engine,
     writer: TableWriter,
     journal: Journal,
     drain: Drain,
     *,
     config: Config,
-    snapshots: Path,
+    image: KeeperImage,
+    snapshot_at: Callable[[], int] = lambda: 0,
+    replaces: bool = True,
     wall_clock: Callable[[], float] = time.time,
-) -> QuarantineService:
-    """The commands over a segment that was brought to where the journal is."""
-    state = KeeperState(engine.segment, writer)
+) -> Keeper:
+    """A keeper that may be asked. One that replaces another knows its answers, as workers may
+    repeat what that one died with; at a start they are new too.
+    """
     while True:
         try:
-            state.catch_up(keeper_values(journal, state.applied))
-            recent = [
-                value
-                for _, value in keeper_values(
-                    journal, max(journal.first - 1, journal.last - ANSWERS_MAX)
-                )
-            ]
+            keeper = Keeper(
+                engine,
+                writer,
+                journal,
+                drain,
+                config=config,
+                image=image,
+                snapshot_at=snapshot_at,
+                replaces=replaces,
+                wall_clock=wall_clock,
+            )
             break
         except JournalDown:  # it is just being opened again
             await asyncio.sleep(REPLAY_PAUSE_S)
-    clock = Clock(wall_clock, greatest=recent[-1].decided_at if recent else 0)
-    log = CommandLog(journal, state, clock.now, recent)
-    if not state.published.policies:
-        await log.begin(_first_settings(config), lambda _: quarantine_service_pb2.Policy())
-    return QuarantineService(
-        engine,
-        state,
-        log,
-        journal,
-        drain,
-        workers=config.server.workers,
-        now=clock.now,
-        snapshot_at=lambda: newest_taken_at(snapshots),
-    )
-
-
-def keeper_values(journal: JournalReader, after: int) -> Iterator[tuple[int, KeeperValue]]:
-    """The commands behind a position of the keeper's journal; raises JournalError."""
-    for position, data in journal.replay(after):
-        try:
-            yield position, KeeperValue.FromString(data)
-        except DecodeError as error:
-            raise JournalDamaged(
-                f"{journal.folder}: not a command: position={position}: {error}"
-            ) from None
+    await keeper.begin()
+    return keeper
 
 
 def _first_settings(config: Config) -> KeeperValue:

@@ -8,6 +8,7 @@ an id, by which the next keeper knows a command that the last one had made durab
 import asyncio
 import secrets
 import time
+from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import grpc
@@ -17,6 +18,7 @@ from ringfence.server.drain import Context
 from ringfence.server.refusal import DETAILS_KEY, keeper_away
 from ringfence.server.routes import Answer, path
 
+GLANCE_S = 0.5
 WAIT_S = 5.0  # for a keeper that is being replaced, then UNAVAILABLE
 REPEAT_PAUSE_S = 0.02
 CHANNEL_OPTIONS = (
@@ -62,6 +64,35 @@ class KeeperLink:
                 if not _is_lost(error):
                     await _pass_on(error, context)
             await asyncio.sleep(REPEAT_PAUSE_S)
+
+    async def follow(
+        self, method: MethodDescriptor, listening: asyncio.Event
+    ) -> AsyncIterator[bytes]:
+        """The messages of a stream of the keeper's, which has begun when `listening` is set; raises
+        grpc.aio.AioRpcError at its end, and a refusal when there is no keeper.
+        """
+        await self._connected(time.monotonic() + WAIT_S)
+        ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(
+            path(method)
+        )
+        call = ask(b"")
+        try:
+            await call.initial_metadata()
+            listening.set()
+            async for message in call:
+                yield message
+        finally:
+            call.cancel()
+
+    async def glance(self, method: MethodDescriptor, request: bytes) -> bytes | None:
+        """The answer to a question that can do without; None = there is none soon."""
+        try:
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+                path(method)
+            )
+            return await ask(request, timeout=GLANCE_S)
+        except grpc.aio.AioRpcError:
+            return None
 
     async def close(self) -> None:
         """Closes the connection."""

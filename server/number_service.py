@@ -1,4 +1,7 @@
-"""NumberService, the part that a worker answers from the segment: check, get and list."""
+"""NumberService, the part that a worker answers from the segment: check, get and list.
+
+Place in the queue and reservation are the keeper's; without it they are left out.
+"""
 
 import asyncio
 import re
@@ -11,6 +14,12 @@ from ringfence.engine.settings import check_name
 from ringfence.engine.wire import decode_check, encode_check
 from ringfence.engine.words import Verdict
 from ringfence.server.drain import Context
+from ringfence.server.keeper_link import KeeperLink
+from ringfence.server.keeper_service_pb2 import (
+    DESCRIPTOR,
+    LookUpNumberRequest,
+    LookUpNumberResponse,
+)
 from ringfence.server.number_messages import brief_message, full_message
 from ringfence.server.paging import page_position, page_size, page_token
 from ringfence.server.published_settings import PublishedSettings
@@ -25,6 +34,8 @@ NUMBERS_A_TURN = 500  # then other calls get theirs
 LOOKS_MAX = 10
 VERDICTS_MAX = 64  # each may be named more than once, within reason
 RECORD = re.compile(r"[0-9]{0,12}", re.ASCII)
+LOOK_UP_NUMBER = DESCRIPTOR.services_by_name["KeeperService"].methods_by_name["LookUpNumber"]
+_WITH_PLACE = (types_pb2.VERDICT_CLEAN, types_pb2.VERDICT_RESERVED)
 PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 
 
@@ -36,12 +47,18 @@ class NumberService:
     """
 
     def __init__(
-        self, engine: Engine, sweeper: Engine, clock: Callable[[], float] = time.time
+        self,
+        engine: Engine,
+        sweeper: Engine,
+        link: KeeperLink,
+        settings: PublishedSettings,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._sweeper = sweeper
+        self._link = link
         self._one_sweep = asyncio.Lock()
-        self._settings = PublishedSettings(engine.segment)
+        self._settings = settings
         self._clock = clock
 
     @property
@@ -74,8 +91,21 @@ class NumberService:
                 return pb.Number(number=request.number, verdict=types_pb2.VERDICT_UNTRACKED)
             if self._engine.segment.settings_generation == generation:
                 pool = self._settings.pool(explanation.pool)
-                return full_message(explanation, pool, self._settings.policy_of(pool))
+                number = full_message(explanation, pool, self._settings.policy_of(pool))
+                await self._add_place(number)
+                return number
         raise keeper_away("the settings kept changing")
+
+    async def _add_place(self, number: pb.Number) -> None:
+        """Adds what only the keeper knows; without it that stays empty."""
+        if number.verdict in _WITH_PLACE:
+            answer = await self._link.glance(
+                LOOK_UP_NUMBER, LookUpNumberRequest(number=number.number).SerializeToString()
+            )
+            if answer is not None:
+                place = LookUpNumberResponse.FromString(answer)
+                number.reservation = place.reservation
+                number.queue_position = place.queue_position
 
     async def list_numbers(self, request: pb.ListNumbersRequest) -> pb.ListNumbersResponse:
         """A page of numbers in the order in which they came; 10,000 have less than 3 MiB."""

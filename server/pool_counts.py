@@ -4,26 +4,33 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ringfence.engine.core import Counts, Engine
+from ringfence.engine.scan import TableScan, Tally
 
 KEPT_S = 1.0
+RECORDS_A_STEP = 1 << 19
 
 
 class PoolCounts:
     """The newest count; a new one is made when it is asked for and the last is old enough."""
 
-    def __init__(self, engine: Engine, now: Callable[[], int]) -> None:
-        self._engine = engine
+    def __init__(self, scan: TableScan, now: Callable[[], int]) -> None:
+        self._scan = scan
         self._now = now
         self._one_at_a_time = asyncio.Lock()
         self._fresh_until = 0.0
-        self._counted: tuple[int, Counts] | None = None
+        self._counted: tuple[int, Tally] | None = None
 
-    async def latest(self) -> tuple[int, Counts]:
+    async def latest(self) -> tuple[int, Tally]:
         """The time of the count, in unix seconds, and the count."""
         async with self._one_at_a_time:
             if self._counted is None or time.monotonic() >= self._fresh_until:
                 now = self._now()
-                self._counted = now, await asyncio.to_thread(self._engine.count, now=now)
+                self._counted = now, await asyncio.to_thread(self._count, now)
                 self._fresh_until = time.monotonic() + KEPT_S
             return self._counted
+
+    def _count(self, now: int) -> Tally:
+        tally, at = Tally(), 0
+        while at < self._scan.segment.numbers:
+            at = self._scan.step(at, now=now, records_max=RECORDS_A_STEP, tally=tally).end
+        return tally

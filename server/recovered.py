@@ -13,10 +13,10 @@ _NAME = "recovered.json"
 class Recovered:
     """How a start came to its table; the text of it stands in the ready line."""
 
-    snapshot: str = ""
-    """The snapshot that it began with; "" = none."""
+    source: str = ""
+    """What it began with: memory, the name of a snapshot, or journal; "" = nothing was there."""
     values: int = 0
-    """Values that were replayed from journals."""
+    """Values that were replayed from journals, or that a segment in memory lacks."""
     events: int = 0
     """Events in them that were inserted again."""
     duration_s: float = 0.0
@@ -24,10 +24,10 @@ class Recovered:
     """Why the server must not start; "" = it may."""
 
     def __str__(self) -> str:
-        if not self.values and not self.snapshot:
+        if not self.source:
             return "fresh"
         return (
-            f"recovered={self.snapshot or 'journal'} values={self.values} events={self.events}"
+            f"recovered={self.source} values={self.values} events={self.events}"
             f" in {self.duration_s:.1f}s"
         )
 

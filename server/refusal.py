@@ -4,6 +4,7 @@ Each carries a google.rpc.Status with an ErrorInfo of domain `ringfence`, whose 
 client's exceptions apart, and what belongs to that reason: violations, a time to try again.
 """
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import grpc
@@ -13,14 +14,19 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import (
     BadRequest,
     ErrorInfo,
+    PreconditionFailure,
     QuotaFailure,
     RetryInfo,
 )
 from google.rpc.status_pb2 import Status
 
+from ringfence.v1 import types_pb2
+
 DOMAIN = "ringfence"
 DETAILS_KEY = "grpc-status-details-bin"
 TEXT_CHARS_MAX = 300  # of each text, so that no status has more than 4 KiB: see the tests
+JOURNAL_DOWN = "the journal cannot be written at the moment"
+VIOLATIONS_MAX = 10
 UNAVAILABLE_RETRY_S = 1
 EXHAUSTED_RETRY_S = 60  # until somebody has made room
 
@@ -28,10 +34,15 @@ EXHAUSTED_RETRY_S = 60  # until somebody has made room
 class Refusal(Exception):
     """A call is answered with an error of the contract."""
 
-    def __init__(self, code: grpc.StatusCode, reason: str, text: str, *details: Message) -> None:
+    def __init__(
+        self, code: grpc.StatusCode, reason: str | ErrorInfo, text: str, *details: Message
+    ) -> None:
         super().__init__(text)
         self.code = code
-        self.reason = reason
+        self._info = (
+            reason if isinstance(reason, ErrorInfo) else ErrorInfo(domain=DOMAIN, reason=reason)
+        )
+        self.reason = self._info.reason
         self.text = text[:TEXT_CHARS_MAX]
         self.details = details
 
@@ -39,7 +50,7 @@ class Refusal(Exception):
         """The status as it travels."""
         number: int = self.code.value[0]
         status = Status(code=number, message=self.text)
-        for detail in (ErrorInfo(domain=DOMAIN, reason=self.reason), *self.details):
+        for detail in (self._info, *self.details):
             packed = Any()
             packed.Pack(detail)
             status.details.append(packed)
@@ -80,6 +91,58 @@ def wrong_revision(what: str, name: str, *, given: int, present: int | None) -> 
     )
 
 
+def already_exists(what: str, text: str) -> Refusal:
+    """Something else was asked for by the same name before."""
+    return Refusal(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS", f"{what}: {text}")
+
+
+def in_use(what: str, name: str, text: str) -> Refusal:
+    """Something that is to be deleted is needed."""
+    return _precondition("IN_USE", f"{what} {name!r} is in use: {text}", [(what, name, text)])
+
+
+def wrong_state(subject: str, text: str) -> Refusal:
+    """A reservation is in a state that does not allow the command."""
+    return _precondition("WRONG_STATE", f"{subject}: {text}", [("state", subject, text)])
+
+
+def not_clean(refused: Sequence[types_pb2.Refusal]) -> Refusal:
+    """Numbers that would have to be clean are not; tells the first of them."""
+    return _precondition(
+        "NOT_CLEAN",
+        f"not clean: numbers={len(refused)}",
+        [
+            (types_pb2.Verdict.Name(each.verdict).removeprefix("VERDICT_"), f"+{each.number}", "")
+            for each in refused[:VIOLATIONS_MAX]
+        ],
+    )
+
+
+def too_few_clean(pool: str, *, wanted: int, clean: int, next_clean_at: int) -> Refusal:
+    """A pool has fewer clean numbers than asked for; says when the next one will be."""
+    text = f"too few clean numbers: wanted={wanted}, clean={clean}"
+    info = ErrorInfo(
+        domain=DOMAIN,
+        reason="TOO_FEW_CLEAN",
+        metadata={"clean": str(clean), "next_clean_at": str(next_clean_at or "")},
+    )
+    violation = QuotaFailure.Violation(subject=f"pool {pool}", description=text)
+    return Refusal(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        info,
+        text,
+        QuotaFailure(violations=[violation]),
+        _retry(EXHAUSTED_RETRY_S),
+    )
+
+
+def slow_watcher() -> Refusal:
+    """A watcher does not take what it is told fast enough."""
+    return Refusal(
+        grpc.StatusCode.ABORTED, "SLOW_WATCHER", "the watcher is too slow; list the numbers again"
+    )
+
+
 def over_quota(subject: str, text: str) -> Refusal:
     """There may be no more of something."""
     return _exhausted("QUOTA", subject, f"{subject}: {text}")
@@ -100,13 +163,25 @@ def keeper_away(text: str = "the keeper is being replaced") -> Refusal:
     return _unavailable("KEEPER", text)
 
 
-def journal_down() -> Refusal:
+def journal_down(text: str = JOURNAL_DOWN) -> Refusal:
     """Nothing can be made durable at the moment."""
-    return _unavailable("JOURNAL", "the journal cannot be written at the moment")
+    return _unavailable("JOURNAL", text)
 
 
 def _unavailable(reason: str, text: str) -> Refusal:
     return Refusal(grpc.StatusCode.UNAVAILABLE, reason, text, _retry(UNAVAILABLE_RETRY_S))
+
+
+def _precondition(reason: str, text: str, violations: Sequence[tuple[str, str, str]]) -> Refusal:
+    failure = PreconditionFailure(
+        violations=[
+            PreconditionFailure.Violation(
+                type=kind, subject=subject[:TEXT_CHARS_MAX], description=said[:TEXT_CHARS_MAX]
+            )
+            for kind, subject, said in violations
+        ]
+    )
+    return Refusal(grpc.StatusCode.FAILED_PRECONDITION, reason, text, failure)
 
 
 def _exhausted(reason: str, subject: str, text: str) -> Refusal:

@@ -1,6 +1,7 @@
 """The keeper's book of policies and pools: checks each change before it is made.
 
-An index is a place in the book and never moves, since records hold the index of their pool.
+An index is a place in the book and never moves, since records hold the index of their pool. A
+place that was left is taken again only when the book has no other.
 """
 
 from collections.abc import Sequence
@@ -9,78 +10,120 @@ from typing import TypeVar
 
 from ringfence.engine.segment import POLICIES_MAX, POOLS_MAX
 from ringfence.engine.settings import Policy, Pool, SettingError, check_name
-from ringfence.server.refusal import no_such, over_quota, wrong_revision
+from ringfence.server.keeper_value_pb2 import PlacedPolicy, PlacedPool
+from ringfence.server.refusal import in_use, no_such, over_quota, wrong_revision
+from ringfence.server.setting_messages import policy_message, pool_message, read_policy, read_pool
 
 Setting = TypeVar("Setting", Policy, Pool)
 
 
 class SettingsBook:
-    """Policies and pools, each with a revision that counts its changes."""
+    """Policies and pools, each with a revision that counts its changes; None = an empty place."""
 
-    def __init__(
-        self, ring_entries: int, policies: Sequence[Policy], pools: Sequence[Pool]
-    ) -> None:
+    def __init__(self, ring_entries: int) -> None:
         self._ring_entries = ring_entries
-        self._policies = list(policies)
-        self._pools = list(pools)
-
-    @property
-    def policies(self) -> Sequence[Policy]:
-        """All policies by index."""
-        return self._policies
-
-    @property
-    def pools(self) -> Sequence[Pool]:
-        """All pools by index."""
-        return self._pools
+        self.policies: list[Policy | None] = []
+        self.pools: list[Pool | None] = []
 
     def pool_index(self, name: str) -> int:
         """The index of a pool by name; raises a refusal."""
         check_name("pool", name)
-        index = _find(self._pools, name)
+        index = _find(self.pools, name)
         if index is None:
             raise no_such("pool", name)
         return index
 
-    def check_policy(self, policy: Policy) -> tuple[int, Policy]:
+    def has_pool(self, name: str) -> bool:
+        """Whether there is a pool of that name."""
+        return _find(self.pools, name) is not None
+
+    def policy_index(self, name: str) -> int:
+        """The index of a policy that is there."""
+        index = _find(self.policies, name)
+        assert index is not None
+        return index
+
+    def pool(self, index: int) -> Pool | None:
+        """The pool at an index; None = it was deleted."""
+        return self.pools[index] if index < len(self.pools) else None
+
+    def check_policy(self, policy: Policy) -> PlacedPolicy:
         """Where a policy goes, and how it stands there, with its new revision."""
         try:
             policy.check(self._ring_entries)
         except SettingError as error:
             raise SettingError(f"policy.{error.field}", error.text) from None
-        return _placed("policy", self._policies, policy, POLICIES_MAX)
+        index, placed = _placed("policy", self.policies, policy, POLICIES_MAX)
+        return PlacedPolicy(index=index, policy=policy_message(placed))
 
-    def check_pool(self, pool: Pool) -> tuple[int, Pool]:
+    def check_pool(self, pool: Pool) -> PlacedPool:
         """Where a pool goes, and how it stands there, with its new revision."""
         try:
             pool.check()
         except SettingError as error:
             raise SettingError(f"pool.{error.field}", error.text) from None
-        if _find(self._policies, pool.policy) is None:
+        if _find(self.policies, pool.policy) is None:
             raise no_such("policy", pool.policy)
         for feed in pool.required_feeds:
             raise no_such("feed", feed)  # feeds are not registered in this version
-        return _placed("pool", self._pools, pool, POOLS_MAX)
+        index, placed = _placed("pool", self.pools, pool, POOLS_MAX)
+        return PlacedPool(index=index, pool=pool_message(placed))
 
-    def place_policy(self, index: int, policy: Policy) -> None:
-        """Puts a policy where it goes."""
-        self._policies[index : index + 1] = [policy]
+    def check_policy_deletion(self, name: str) -> PlacedPolicy:
+        """The place that a policy leaves; raises a refusal while a pool uses it."""
+        check_name("name", name)
+        index = _find(self.policies, name)
+        if index is None:
+            raise no_such("policy", name)
+        for pool in self.pools:
+            if pool is not None and pool.policy == name:
+                raise in_use("policy", name, f"pool {pool.name!r} uses it")
+        return PlacedPolicy(index=index)
 
-    def place_pool(self, index: int, pool: Pool) -> None:
-        """Puts a pool where it goes."""
-        self._pools[index : index + 1] = [pool]
+    def place(self, policies: Sequence[PlacedPolicy], pools: Sequence[PlacedPool]) -> bool:
+        """Puts settings where they go, or takes them away; whether there are any."""
+        for policy in policies:
+            given = read_policy(policy.policy) if policy.HasField("policy") else None
+            _put(self.policies, policy.index, given)
+        for pool in pools:
+            _put(self.pools, pool.index, read_pool(pool.pool) if pool.HasField("pool") else None)
+        return bool(policies or pools)
+
+    def placed(self) -> tuple[list[PlacedPolicy], list[PlacedPool]]:
+        """All places, with what is there; empty ones too, which are not to be taken again yet."""
+        return [
+            PlacedPolicy(index=index, policy=policy_message(policy) if policy else None)
+            for index, policy in enumerate(self.policies)
+        ], [
+            PlacedPool(index=index, pool=pool_message(pool) if pool else None)
+            for index, pool in enumerate(self.pools)
+        ]
 
 
-def _placed(what: str, settings: list[Setting], setting: Setting, most: int) -> tuple[int, Setting]:
+def _put(settings: list[Setting | None], index: int, setting: Setting | None) -> None:
+    settings.extend([None] * (index + 1 - len(settings)))
+    settings[index] = setting
+
+
+def _placed(
+    what: str, settings: list[Setting | None], setting: Setting, most: int
+) -> tuple[int, Setting]:
     index = _find(settings, setting.name)
-    present = None if index is None else settings[index].revision
-    if setting.revision not in (0, present):
-        raise wrong_revision(what, setting.name, given=setting.revision, present=present)
-    if index is None and len(settings) >= most:
-        raise over_quota(what, f"value={len(settings) + 1}, bound={most}")
-    setting = replace(setting, revision=(present or 0) + 1)
-    return len(settings) if index is None else index, setting
+    present = None if index is None else settings[index]
+    revision = None if present is None else present.revision
+    if setting.revision not in (0, revision):
+        raise wrong_revision(what, setting.name, given=setting.revision, present=revision)
+    if index is None:
+        index = len(settings) if len(settings) < most else _free(what, settings)
+    return index, replace(setting, revision=(revision or 0) + 1)
 
 
-def _find(settings: Sequence[Setting], name: str) -> int | None:
-    return next((i for i, setting in enumerate(settings) if setting.name == name), None)
+def _free(what: str, settings: Sequence[Setting | None]) -> int:
+    try:
+        return settings.index(None)
+    except ValueError:
+        raise over_quota(what, f"value={len(settings) + 1}, bound={len(settings)}") from None
+
+
+def _find(settings: Sequence[Setting | None], name: str) -> int | None:
+    return next((i for i, each in enumerate(settings) if each and each.name == name), None)

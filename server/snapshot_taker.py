@@ -1,8 +1,8 @@
 """Takes a snapshot of a running server, in a process of its own, and lets journals shrink.
 
 The order is what makes it exact: the positions of the workers' journals, then the position up to
-which commands are applied, then settings and table. Whatever comes meanwhile is behind the
-positions, and replay brings it.
+which commands are applied, then the keeper's state, which has a position of its own, and the table.
+Whatever comes meanwhile is behind the positions, and replay brings it.
 """
 
 import logging
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.durable_files import sync
 from ringfence.engine.snapshot import (
     SnapshotError,
     list_snapshots,
@@ -20,8 +20,9 @@ from ringfence.engine.snapshot import (
     write_snapshot,
 )
 from ringfence.server.installation import KEEPER, Installation, worker_name
-from ringfence.server.keeper_value_pb2 import KeeperValue
-from ringfence.server.setting_messages import policy_message, pool_message
+from ringfence.server.journal_folders import journal_identity
+from ringfence.server.keeper_service import ask_for_image
+from ringfence.server.snapshot_lock import change_snapshots
 from ringfence.server.truncation import publish_truncation, truncate_orphan
 
 KEPT = 2
@@ -32,9 +33,17 @@ _log = logging.getLogger(__name__)
 def run_snapshot(installation: Installation, ready: Callable[[], None]) -> None:
     """Takes one snapshot, removes those that are not needed, and says how far journals may go."""
     ready()
+    with change_snapshots(installation.data, lambda: _log.info("waiting for a backup")):
+        _take(installation)
+        prune_snapshots(installation.snapshots, keep=KEPT)
+        _truncate(installation)
+
+
+def _take(installation: Installation) -> None:
     began = time.monotonic()
     folder = installation.snapshots
     folder.mkdir(mode=0o700, exist_ok=True)
+    sync(folder.parent)  # a snapshot that is durable needs a folder that is
     segment = installation.open_segment()
     positions = {
         worker_name(index): counted.journalled
@@ -42,6 +51,7 @@ def run_snapshot(installation: Installation, ready: Callable[[], None]) -> None:
         if installation.journal_folder(worker_name(index)).exists()
     }
     applied = segment.applied  # after the positions: see the engine's FORMATS.md
+    image = ask_for_image(installation.keeper_address)
     present = list_snapshots(folder)
     path = write_snapshot(
         segment,
@@ -49,17 +59,16 @@ def run_snapshot(installation: Installation, ready: Callable[[], None]) -> None:
         number=snapshot_number(present[0]) + 1 if present else 1,
         positions=positions,
         keeper_position=applied,
-        keeper_state=_settings(segment).SerializeToString(),
+        keeper_state=image.SerializeToString(),
+        keeper_state_position=image.position,
         taken_at=int(time.time()),
     )
-    prune_snapshots(folder, keep=KEPT)
     _log.info(
         "snapshot taken: %s, numbers=%d, in %.1fs",
         path.name,
         segment.numbers,
         time.monotonic() - began,
     )
-    _truncate(installation)
 
 
 def newest_taken_at(folder: Path) -> int:
@@ -68,18 +77,6 @@ def newest_taken_at(folder: Path) -> int:
         return next((read_header(path).taken_at for path in list_snapshots(folder)), 0)
     except (FileNotFoundError, SnapshotError):
         return 0
-
-
-def _settings(segment: Segment) -> KeeperValue:
-    """Policies and pools, read after the position: replay puts them again where they were later."""
-    value = KeeperValue(command="snapshot")
-    for index, policy in enumerate(segment.policies()):
-        if policy is not None:
-            value.policies.add(index=index, policy=policy_message(policy))
-    for index, pool in enumerate(segment.pools()):
-        if pool is not None:
-            value.pools.add(index=index, pool=pool_message(pool))
-    return value
 
 
 def _truncate(installation: Installation) -> None:
@@ -94,5 +91,6 @@ def _truncate(installation: Installation) -> None:
         truncate_orphan(
             installation.journal_folder(name),
             upto[name],
-            installation.config.journal.map_size_bytes,
+            identity=journal_identity(installation.folder_id, name),
+            map_size_bytes=installation.config.journal.map_size_bytes,
         )

@@ -26,8 +26,9 @@ from ringfence.server.log import configure_log
 from ringfence.server.recovered import Recovered
 
 FAILURES_MAX = 5
-DRAIN_S = 8.0  # the workers' share of the 10 s in which a stop is over
-KEEPER_STOP_S = 1.5
+DRAIN_S = 7.5  # the workers' share of the 10 s in which a stop is over
+HISTORY_STOP_S = 1.0
+KEEPER_STOP_S = 1.3
 EXIT_FAILED = 4
 
 _log = logging.getLogger(__name__)
@@ -119,14 +120,15 @@ class Family:
         return min(starts, default=None)
 
     def _stop(self) -> int:
-        """Drains the workers, then ends the keeper, whom they need till the last."""
+        """Drains the workers, then ends the history process and the keeper, whom they need."""
         _log.info("stopping")
         now = time.monotonic()
-        keeper, workers = self._children[0], self._children[1:]
+        keeper, history, *workers = self._children
         clean = True
         for children, deadline in (
             (workers, now + DRAIN_S),
-            ([keeper], now + DRAIN_S + KEEPER_STOP_S),
+            ([history], now + DRAIN_S + HISTORY_STOP_S),
+            ([keeper], now + DRAIN_S + HISTORY_STOP_S + KEEPER_STOP_S),
         ):
             for child in children:
                 child.send(signal.SIGTERM)
@@ -200,9 +202,16 @@ def _children(installation: Installation, address: str) -> list[Child]:
 
         run_worker(installation, index, address, ready)
 
+    def history(ready: Callable[[], None]) -> None:
+        from ringfence.server.history.process import run_history
+
+        run_history(installation, ready)
+
     workers = range(installation.config.server.workers)
-    return [Child("keeper", keeper)] + [
-        Child(f"worker-{index}", partial(worker, index)) for index in workers
+    return [
+        Child("keeper", keeper),
+        Child("history", history),
+        *(Child(f"worker-{index}", partial(worker, index)) for index in workers),
     ]
 
 

@@ -6,8 +6,9 @@ of the two kept snapshots stands for, so each of the two can be recovered from.
 
 import asyncio
 import json
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -26,18 +27,22 @@ def publish_truncation(run_folder: Path, upto: Mapping[str, int]) -> None:
     draft.rename(run_folder / _NAME)
 
 
-async def keep_truncating(run_folder: Path, journal: Journal) -> None:
-    """Truncates one's own journal whenever it was published that it may be; never returns."""
+async def keep_truncating(
+    run_folder: Path, journal: Journal, upto_most: Callable[[], int] = lambda: sys.maxsize
+) -> None:
+    """Truncates one's own journal whenever it was published that it may be, but not beyond
+    `upto_most`; never returns.
+    """
     while True:
         with suppress(FileNotFoundError):  # nothing may go yet
             upto = json.loads((run_folder / _NAME).read_text("utf-8"))
-            journal.truncate(upto.get(journal.folder.name, 0))
+            journal.truncate(min(upto.get(journal.folder.name, 0), upto_most()))
         await asyncio.sleep(_LOOK_S)
 
 
-def truncate_orphan(folder: Path, upto: int, map_size_bytes: int) -> None:
+def truncate_orphan(folder: Path, upto: int, *, identity: bytes, map_size_bytes: int) -> None:
     """Truncates a journal that no process has; returns when it is done, or cannot be done now."""
-    with closing(open_journal(folder, map_size_bytes=map_size_bytes)) as journal:
+    with closing(open_journal(folder, identity=identity, map_size_bytes=map_size_bytes)) as journal:
         journal.truncate(upto)
         while journal.writable and journal.first <= min(upto, journal.last - 1):
             time.sleep(_POLL_S)

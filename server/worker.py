@@ -17,25 +17,34 @@ from ringfence.server.drain import Drain
 from ringfence.server.durable import Durable
 from ringfence.server.event_service import EventService
 from ringfence.server.installation import Installation, worker_name
+from ringfence.server.journal_folders import journal_identity
 from ringfence.server.keeper_link import KeeperLink
+from ringfence.server.keeper_service_pb2 import DESCRIPTOR as KEEPER_DESCRIPTOR
+from ringfence.server.keeper_service_pb2 import GetReadinessResponse
 from ringfence.server.number_service import NumberService
+from ringfence.server.published_settings import PublishedSettings
 from ringfence.server.quarantine_stream import QuarantineStream
 from ringfence.server.routes import service
 from ringfence.server.truncation import keep_truncating
+from ringfence.server.watch_service import WatchService
 from ringfence.v1 import event_service_pb2, number_service_pb2, quarantine_service_pb2
 
 EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
+KEEPER_SERVICE = KEEPER_DESCRIPTOR.services_by_name["KeeperService"]
 COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]
+
+READINESS = KEEPER_SERVICE.methods_by_name["GetReadiness"]
 
 DRAIN_S = 6.0
 HEALTH_PAUSE_S = 0.1
+READINESS_PAUSE_S = 1.0
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 1),
     ("grpc.max_receive_message_length", 4 << 20),
     # A feed may ping a quiet connection as often as every 5 s; one that is gone is noticed.
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
@@ -59,12 +68,22 @@ async def _serve(
     engine = Engine(segment, caller_key=installation.caller_key, worker=index)
     journal = open_journal(
         installation.journal_folder(worker_name(index)),
+        identity=journal_identity(installation.folder_id, worker_name(index)),
         map_size_bytes=installation.config.journal.map_size_bytes,
     )
     _publish_journalled(journal, engine)
     drain = Drain()
     events = EventService(engine, Durable(journal), drain)
     link = KeeperLink(installation.keeper_address)
+    history = KeeperLink(installation.history_address)
+    settings = PublishedSettings(segment)
+    watchers = WatchService(link, settings, drain)
+    numbers = {
+        **{method.name: link.answer(method) for method in NUMBERS.methods},
+        "ListHistory": history.answer(NUMBERS.methods_by_name["ListHistory"]),
+        **watchers.answers,
+        **NumberService(engine, Engine(segment), link, settings).answers,
+    }
     commands = {method.name: link.answer(method) for method in COMMANDS.methods}
     quarantine = COMMANDS.methods_by_name["QuarantineNumbers"]
     commands[quarantine.name] = QuarantineStream(quarantine, link, drain).answer
@@ -73,7 +92,7 @@ async def _serve(
     server.add_generic_rpc_handlers(
         (
             service(EVENTS, events.answers, who),
-            service(NUMBERS, NumberService(engine, Engine(segment)).answers, who),
+            service(NUMBERS, numbers, who),
             service(COMMANDS, commands, who),
         )
     )
@@ -83,7 +102,9 @@ async def _serve(
     ready()
     _log.info("ready on %s", address)
     watching = asyncio.gather(
-        _watch_journal(journal, healthy), keep_truncating(installation.run_folder, journal)
+        _watch_journal(journal, healthy),
+        _watch_keeper(link, healthy),
+        keep_truncating(installation.run_folder, journal),
     )
     await stop.wait()
     _log.info("draining")
@@ -93,7 +114,9 @@ async def _serve(
     await healthy.enter_graceful_shutdown()
     drain.begin()
     await server.stop(DRAIN_S)
+    await watchers.close()
     await link.close()
+    await history.close()
     journal.close()
 
 
@@ -112,6 +135,24 @@ async def _watch_journal(journal: Journal, healthy: health.aio.HealthServicer) -
             status = health_pb2.HealthCheckResponse
             await healthy.set(EVENTS.full_name, status.SERVING if told else status.NOT_SERVING)
         await asyncio.sleep(HEALTH_PAUSE_S)
+
+
+async def _watch_keeper(link: KeeperLink, healthy: health.aio.HealthServicer) -> None:
+    """Lets health say that no commands are taken while the keeper takes none, and the log why."""
+    told = ""
+    while True:
+        answer = await link.glance(READINESS, b"")
+        held_up = (
+            "the keeper does not answer"
+            if answer is None
+            else GetReadinessResponse.FromString(answer).held_up
+        )
+        if bool(held_up) != bool(told):
+            status = health_pb2.HealthCheckResponse
+            await healthy.set(COMMANDS.full_name, status.NOT_SERVING if held_up else status.SERVING)
+            _log.warning("commands are %s", f"refused: {held_up}" if held_up else "taken again")
+        told = held_up
+        await asyncio.sleep(READINESS_PAUSE_S)
 
 
 async def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,6 +18,7 @@ import grpc
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 
+from ringfence.server.secret_file import read_secret
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import event_service_pb2_grpc as events_grpc
 from ringfence.v1 import number_service_pb2 as numbers
@@ -35,23 +37,37 @@ _log_numbers = count()  # servers that are started on one folder log to files of
 class ServerProcess:
     """A server that was started; `stop` or the end of `serving` ends it."""
 
-    def __init__(self, data: Path, *options: str, listen: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        listen: str = "127.0.0.1:0",
+        program: Sequence[str] = ("-m", "ringfence.server.cli"),
+    ) -> None:
         self.data = data
         self.log_path = data.with_suffix(f".{next(_log_numbers)}.log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
-                    *("-m", "ringfence.server.cli", "serve"),
-                    *("--data", str(data), "--listen", listen, *options),
+                    *program,
+                    *("serve", "--data", str(data), "--listen", listen, *options),
                 ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
+
+    @cached_property
+    def ready_line(self) -> str:
+        """What it says when it is ready, which is waited for; "" = it ended before."""
         assert self.process.stdout is not None
-        self.ready_line = self.process.stdout.readline()
-        self.address = self.ready_line.split()[2] if self.ready_line else ""
+        return self.process.stdout.readline()
+
+    @property
+    def address(self) -> str:
+        """Where it listens; "" if it did not become ready."""
+        return self.ready_line.split()[2] if self.ready_line else ""
 
     @property
     def log(self) -> str:
@@ -61,7 +77,7 @@ class ServerProcess:
     @property
     def run_folder(self) -> Path:
         """Its folder in shared memory."""
-        return Path("/dev/shm", f"ringfence-{(self.data / 'folder_id').read_text()}")
+        return Path("/dev/shm", f"ringfence-{read_secret(self.data / 'folder_id').hex()}")
 
     def pid(self, role: str) -> int:
         """The newest process of a role, `keeper` or `worker-N`."""

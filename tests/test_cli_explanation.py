@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from ringfence import DisconnectReason, EventKind, Measure, Number, RecentEvent, RuleResult, Verdict
+from ringfence import (
+    DisconnectReason,
+    EventKind,
+    Measure,
+    Number,
+    RecentEvent,
+    Reservation,
+    ReservationState,
+    RuleResult,
+    Verdict,
+)
 from ringfence.server.cli.explanation import explanation
 from ringfence.server.cli.words import count_text, distance_text, rule_text, span_text
 
@@ -131,7 +141,8 @@ def test_events_are_told_by_kind_and_caller_the_busiest_first() -> None:
     lines = [line.rstrip() for line in said(number).splitlines()]
     assert " ".join(lines[-6:-4]) == (
         "The newest events that are kept: 2 calls, 1 text message, 1 application message,"
-        " 1 voicemail; 1 of them from robots, which do not count."
+        " 1 voicemail, from 3 callers and withheld callers; 1 of them from robots, which do not"
+        " count."
     )
     assert lines[-4:] == [
         "  caller 2 tried 2 times: from 2026-06-01T09:00:00Z to 2026-06-01T10:00:00Z",
@@ -139,6 +150,27 @@ def test_events_are_told_by_kind_and_caller_the_busiest_first() -> None:
         "  caller 1 called once: 2026-06-01T11:00:00Z",
         "  caller 3 (robot) called once: 2026-06-01T07:00:00Z",
     ]
+
+
+def test_events_that_are_no_longer_kept_are_counted() -> None:
+    kept = (RecentEvent(NOW, EventKind.CALL, 1, False),)
+    assert "Events since" not in said(replace(NUMBER, recent=kept, events_total=1))
+    text = said(replace(NUMBER, recent=kept, events_total=1234))
+    assert "Events since its quarantine began: 1,234, with those that were sent again." in text
+    assert "The newest events that are kept: 1 call, from 1 caller." in text
+    withheld = (RecentEvent(NOW, EventKind.CALL, 0, False),)
+    assert "1 call, from withheld callers." in said(replace(NUMBER, recent=withheld))
+
+
+def test_a_reservation_that_is_known_says_for_whom_and_until_when() -> None:
+    held = Reservation(
+        *("r1", "default", ReservationState.ACTIVE, 1, (), (), NOW, NOW + 2 * DAY, "bss")
+    )
+    console = Console(width=100, color_system=None, highlight=False)
+    with console.capture() as captured:
+        console.print(explanation(replace(NUMBER, verdict=Verdict.RESERVED), NOW, held))
+    text = " ".join(captured.get().split())
+    assert "Reserved for bss until 2026-06-03T12:00:00Z (in 2 days): reservation r1." in text
 
 
 def test_rules_and_spans_read_as_english() -> None:

@@ -1,5 +1,6 @@
 """The configuration file: what it may hold, how it is refused, and what the shipped one says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ringfence.engine.settings import DAY_S, Policy, Pool, Rule
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
 from ringfence.server.config import default_text, load_config, load_policy, load_pool
+from ringfence.server.config_differences import config_differences
 from ringfence.server.config_problems import ConfigError
 from ringfence.server.duration import format_duration, parse_duration
 
@@ -273,3 +275,15 @@ def test_interval_of_snapshots_is_10_minutes_unless_said_otherwise(path: Path) -
     assert load_config().snapshot.interval == 600
     path.write_text('[snapshot]\ninterval = "1h"\n')
     assert load_config(path).snapshot.interval == 3_600
+
+
+def test_differences_from_what_is_in_force_are_named_field_by_field() -> None:
+    config = load_config()
+    policies, pools = config.policies, config.pools
+    assert config_differences(config, policies, pools) == []
+    later = [replace(policies[0], minimum_age_s=1, quiet_period_s=2, revision=7), *policies[1:]]
+    assert config_differences(config, later, pools[1:]) == [
+        f"policy {policies[0].name}: revision 7 is in force, the configuration differs in"
+        " minimum_age_s, quiet_period_s",
+        f"pool {pools[0].name}: in the configuration, not in force",
+    ]

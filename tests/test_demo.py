@@ -14,6 +14,7 @@ from server_process import is_alive, wait_until
 
 from ringfence.server.adapters.hep import read_datagram
 from ringfence.server.demo.capture import SLOWER, ending_at, shipped_capture
+from ringfence.server.secret_file import read_secret
 
 
 def start(folder: Path) -> "subprocess.Popen[str]":
@@ -47,7 +48,7 @@ class Demo:
             self.output += line
         self.started = descendants(self.process.pid)
         (folder_id,) = folder.glob("ringfence-demo-*/data/folder_id")
-        self.run_folder = Path("/dev/shm", f"ringfence-{folder_id.read_text()}")
+        self.run_folder = Path("/dev/shm", f"ringfence-{read_secret(folder_id).hex()}")
         assert self.run_folder.exists()
         assert len(self.started) >= 4  # the server, its keeper and two workers
 
@@ -89,6 +90,8 @@ def test_demo_shows_what_became_of_the_numbers(demo: Demo, tmp_path: Path) -> No
     assert sum(int(count) for _, count in broken) >= shares["NOISY"]
     assert "+447700900123  NOISY" in demo.output
     assert "caller 1 called 5 times" in demo.output
+    clean = shares["CLEAN"] - 3
+    assert f"+447700900000, +447700900001, +447700900002; {clean} clean" in demo.output
     assert " serve --data ringfence-data" in demo.output
     assert "1632960321" not in demo.output
 

@@ -18,10 +18,10 @@ from ringfence.engine.words import State
 from ringfence.server.command_log import CommandLog
 from ringfence.server.config import load_config
 from ringfence.server.drain import Drain
-from ringfence.server.keeper import Clock, keeper_values, open_commands
+from ringfence.server.keeper import Clock, open_keeper
+from ringfence.server.keeper_journal import keeper_values
 from ringfence.server.keeper_state import KeeperState
-from ringfence.server.keeper_value_pb2 import KeeperValue
-from ringfence.server.quarantine_service import QuarantineService
+from ringfence.server.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.refusal import Refusal
 from ringfence.v1 import quarantine_service_pb2 as pb
 
@@ -43,7 +43,7 @@ class Asked:
         return self._message
 
 
-class Keeper:
+class Served:
     """A keeper over a table in memory, and a gate that keeps its journal from going on."""
 
     def __init__(self, segment: Segment, journal: Journal) -> None:
@@ -53,16 +53,15 @@ class Keeper:
         self.gate.set()
         self.now = NOW
         self.writer = TableWriter(segment)
-        self.commands: QuarantineService
 
     async def start(self) -> None:
-        self.commands = await open_commands(
+        self.keeper = await open_keeper(
             Engine(self.segment),
             self.writer,
             self.journal,
             Drain(),
             config=load_config(),
-            snapshots=Path("no", "snapshots"),
+            image=KeeperImage(),
             wall_clock=lambda: self.now,
         )
         self.journal.after_commit(self.gate.wait)
@@ -72,13 +71,13 @@ class Keeper:
     ) -> pb.QuarantineNumbersResponse:
         request = pb.QuarantineNumbersRequest(numbers=numbers, **{"pool": "default", **fields})
         asked: Any = Asked(command_id, request.SerializeToString())
-        answer = await self.commands.quarantine_numbers(None, asked)
+        answer = await self.keeper.commands["QuarantineNumbers"](None, asked)
         return pb.QuarantineNumbersResponse.FromString(answer)
 
     async def put_pool(self, name: str, command_id: str = "") -> pb.Pool:
         request = pb.PutPoolRequest(pool=pb.Pool(name=name, policy="default"))
         asked: Any = Asked(command_id)
-        answer = await self.commands.put_pool(request.SerializeToString(), asked)
+        answer = await self.keeper.commands["PutPool"](request.SerializeToString(), asked)
         return pb.Pool.FromString(answer)
 
     async def hold_back(self) -> None:
@@ -89,7 +88,7 @@ class Keeper:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(tmp_path / "keeper")
+    opened = open_journal(tmp_path / "keeper", identity=b"a test")
     yield opened
     opened.close()
 
@@ -99,11 +98,11 @@ def segment() -> Segment:
     return Segment.create(None, capacity_numbers=10)
 
 
-def run(segment: Segment, journal: Journal, use: Callable[[Keeper], Awaitable[None]]) -> None:
+def run(segment: Segment, journal: Journal, use: Callable[[Served], Awaitable[None]]) -> None:
     """Runs `use` with a new keeper; one that is run again on the same is its replacement."""
 
     async def started() -> None:
-        keeper = Keeper(segment, journal)
+        keeper = Served(segment, journal)
         await keeper.start()
         try:
             await use(keeper)
@@ -114,7 +113,7 @@ def run(segment: Segment, journal: Journal, use: Callable[[Keeper], Awaitable[No
 
 
 def test_commands_that_wait_together_are_decided_as_if_one_after_the_other(segment, journal):
-    async def use(keeper: Keeper) -> None:
+    async def use(keeper: Served) -> None:
         await keeper.hold_back()
         waiting = asyncio.gather(
             keeper.quarantine(NUMBER, NUMBER + 1),
@@ -143,11 +142,11 @@ def test_commands_that_wait_together_are_decided_as_if_one_after_the_other(segme
 
 
 def test_room_is_counted_with_the_commands_that_wait(segment, journal):
-    async def use(keeper: Keeper) -> None:
+    async def use(keeper: Served) -> None:
         await keeper.hold_back()
         waiting = asyncio.gather(
             keeper.quarantine(*range(NUMBER, NUMBER + 6)),
-            keeper.quarantine(*range(NUMBER + 3, NUMBER + 9)),  # 3 new ones: 10 in all
+            keeper.quarantine(*range(NUMBER + 6, NUMBER + 9)),  # 10 in all
             keeper.quarantine(NUMBER + 9),
             return_exceptions=True,
         )
@@ -162,32 +161,37 @@ def test_room_is_counted_with_the_commands_that_wait(segment, journal):
 
 
 def test_end_of_an_assignment_binds_a_command_behind_it_before_it_is_applied(segment, journal):
-    async def use(keeper: Keeper) -> None:
+    async def use(keeper: Served) -> None:
         await keeper.quarantine(NUMBER, quarantined_at=[NOW - 900])
-        overlay = keeper.commands._state.overlay
-        row = keeper.writer.header_row(NUMBER)
-        row["control"] = int(State.RETIRED) | (NOW - 500) << 32
-        overlay.add(row)
-        numbers = np.array([NUMBER, NUMBER, NUMBER + 1], np.uint64)
-        for begin, outcomes in ((NOW - 501, [2, 2, 0]), (NOW - 500, [0, 1, 0])):
-            judged = overlay.judge(numbers, np.full(3, begin, np.uint32))
-            assert list(judged) == outcomes
-        assert overlay.ended_at(NUMBER) == NOW - 500
-        overlay.drop_oldest()
-        assert overlay.ended_at(NUMBER) == 0
+        await keeper.hold_back()
+        retired = keeper.writer.header_row(NUMBER)
+        retired["control"] = int(State.RETIRED) | (NOW - 500) << 32
+        keeper.keeper.log.begin(
+            KeeperValue(headers=retired.tobytes(), previous=b"\2", current=b"\x08"),
+            lambda _: pb.Pool(),
+        )
+        waiting = asyncio.gather(
+            keeper.quarantine(NUMBER, quarantined_at=[NOW - 501]),
+            keeper.quarantine(NUMBER, quarantined_at=[NOW - 500]),
+        )
+        await asyncio.sleep(0.1)
+        keeper.gate.set()
+        early, late = await waiting
+        assert (early.rejected, late.accepted) == (1, 1)
+        assert f"not before {NOW - 500}" in early.rejections[0].reason
 
     run(segment, journal, use)
 
 
 def test_repeated_command_gets_the_first_answer_from_the_next_keeper_too(segment, journal):
-    async def first(keeper: Keeper) -> None:
+    async def first(keeper: Served) -> None:
         answers = await asyncio.gather(
             *(keeper.quarantine(NUMBER, command_id="a") for _ in range(2))
         )
         assert [answer.accepted for answer in answers] == [1, 1]
         assert (await keeper.quarantine(NUMBER, command_id="b")).accepted == 0
 
-    async def second(keeper: Keeper) -> None:
+    async def second(keeper: Served) -> None:
         assert (await keeper.quarantine(NUMBER, command_id="a")).accepted == 1
         assert (await keeper.quarantine(NUMBER, command_id="c")).accepted == 0
 
@@ -198,11 +202,11 @@ def test_repeated_command_gets_the_first_answer_from_the_next_keeper_too(segment
 
 
 def test_next_keeper_applies_what_is_durable_and_not_applied(segment, journal):
-    async def use(keeper: Keeper) -> None:
+    async def use(keeper: Served) -> None:
         await keeper.quarantine(NUMBER, quarantined_at=[NOW - 900])
         await keeper.put_pool("made")
 
-    async def look(keeper: Keeper) -> None:
+    async def look(keeper: Served) -> None:
         assert keeper.writer.header(NUMBER) is not None
         assert (await keeper.put_pool("made")).revision == 2
 
@@ -215,13 +219,15 @@ def test_next_keeper_does_not_empty_a_ring_that_was_filled_meanwhile(segment, jo
     """The dead one had applied a quarantine, the end of it and another, and not said so."""
     values = []
 
-    async def use(keeper: Keeper) -> None:
+    async def use(keeper: Served) -> None:
         await keeper.quarantine(NUMBER, quarantined_at=[NOW - 900])
         position = segment.applied
         retired = keeper.writer.header_row(NUMBER)
         retired["control"] = int(State.RETIRED) | (NOW - 500) << 32
-        log = keeper.commands._log
-        await log.begin(KeeperValue(headers=retired.tobytes()), lambda _: pb.Pool())
+        await keeper.keeper.log.begin(
+            KeeperValue(headers=retired.tobytes(), previous=b"\2", current=b"\x08"),
+            lambda _: pb.Pool(),
+        )
         await keeper.quarantine(NUMBER, quarantined_at=[NOW - 400])
         engine = Engine(segment, caller_key=bytes(16))
         inserted = engine.insert(
@@ -235,7 +241,7 @@ def test_next_keeper_does_not_empty_a_ring_that_was_filled_meanwhile(segment, jo
         keeper.writer.set_applied(position)
         values.append(engine.digest())
 
-    async def look(_: Keeper) -> None:
+    async def look(_: Served) -> None:
         values.append(Engine(segment).digest())
 
     run(segment, journal, use)
@@ -244,10 +250,10 @@ def test_next_keeper_does_not_empty_a_ring_that_was_filled_meanwhile(segment, jo
 
 
 def test_time_of_decisions_does_not_step_back_with_the_clock(segment, journal):
-    async def first(keeper: Keeper) -> None:
+    async def first(keeper: Served) -> None:
         await keeper.quarantine(NUMBER)
 
-    async def second(keeper: Keeper) -> None:
+    async def second(keeper: Served) -> None:
         keeper.now = NOW - 5_000
         await keeper.quarantine(NUMBER + 1)
         header = keeper.writer.header(NUMBER + 1)
@@ -276,7 +282,7 @@ def test_keeper_whose_commit_fails_refuses_what_waits_and_ends(segment):
     async def use() -> None:
         ended = asyncio.Event()
         journal: Any = FailingJournal()
-        state = KeeperState(segment, TableWriter(segment))
+        state = KeeperState(segment, TableWriter(segment), ended_kept_s=60)
         log = CommandLog(journal, state, Clock(lambda: NOW).now, end=ended.set)
         answers = [log.begin(KeeperValue(), lambda _: pb.Pool()) for _ in range(3)]
         for answer in answers:

@@ -2,79 +2,25 @@
 
 import random
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import grpc
 import pytest
-from server_process import (
-    CALLER,
-    DEADLINE_S,
-    OpenStream,
-    Peer,
-    ServerProcess,
-    batch,
-    peer_of,
-    serving,
+from durable_server import (
+    BEGAN,
+    CALLED,
+    CAPACITY,
+    TWO,
+    history,
+    killed,
+    put_pool,
+    refusal_of,
+    send,
+    state_of,
 )
+from server_process import DEADLINE_S, OpenStream, batch, peer_of, serving
 
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.server.data_folder import hold_data_folder
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
-
-CALLED = [447700900000 + i for i in range(200)]
-BEGAN = 1_700_000_000
-CAPACITY = ("--capacity", "1000")
-TWO = ("--workers", "2", *CAPACITY)
-
-
-def state_of(server: ServerProcess) -> bytes:
-    """The state hash of a running server."""
-    segment = Segment.open(server.run_folder / "segment")
-    return Engine(segment).digest()
-
-
-def history(seed: int) -> list[dict[str, list[int]]]:
-    """Batches of calls to all numbers, with more events than a ring holds."""
-    chance = random.Random(seed)
-    now = int(time.time())
-    return [
-        {
-            "called": chance.choices(CALLED[:40], k=30),
-            "caller": [CALLER + chance.randrange(100) for _ in range(30)],
-            "occurred_at": [now - chance.randrange(10_000) for _ in range(30)],
-        }
-        for _ in range(40)
-    ]
-
-
-def send(peer: Peer, batches: list[dict[str, list[int]]], feed: str = "test") -> None:
-    """Sends batches on one stream without waiting between them, and waits for all answers."""
-    requests = [
-        batch(sequence=number, feed=feed, **fields) for number, fields in enumerate(batches, 1)
-    ]
-    answers = peer.events.StreamEvents(iter(requests), timeout=DEADLINE_S)
-    assert [answer.sequence for answer in answers] == list(range(1, len(batches) + 1))
-
-
-def put_pool(peer: Peer, name: str) -> commands.Pool:
-    pool = commands.Pool(name=name, policy="default")
-    return peer.commands.PutPool(commands.PutPoolRequest(pool=pool), timeout=DEADLINE_S)
-
-
-@contextmanager
-def killed(data: Path, *options: str) -> Iterator[ServerProcess]:
-    """A server that is killed at the end, and every process of it is gone."""
-    with serving(data, *options) as server:
-        yield server
-        server.process.kill()
-        server.process.wait()
-        with hold_data_folder(data):  # free only when the last process is gone
-            pass
 
 
 def test_acknowledged_commands_and_events_survive_the_kill_of_everything(tmp_path):
@@ -183,6 +129,8 @@ def test_settings_of_the_file_count_at_the_first_start_only(tmp_path):
     with serving(data, *TWO, "--config", str(config)) as server, peer_of(server) as peer:
         answer = peer.commands.ListPools(commands.ListPoolsRequest(), timeout=DEADLINE_S)
         assert [status.pool.name for status in answer.pools] == ["default", "second"]
+        assert "keeper pool other: in the configuration, not in force; `ringfence" in server.log
+        assert "pool default" not in server.log
 
 
 def test_drained_server_has_answered_what_it_read_and_finds_it_again(tmp_path):
@@ -197,16 +145,6 @@ def test_drained_server_has_answered_what_it_read_and_finds_it_again(tmp_path):
         assert state_of(server) == before
 
 
-def _refusal(data: Path) -> str:
-    failed = ServerProcess(data, *TWO)
-    try:
-        assert failed.ready_line == ""
-        assert failed.process.wait(DEADLINE_S) == 4
-        return failed.log
-    finally:
-        failed.end()
-
-
 @pytest.mark.parametrize("name", ["keeper", "worker-0"])
 def test_damaged_journal_is_refused_by_name_with_the_command_that_shows_more(tmp_path, name):
     data = tmp_path / "data"
@@ -219,7 +157,7 @@ def test_damaged_journal_is_refused_by_name_with_the_command_that_shows_more(tmp
     assert called in content
     # Everywhere, since LMDB leaves old pages behind; inside of values only.
     path.write_bytes(content.replace(called, bytes([called[0] ^ 1, *called[1:]])))
-    refusal = _refusal(data)
+    refusal = refusal_of(data)
     assert f"{path.parent}: checksum does not match: position=" in refusal
     assert f"`ringfence data verify {data}`" in refusal
 
@@ -230,4 +168,4 @@ def test_workers_journals_without_the_keepers_are_refused(tmp_path):
         peer.quarantine(CALLED, quarantined_at=[BEGAN])
         send(peer, history(8))
     shutil.rmtree(data / "journal" / "keeper")
-    assert f"{data}/journal/keeper: missing or empty" in _refusal(data)
+    assert f"{data}/journal/keeper: missing or empty" in refusal_of(data)

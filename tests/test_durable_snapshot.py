@@ -1,45 +1,39 @@
 """Snapshots of a running server: a restart begins with one, and journals let go of what it has."""
 
-import random
-import re
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lmdb
 import pytest
-from server_process import DEADLINE_S, Peer, ServerProcess, peer_of, serving, wait_until
-from test_durable_restart import (
+from damaged_folder import identity_of, truncate
+from durable_server import (
     BEGAN,
     CALLED,
     CAPACITY,
     TWO,
+    fill,
+    flip,
     history,
     killed,
     put_pool,
+    recovered_from,
+    refusal_of,
     send,
     state_of,
+    take_snapshot,
 )
+from server_process import DEADLINE_S, Peer, peer_of, serving, wait_until
 
 from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.snapshot import list_snapshots, read_header
-from ringfence.server.truncation import truncate_orphan
 from ringfence.v1 import quarantine_service_pb2 as commands
-
-
-def take_snapshot(server: ServerProcess) -> Path:
-    """Has a snapshot taken and waits until that process has ended."""
-    before = server.log.count("snapshot ended: ")
-    server.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: server.log.count("snapshot ended: ") > before)
-    assert "role=snapshot snapshot taken: " in server.log
-    return list_snapshots(server.data / "snapshots")[0]
 
 
 def oldest(data: Path, name: str) -> int:
     """The oldest position that a journal still has."""
-    journal = open_for_replay(data / "journal" / name)
+    path = data / "journal" / name
+    journal = open_for_replay(path, identity=identity_of(path))
     try:
         return journal.first
     finally:
@@ -52,29 +46,6 @@ def oldest_live(data: Path, name: str) -> int:
     with environment, environment.begin() as txn, txn.cursor() as cursor:
         assert cursor.set_range((1).to_bytes(8, "big"))
         return int.from_bytes(cursor.key(), "big")
-
-
-def recovered_from(server: ServerProcess) -> tuple[str, int]:
-    """What the ready line says: with what recovery began, and how many values it replayed."""
-    found = re.search(r" recovered=(\S+) values=(\d+) events=\d+ in [\d.]+s$", server.ready_line)
-    assert found is not None, server.ready_line
-    return found[1], int(found[2])
-
-
-def fill(peer: Peer, seed: int) -> None:
-    """More events, and commands between them."""
-    batches = history(seed)
-    send(peer, batches[:20])
-    peer.quarantine(random.Random(seed).sample(CALLED, 30), quarantined_at=[BEGAN])
-    put_pool(peer, f"pool-{seed}")
-    send(peer, batches[20:])
-
-
-def flip(path: Path) -> None:
-    """Changes a bit in the middle of a file."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
-    path.write_bytes(content)
 
 
 def test_restart_begins_with_the_snapshot_and_replays_what_is_behind_it(tmp_path):
@@ -134,17 +105,14 @@ def test_damaged_snapshots_are_passed_over_or_refused_and_never_used(tmp_path, d
         fill(peer, 3)
         before = state_of(server)
     for name, upto in (("worker-0", 40), ("keeper", 4)):
-        truncate_orphan(data / "journal" / name, upto, 1 << 30)
+        truncate(data / "journal" / name, upto)
         assert oldest(data, name) == upto + 1
     for path in list_snapshots(data / "snapshots")[:damaged]:
         flip(path)
     if damaged == 2:
-        failed = ServerProcess(data, *TWO)
-        assert failed.ready_line == ""
-        assert failed.process.wait(10) == 4
-        failed.end()
-        assert "values were let go" in failed.log
-        assert f"`ringfence data verify {data}`" in failed.log
+        refusal = refusal_of(data)
+        assert "values were let go" in refusal
+        assert f"`ringfence data verify {data}`" in refusal
         return
     with serving(data, *TWO) as server:
         assert recovered_from(server)[0] == "snapshot-0000000000000001"
@@ -185,10 +153,7 @@ def test_journal_that_a_snapshot_counts_on_must_be_there(tmp_path):
         fill(peer, 1)
         take_snapshot(server)
     (data / "journal" / "worker-0").rename(tmp_path / "away")
-    failed = ServerProcess(data, *TWO)
-    assert failed.ready_line == ""
-    failed.end()
-    assert f"{data}/journal/worker-0: missing: snapshot-0000000000000001" in failed.log
+    assert f"{data}/journal/worker-0: missing: snapshot-0000000000000001" in refusal_of(data)
 
 
 def test_snapshots_taken_under_feeds_and_commands_are_exact_after_replay(tmp_path):

@@ -16,8 +16,9 @@ from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
 from ringfence.server.config import load_config
 from ringfence.server.drain import Drain
-from ringfence.server.keeper import COMMANDS, open_commands
+from ringfence.server.keeper import COMMANDS, open_keeper
 from ringfence.server.keeper_link import KeeperLink
+from ringfence.server.keeper_value_pb2 import KeeperImage
 from ringfence.server.refusal import Refusal, no_such
 from ringfence.server.routes import service
 from ringfence.v1 import quarantine_service_pb2 as commands
@@ -47,18 +48,18 @@ def with_keeper(tmp_path: Path) -> Callable[[Callable[..., Awaitable[None]]], No
     async def run(use: Callable[..., Awaitable[None]]) -> None:
         segment = Segment.create(None, capacity_numbers=100)
         writer = TableWriter(segment)
-        with closing(open_journal(tmp_path / "keeper")) as journal:
-            keeper = await open_commands(
+        with closing(open_journal(tmp_path / "keeper", identity=b"a test")) as journal:
+            keeper = await open_keeper(
                 Engine(segment),
                 writer,
                 journal,
                 Drain(),
                 config=load_config(),
-                snapshots=Path("no", "snapshots"),
+                image=KeeperImage(),
                 wall_clock=lambda: NOW,
             )
             async with (
-                served(service(COMMANDS, keeper.answers), "127.0.0.1:0") as address,
+                served(service(COMMANDS, keeper.commands), "127.0.0.1:0") as address,
                 grpc.aio.insecure_channel(address) as channel,
             ):
                 await use(commands_grpc.QuarantineServiceStub(channel), writer)

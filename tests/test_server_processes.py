@@ -287,7 +287,7 @@ def test_secrets_of_the_folder_are_for_its_owner_and_kept(tmp_path):
     data = tmp_path / "data"
     with serving(data, "--workers", "1", "--capacity", "1000"):
         kept = {name: (data / name).read_bytes() for name in ("caller_key", "folder_id")}
-        assert len(kept["caller_key"]) == 16
+        assert len(set(kept.values())) == 2
         assert (data / "caller_key").stat().st_mode & 0o777 == 0o600
         assert data.stat().st_mode & 0o777 == 0o700
     with serving(data, "--workers", "1", "--capacity", "1000"):

@@ -1,18 +1,21 @@
 """A small real server for tests of the client: answers what it is told, fails as it is told."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent import futures
 from typing import Any
 
 import grpc
 import pytest
+from click.testing import CliRunner, Result
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 from grpc_status import rpc_status
 
 from ringfence import AsyncClient, Client
+from ringfence.server.cli import main
 from ringfence.v1 import event_service_pb2_grpc as event_v1
 from ringfence.v1 import number_service_pb2 as number_v1
 from ringfence.v1 import number_service_pb2_grpc as number_grpc
@@ -38,7 +41,7 @@ class Servicer(
         self.requests: list[Any] = []
         self.metadata: dict[str, Any] = {}
         self.failures: list[Callable[[grpc.ServicerContext], None]] = []
-        self.answer: Callable[[Any], Message] = lambda request: number_v1.Number(
+        self.answer: Callable[[Any], Any] = lambda request: number_v1.Number(
             verdict=types_v1.VERDICT_UNTRACKED
         )
 
@@ -52,9 +55,24 @@ class Servicer(
     def _take_stream(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
         return self._take(list(requests), context)
 
+    def _take_watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        """What is told of a watch: messages, and what to do in between, such as to fail."""
+        context.send_initial_metadata(())
+        for told in self._take(request, context):
+            if callable(told):
+                told(context)
+            else:
+                yield told
+
     RecordEvents = CheckNumbers = GetNumber = ListNumbers = _take
-    PutPool = ListPools = PutPolicy = ListPolicies = GetStatus = _take
+    ReserveNumbers = ConfirmReservation = ExtendReservation = CancelReservation = _take
+    GetReservation = ListReservations = ListHistory = _take
+    HoldNumbers = UnholdNumbers = RestoreNumbers = RetireNumbers = _take
+    OverrideNumbers = MoveNumbers = ReportComplaint = _take
+    PutPool = ListPools = DeletePool = PutPolicy = ListPolicies = DeletePolicy = _take
+    PutFeed = ListFeeds = DeleteFeed = GetStatus = _take
     QuarantineNumbers = _take_stream
+    WatchNumbers = _take_watch
 
 
 @pytest.fixture
@@ -64,7 +82,7 @@ def servicer() -> Servicer:
 
 @pytest.fixture
 def address(servicer: Servicer) -> Iterator[str]:
-    server = grpc.server(futures.ThreadPoolExecutor(2))
+    server = grpc.server(futures.ThreadPoolExecutor(4))
     for add in ADD_TO_SERVER:
         add(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -92,6 +110,34 @@ def run(request: pytest.FixtureRequest, address: str) -> Run:
     if request.param == "Client":
         return blocking
     return lambda operation, **options: asyncio.run(awaited(operation, **options))
+
+
+Ringfence = Callable[..., Result]
+
+
+@pytest.fixture
+def ringfence(address: str) -> Ringfence:
+    """Runs the command with the told server; checks the exit code (0 unless said)."""
+
+    def run(*arguments: str, code: int = 0, text: str | None = None, **env: str) -> Result:
+        result = CliRunner().invoke(
+            main, list(arguments), input=text, env={"RINGFENCE_SERVER": address} | env
+        )
+        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
+        return result
+
+    return run
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    """The JSON objects that a command printed, one a line."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def facts(result: Result) -> dict[str, str]:
+    """The names and values that a command printed, one to a line."""
+    lines = [line.split("  ", 1) for line in result.stdout.splitlines() if "  " in line]
+    return {name: value.strip() for name, value in lines if name}
 
 
 def abort(

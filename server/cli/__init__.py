@@ -22,8 +22,23 @@ _MODULES = {
     "check": "ringfence.server.cli.check",
     "explain": "ringfence.server.cli.explain",
     "numbers": "ringfence.server.cli.numbers",
+    "reserve": "ringfence.server.cli.reserve",
+    "reservations": "ringfence.server.cli.reservations",
+    "confirm": "ringfence.server.cli.reserve",
+    "extend": "ringfence.server.cli.reserve",
+    "cancel": "ringfence.server.cli.reserve",
+    "hold": "ringfence.server.cli.number_commands",
+    "unhold": "ringfence.server.cli.number_commands",
+    "restore": "ringfence.server.cli.number_commands",
+    "retire": "ringfence.server.cli.number_commands",
+    "override": "ringfence.server.cli.number_commands",
+    "move": "ringfence.server.cli.number_commands",
+    "history": "ringfence.server.cli.history",
+    "complain": "ringfence.server.cli.complain",
     "pools": "ringfence.server.cli.pools",
     "policies": "ringfence.server.cli.policies",
+    "feeds": "ringfence.server.cli.feeds",
+    "watch": "ringfence.server.cli.watch",
     "status": "ringfence.server.cli.status",
     "data": "ringfence.server.cli.data",
     "adapter": "ringfence.server.cli.adapter",
@@ -59,7 +74,8 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done; 1 the answer is no (not clean, refused, rejected); 2 wrong usage;"
+    epilog="Exit codes: 0 done; 1 the answer is no (not clean, refused, rejected,"
+    " too few); 2 wrong usage;"
     " 3 the server cannot be reached; 4 it refused or failed.",
 )
 @click.version_option(package_name="ringfence", message="%(prog)s %(version)s")
@@ -67,6 +83,6 @@ def main() -> None:
     """Decides from live traffic when a quarantined telephone number is clean.
 
     Start with `ringfence demo`. Then: `ringfence serve` runs a server, `ringfence adapter` feeds it
-    from a switch, `ringfence quarantine` puts numbers in, and `ringfence check` says which are fit
-    to be handed out.
+    from a switch, `ringfence quarantine` puts numbers in, `ringfence check` says which are fit to
+    be handed out, and `ringfence reserve` takes some of these.
     """

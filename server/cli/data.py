@@ -1,20 +1,19 @@
 """`ringfence data`: what lies in a data folder."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from ringfence.engine.journal import JournalError
-from ringfence.engine.journal_lmdb import DATA, check_journal
-from ringfence.engine.snapshot import SnapshotError, check_snapshot, list_snapshots
+from ringfence.server.cli.data_backup import backup, restore
+from ringfence.server.cli.export import export
 from ringfence.server.cli.options import json_option
+from ringfence.server.data_verify import folder_problems
 
 
 @click.group()
 def data() -> None:
-    """Looks into the data folder of a server that is not running."""
+    """Checks, copies and restores the data folder of a server."""
 
 
 @data.command()
@@ -22,11 +21,13 @@ def data() -> None:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, folder: str, as_json: bool) -> None:
-    """Check every journal and snapshot in DIR, byte by byte; nothing is changed.
+    """Check all files in the data folder DIR, byte by byte; nothing is changed.
+
+    No server may run on it: what it writes is in use.
 
     Exit code 0: all are as they were written; 1: at least one is not.
     """
-    found = list(_problems(Path(folder)))
+    found = list(folder_problems(Path(folder)))
     for path, problems in found:
         if as_json:
             click.echo(json.dumps({"path": str(path), "problems": problems}))
@@ -40,19 +41,6 @@ def verify(ctx: click.Context, folder: str, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _problems(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each journal and snapshot, and what is wrong with it."""
-    for path in sorted((folder / "journal").glob("[!.]*")):
-        if (path / DATA).exists():
-            try:
-                yield path, check_journal(path)
-            except JournalError as error:
-                yield path, [str(error)]
-    snapshots = folder / "snapshots"
-    for path in list_snapshots(snapshots) if snapshots.exists() else ():
-        try:
-            check_snapshot(path)
-        except SnapshotError as error:
-            yield path, [str(error)]
-        else:
-            yield path, []
+data.add_command(backup)
+data.add_command(restore)
+data.add_command(export)

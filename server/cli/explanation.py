@@ -1,7 +1,7 @@
 """A number's verdict in plain words, for the employee at the counter and for the demo."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from rich import box
@@ -9,27 +9,32 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ringfence import EventKind, Number, RecentEvent, RuleResult, Verdict
+from ringfence import EventKind, Number, RecentEvent, Reservation, RuleResult, Verdict
 from ringfence.engine.number import format_number
 from ringfence.server.cli.output import COLOURS, time_text
 from ringfence.server.cli.words import count_text, distance_text, rule_text, span_text
 
 
-def explanation(number: Number, asked_at: datetime) -> RenderableType:
-    """The verdict, the reason for it, the rules one by one, and the events that are kept."""
+def explanation(
+    number: Number, asked_at: datetime, reservation: Reservation | None = None
+) -> RenderableType:
+    """The verdict, the reason for it, the rules one by one, and the events that are kept.
+
+    `reservation` is the one that holds the number, if it is known.
+    """
     colour = COLOURS.get(number.verdict.name, "white")
     parts: list[RenderableType] = [
         Text.assemble(
             (format_number(number.number), "bold"), "  ", (number.verdict.name, f"bold {colour}")
         ),
-        *map(Text, _because(number, asked_at)),
+        *map(Text, _because(number, asked_at, reservation)),
     ]
     if number.verdict != Verdict.UNTRACKED:
         parts += ["", *map(Text, _since(number, asked_at))]
     if number.rule_results:
         parts += ["", _rules(number.rule_results)]
     if number.recent:
-        parts += ["", *map(Text, _events(number.recent))]
+        parts += ["", *map(Text, _events(number.recent, number.events_total))]
     return Group(*parts)
 
 
@@ -42,7 +47,7 @@ _SAID: dict[Verdict, str] = {
 }
 
 
-def _because(number: Number, asked_at: datetime) -> Iterator[str]:
+def _because(number: Number, asked_at: datetime, reservation: Reservation | None) -> Iterator[str]:
     """Why the verdict is what it is, and when it will be another."""
     match number.verdict:
         case Verdict.CLEAN if number.overridden:
@@ -55,6 +60,11 @@ def _because(number: Number, asked_at: datetime) -> Iterator[str]:
             yield (
                 "Not fit to be handed out: silent, but too little of that time was listened to"
                 f" ({number.coverage:.1%}). It is clean once enough of the time was."
+            )
+        case Verdict.RESERVED if reservation is not None:
+            yield (
+                f"Reserved for {reservation.actor or 'an allocator'} until"
+                f" {_when(reservation.expires_at, asked_at)}: reservation {reservation.id}."
             )
         case Verdict.RESERVED:
             yield f"Reserved for an allocator: {number.reservation or 'reservation not known'}."
@@ -119,7 +129,7 @@ def _rules(results: Sequence[RuleResult]) -> Table:
     return table
 
 
-def _events(recent: Sequence[RecentEvent]) -> Iterator[str]:
+def _events(recent: Sequence[RecentEvent], total: int) -> Iterator[str]:
     """The events that are kept: by kind, then by caller, the busiest first."""
     kinds: dict[EventKind, int] = defaultdict(int)
     callers: dict[int, list[RecentEvent]] = defaultdict(list)
@@ -128,7 +138,9 @@ def _events(recent: Sequence[RecentEvent]) -> Iterator[str]:
         callers[event.caller_tag].append(event)
     counts = ", ".join(count_text(kind, count) for kind, count in sorted(kinds.items()))
     robots = sum(event.spray for event in recent)
-    yield f"The newest events that are kept: {counts}" + (
+    if total > len(recent):
+        yield f"Events since its quarantine began: {total:,}, with those that were sent again."
+    yield f"The newest events that are kept: {counts}, from {_callers(callers)}" + (
         f"; {robots} of them from robots, which do not count." if robots else "."
     )
     for tag, events in sorted(callers.items(), key=lambda item: (-len(item[1]), item[0])):
@@ -140,6 +152,13 @@ def _events(recent: Sequence[RecentEvent]) -> Iterator[str]:
         yield f"  {who} {_tried(events)} {times}: " + (
             last if first == last else f"from {first} to {last}"
         )
+
+
+def _callers(tags: Collection[int]) -> str:
+    """How many callers there are; the withheld ones have the tag 0."""
+    known = len(tags) - (0 in tags)
+    told = [f"{known} caller{'' if known == 1 else 's'}"] if known else []
+    return " and ".join([*told, *(["withheld callers"] if 0 in tags else [])])
 
 
 def _tried(events: Sequence[RecentEvent]) -> str:

@@ -8,24 +8,23 @@ from ringfence import Client, Number, Verdict
 from ringfence.engine.number import format_number
 from ringfence.server.cli.options import client_options, json_option
 from ringfence.server.cli.output import print_json, print_rows, time_text
+from ringfence.server.cli.selection import (
+    limit_option,
+    pool_option,
+    prefix_option,
+    verdict_option,
+)
 
 _NOT_LISTED = ("rule_results", "coverage", "queue_position", "recent")
 _PAGE_MAX = 10_000
-_VERDICTS = [verdict.name for verdict in Verdict if verdict != Verdict.UNTRACKED]
 
 
 @click.command()
-@click.option("--pool", default="", metavar="NAME", help="Only those of this pool.")
-@click.option(
-    "--verdict",
-    "verdicts",
-    type=click.Choice(_VERDICTS, case_sensitive=False),
-    multiple=True,
-    help="Only those with this verdict; may be given several times.",
-)
+@pool_option
+@verdict_option("Only those with this verdict", without=Verdict.UNTRACKED)
 @click.option("--overdue", is_flag=True, help="Only those past the policy's longest quarantine.")
-@click.option("--prefix", default="", metavar="DIGITS", help="Only those that begin so, as +4477.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="No more than so many.")
+@prefix_option
+@limit_option
 @json_option
 @client_options
 def numbers(
@@ -39,15 +38,12 @@ def numbers(
     client: Client,
 ) -> None:
     """List the tracked numbers."""
-    digits = prefix.removeprefix("+")
-    if digits and not (digits.isascii() and digits.isdigit()):
-        raise click.BadParameter(f"value={prefix!r}, bound=digits", param_hint="--prefix")
     listed = islice(
         client.list_numbers(
             pool=pool,
             verdicts=[Verdict[name] for name in verdicts],
             overdue_only=overdue,
-            prefix=digits,
+            prefix=prefix,
             page_size=min(limit or _PAGE_MAX, _PAGE_MAX),
         ),
         limit,

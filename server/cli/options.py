@@ -1,7 +1,10 @@
 """Options that several commands share, and the connection that they describe."""
 
+import getpass
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,12 +12,26 @@ from typing import Any
 import click
 
 from ringfence import Client, Tls
-from ringfence.errors import DeadlineExceeded, RingfenceError, Unreachable
+from ringfence.errors import (
+    DeadlineExceeded,
+    NotClean,
+    RingfenceError,
+    TooFewClean,
+    Unimplemented,
+    Unreachable,
+)
 from ringfence.server.address import parse_address
-from ringfence.server.cli.times import parse_time
+from ringfence.server.cli.times import format_time, parse_time
+from ringfence.server.duration import parse_duration
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class AnswerIsNo(click.ClickException):
+    """The server has looked, and the answer is no."""
+
+    exit_code = 1
 
 
 class Failed(click.ClickException):
@@ -37,6 +54,20 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
             return parse_time(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """A span of time such as 30m."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return timedelta(seconds=parse_duration(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -98,12 +129,39 @@ def client_options(function: Command) -> Command:
         show_default=True,
         help="How long to wait for an answer.",
     )
+    @click.option(
+        "--actor",
+        metavar="NAME",
+        envvar="RINGFENCE_ACTOR",
+        show_envvar=True,
+        help="Who asks, for the history, where no certificate says so; else the login name.",
+    )
     @wraps(function)
-    def command(*args: Any, server: str, tls: Tls | None, timeout: float, **kwargs: Any) -> Any:
-        with _told(server), Client(server, tls=tls, timeout_s=timeout) as client:
+    def command(
+        *args: Any,
+        server: str,
+        tls: Tls | None,
+        timeout: float,
+        actor: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        actor = actor or login_name()
+        if not (actor.isascii() and actor.isprintable()):
+            raise click.BadParameter(
+                f"value={actor!r}, bound=printable ASCII", param_hint="--actor"
+            )
+        with _told(server), Client(server, tls=tls, timeout_s=timeout, actor=actor) as client:
             return function(*args, client=client, **kwargs)
 
     return command
+
+
+def login_name() -> str:
+    """Who runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have them
+        return f"uid {os.getuid()}"
 
 
 @contextmanager
@@ -113,14 +171,35 @@ def _told(server: str) -> Iterator[None]:
         yield
     except (Unreachable, DeadlineExceeded) as error:
         raise NotReached(f"cannot reach the server at {server}: {error}") from None
+    except TooFewClean as error:
+        raise AnswerIsNo(_too_few(error)) from None
+    except NotClean as error:
+        raise AnswerIsNo(_with_violations(error)) from None
+    except Unimplemented as error:
+        raise Failed(f"the server at {server} cannot do this: {error}") from None
     except RingfenceError as error:
-        text = str(error)
-        violations = [
-            f"{violation.field}: {violation.description}"
-            for violation in error.violations
-            if violation.description not in text
-        ]
-        raise Failed("\n  ".join([text, *violations])) from None
+        raise Failed(_with_violations(error)) from None
+
+
+def _with_violations(error: RingfenceError) -> str:
+    text = str(error)
+    violations = [
+        f"{violation.field}: {violation.description}"
+        for violation in error.violations
+        if violation.description not in text
+    ]
+    return "\n  ".join([text, *violations])
+
+
+def _too_few(error: TooFewClean) -> str:
+    """How many there are now, and when there will be more."""
+    now = [] if error.clean is None else [f"clean now: {error.clean:,}"]
+    later = (
+        "no other will become clean by silence alone"
+        if error.next_clean_at is None
+        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent"
+    )
+    return "\n  ".join([str(error), *now, later])
 
 
 def at_option(function: Command) -> Command:
@@ -148,3 +227,15 @@ def numbers_input(function: Command) -> Command:
         type=click.File("rb"),
         help="Numbers and ranges, one to a line, or CSV with a header that has a column `number`.",
     )(function)
+
+
+def note_option(*, required: bool = False) -> Callable[[Command], Command]:
+    """Adds `--note TEXT`."""
+    # click takes any default, even None, for an answer to `required`.
+    default: dict[str, Any] = {"required": True} if required else {"default": ""}
+    return click.option(
+        "--note",
+        metavar="TEXT",
+        help="Why, for the history; at most 500 characters.",
+        **default,
+    )

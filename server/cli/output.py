@@ -29,6 +29,7 @@ COLOURS = {
     "RESERVED": "blue",
 }
 _ROWS_AT_ONCE = 1_000
+_NUMBER_LISTS = {"numbers", "changed"}
 
 
 class _Terminal(Console):
@@ -121,6 +122,8 @@ def _plain(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         return {key: _plain(item, key) for key, item in value.items()}
     if isinstance(value, list | tuple):
+        if name in _NUMBER_LISTS:
+            return [format_number(number) for number in value]
         return [_plain(item, name) for item in value]
     return _scalar(value, name)
 

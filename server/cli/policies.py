@@ -18,7 +18,7 @@ from ringfence.server.duration import format_duration
 
 @click.group(cls=SettingsGroup)
 def policies() -> None:
-    """List, show or change policies.
+    """List, show, change or delete policies.
 
     Without a command it lists them.
     """
@@ -89,6 +89,15 @@ def put(file: Path, dry_run: bool, client: Client) -> None:
         click.echo(f"policy {stored.name}: would be accepted; nothing has changed")
     else:
         click.echo(f"policy {stored.name}: revision {stored.revision}")
+
+
+@policies.command()
+@click.argument("name")
+@client_options
+def delete(name: str, client: Client) -> None:
+    """Delete a policy that no pool uses."""
+    client.delete_policy(name)
+    click.echo(f"policy {name}: deleted")
 
 
 def _to_send(policy: settings.Policy) -> Policy:

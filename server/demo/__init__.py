@@ -22,6 +22,7 @@ from ringfence.server.demo.process import DemoFailed, running, stopped_in_order
 from ringfence.server.demo.report import (
     show_beginning,
     show_end,
+    show_hand_out,
     show_number,
     show_step,
     show_verdicts,
@@ -30,6 +31,7 @@ from ringfence.server.demo.report import (
 FIRST, COUNT = 447700900000, 1_000
 YOUNG = 100  # the last so many are younger than the default policy's minimum age
 OLD_DAYS, YOUNG_DAYS = 100, 60
+RESERVED = 3
 EXPLAINED = 447700900123  # called five times by the same caller
 CAPACITY_NUMBERS = 2_000  # 16 MB of shared memory; containers often have no more than 64
 ADAPTER_S = 20.0
@@ -92,6 +94,9 @@ def _run(console: Console, folder: Path) -> None:
             ]
             show_verdicts(console, counts, noisy)
             show_number(console, client.get_number(EXPLAINED))
+            reservation = client.reserve_numbers("default", RESERVED)
+            given = client.confirm_reservation(reservation.id)
+            show_hand_out(console, given.numbers, counts[Verdict.CLEAN])
         server.stop()
 
 

@@ -30,6 +30,7 @@ _NEXT = (
     ("adapter hep --feed my-switch --country 44", "feed it from a SIP switch"),
     ("check +447700900123", "ask whether a number is clean"),
     ("explain +447700900123", "and why"),
+    ("reserve default --count 3", "lease clean numbers, oldest first"),
     ("--help", "everything else"),
 )
 
@@ -79,6 +80,13 @@ def show_number(console: Console, number: Number) -> None:
     """One number explained, as `ringfence explain` does."""
     _heading(console, "One number in full: ringfence explain")
     console.print(Padding(explanation(number, datetime.now(UTC)), (0, 2)))
+
+
+def show_hand_out(console: Console, numbers: Sequence[int], clean: int) -> None:
+    """Numbers that an allocator has reserved and confirmed."""
+    _heading(console, "Handed out: the numbers that have been clean for longest")
+    given = ", ".join(f"+{number}" for number in numbers)
+    console.print(f"  {given}; {clean - len(numbers)} clean ones are left")
 
 
 def show_end(console: Console, took_s: float) -> None:

@@ -9,8 +9,9 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ringfence.async_client import AsyncClient
     from ringfence.channel import Tls
-    from ringfence.client import AsyncClient, Client
+    from ringfence.client import Client
     from ringfence.errors import (
         AlreadyExists,
         BadField,
@@ -43,24 +44,34 @@ if TYPE_CHECKING:
     from ringfence.event_stream import EventStream, EventStreamStats
     from ringfence.model import (
         CheckedNumber,
+        CommandResult,
         Event,
         EventRejection,
         EventsAnswer,
+        Feed,
+        FeedStatus,
+        Gap,
+        HistoryEntry,
         Number,
+        NumberChange,
         NumberRejection,
         Policy,
         Pool,
         PoolStatus,
         QuarantineResult,
         RecentEvent,
+        Refusal,
+        Reservation,
         Rule,
         RuleResult,
         Status,
     )
+    from ringfence.watch import AsyncWatch, Watch
     from ringfence.words import (
         DisconnectReason,
         EventKind,
         Measure,
+        ReservationState,
         Verdict,
     )
 
@@ -69,9 +80,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExists",
     "AsyncClient",
+    "AsyncWatch",
     "BadField",
     "CheckedNumber",
     "Client",
+    "CommandResult",
     "DeadlineExceeded",
     "DisconnectReason",
     "Draining",
@@ -81,6 +94,10 @@ __all__ = [
     "EventStream",
     "EventStreamStats",
     "EventsAnswer",
+    "Feed",
+    "FeedStatus",
+    "Gap",
+    "HistoryEntry",
     "InUse",
     "Internal",
     "JournalDown",
@@ -94,6 +111,7 @@ __all__ = [
     "NotClean",
     "NotFound",
     "Number",
+    "NumberChange",
     "NumberRejection",
     "Policy",
     "Pool",
@@ -101,6 +119,9 @@ __all__ = [
     "QuarantineResult",
     "Quota",
     "RecentEvent",
+    "Refusal",
+    "Reservation",
+    "ReservationState",
     "RevisionConflict",
     "RingfenceError",
     "Rule",
@@ -115,12 +136,16 @@ __all__ = [
     "Unreachable",
     "Verdict",
     "Violation",
+    "Watch",
     "WrongState",
     "__version__",
     "caller_of_text",
 ]
 
-_HOMES = ("words", "model", "errors", "channel", "client", "event_batch", "event_stream")
+_HOMES = (
+    *("words", "model", "errors", "channel", "watch"),
+    *("client", "async_client", "event_batch", "event_stream"),
+)
 
 
 def __getattr__(name: str) -> object:

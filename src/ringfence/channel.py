@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from google.protobuf.message import Message
 
+SERVER = "127.0.0.1:50051"
+TIMEOUT_S = 10.0
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 
 OPTIONS: Sequence[tuple[str, int]] = (
@@ -23,6 +26,11 @@ OPTIONS: Sequence[tuple[str, int]] = (
 
 # What grpc.aio raises from a write to a stream that has ended; the status says why it has.
 STREAM_ENDED = (grpc.RpcError, grpc.aio.InternalError, asyncio.InvalidStateError)
+
+
+def serialized(message: Message) -> bytes:
+    """The bytes of a request, for gRPC."""
+    return message.SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import grpc
 
-from ringfence import calls
+from ringfence import event_calls
 from ringfence.backoff import backoff_s
 from ringfence.channel import STREAM_ENDED, Tls, actor_metadata, open_async_channel
 from ringfence.errors import (
@@ -237,7 +237,7 @@ class EventStream:
         self._pulse()
 
     async def _run(self) -> None:
-        method = calls.STREAM_EVENTS
+        method = event_calls.STREAM_EVENTS
         stream = self._channel.stream_stream(
             method.path, StreamEventsRequest.SerializeToString, method.response.FromString
         )

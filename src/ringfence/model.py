@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from ringfence.words import DisconnectReason, EventKind, Measure, Verdict
+from ringfence.words import DisconnectReason, EventKind, Measure, ReservationState, Verdict
 
 Moment: TypeAlias = datetime | int
 
@@ -67,6 +67,63 @@ class Number:
     coverage: float  # 0 to 1
     queue_position: int  # 1 = next; 0 = not queued
     recent: tuple[RecentEvent, ...]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A number that a command left out, and the verdict that made it so."""
+
+    number: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A lease of clean numbers; a list leaves `numbers` and `refused` empty."""
+
+    id: str
+    pool: str
+    state: ReservationState
+    count: int
+    numbers: tuple[int, ...]
+    refused: tuple[Refusal, ...]  # asked for or once part of it, and not held by it
+    created_at: datetime | None
+    expires_at: datetime | None
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What became of the numbers of an operator's command."""
+
+    changed: tuple[int, ...]  # with those that were so already
+    refused: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change in a number's history."""
+
+    changed_at: datetime | None
+    number: int
+    pool: str
+    previous: Verdict | None
+    current: Verdict | None
+    command: str  # the rpc; empty = time or an event
+    actor: str
+    note: str
+    reservation: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberChange:
+    """One change of a verdict, as a watcher is told of it."""
+
+    number: int
+    pool: str
+    previous: Verdict | None
+    current: Verdict | None
+    changed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +201,36 @@ class PoolStatus:
     counted_at: datetime | None
     complaints: int
     assigned_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One sender of events."""
+
+    name: str
+    silence_max: timedelta | None = None  # the alarm is raised after it; None = 120 s
+    description: str = ""
+    revision: int = 0  # in a put: 0 overwrites, another must be the present one
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time that a feed did not cover."""
+
+    began_at: datetime | None
+    ended_at: datetime | None  # None = still open
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """A feed and how it is doing."""
+
+    feed: Feed
+    watermark: datetime | None  # greatest end of a durable claim
+    lag: timedelta | None
+    events_last_minute: int
+    events_last_day: int
+    gaps: tuple[Gap, ...]  # the newest 100
 
 
 @dataclass(frozen=True, slots=True)

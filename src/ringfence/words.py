@@ -48,3 +48,12 @@ class DisconnectReason(IntEnum):
     NEVER_ASSIGNED = 6
     DECEASED = 7
     FRAUD = 8
+
+
+class ReservationState(IntEnum):
+    """What has become of a reservation."""
+
+    ACTIVE = 1
+    CONFIRMED = 2  # its numbers are assigned
+    CANCELLED = 3
+    EXPIRED = 4

@@ -1,0 +1,46 @@
+"""Where the settings of the configuration file are not those in force.
+
+The file counts at the first start of a data folder; later commands win, and a start says where the
+two differ.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import TypeVar
+
+from ringfence.engine.settings import Policy, Pool
+from ringfence.server.config import Config
+
+_Setting = TypeVar("_Setting", Policy, Pool)
+
+
+def config_differences(
+    config: Config, policies: Sequence[Policy], pools: Sequence[Pool]
+) -> list[str]:
+    """A line for each setting that differs, and for each that only one of the two has."""
+    return [
+        *_differences("policy", config.policies, policies),
+        *_differences("pool", config.pools, pools),
+    ]
+
+
+def _differences(
+    what: str, given: Sequence[_Setting], in_force: Sequence[_Setting]
+) -> Iterator[str]:
+    by_name = {setting.name: setting for setting in in_force}
+    for setting in given:
+        present = by_name.get(setting.name)
+        if present is None:
+            yield f"{what} {setting.name}: in the configuration, not in force"
+            continue
+        differing = [
+            field.name
+            for field in fields(setting)
+            if field.name != "revision"
+            and getattr(setting, field.name) != getattr(present, field.name)
+        ]
+        if differing:
+            yield (
+                f"{what} {setting.name}: revision {present.revision} is in force, the configuration"
+                f" differs in {', '.join(differing)}"
+            )
