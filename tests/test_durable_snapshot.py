@@ -1,7 +1,10 @@
 """Snapshots of a running server: a restart begins with one, and journals let go of what it has."""
 
+import random
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 
 import lmdb
@@ -170,7 +173,13 @@ def test_snapshots_taken_under_feeds_and_commands_are_exact_after_replay(tmp_pat
         def command() -> None:
             for number in CALLED[20:]:
                 other.quarantine([number], quarantined_at=[BEGAN])
-            while not done.is_set():
+            for number in cycle(CALLED):
+                hold = commands.HoldNumbersRequest(numbers=[number])
+                other.commands.HoldNumbers(hold, timeout=DEADLINE_S)
+                if done.is_set():
+                    break
+                unhold = commands.UnholdNumbersRequest(numbers=[number - 1])
+                other.commands.UnholdNumbers(unhold, timeout=DEADLINE_S)
                 put_pool(other, "busy")
 
         with ThreadPoolExecutor() as threads:
@@ -191,3 +200,23 @@ def test_snapshots_taken_under_feeds_and_commands_are_exact_after_replay(tmp_pat
         assert recovered_from(server)[0] == newest.stem
         assert state_of(server) == before
         assert put_pool(peer, "busy").revision == revision + 1
+
+
+def test_live_state_is_that_of_snapshot_and_tail_and_that_of_the_journals_alone(tmp_path):
+    data = tmp_path / "data"
+    batches = history(7)
+    shuffled = batches + batches[::3]
+    random.Random(8).shuffle(shuffled)
+    with killed(data, *TWO) as server, peer_of(server, 0) as one, peer_of(server, 1) as other:
+        one.quarantine(CALLED[:150], quarantined_at=[BEGAN])
+        send(one, shuffled[::2])
+        take_snapshot(server)
+        other.quarantine(CALLED[150:], quarantined_at=[BEGAN])
+        send(other, shuffled[1::2])
+        live = state_of(server)
+    shutil.copytree(data, tmp_path / "alone")
+    shutil.rmtree(tmp_path / "alone" / "snapshots")
+    for folder, source in ((data, "snapshot-0000000000000001"), (tmp_path / "alone", "journal")):
+        with killed(folder, *TWO) as server:
+            assert recovered_from(server)[0] == source
+            assert state_of(server) == live

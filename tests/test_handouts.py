@@ -83,9 +83,9 @@ def test_it_is_what_a_dictionary_is(seed):
     for _ in range(60):
         now += int(random.integers(0, KEPT_S // 20))
         numbers = FIRST + random.integers(0, 30, random.integers(0, 6))
-        add(book, *numbers.tolist(), at=now, pool=int(random.integers(9)), policy=1)
-        for number in numbers.tolist():
-            twin[number] = book.find(number, now)
+        pool = int(random.integers(9))
+        add(book, *numbers.tolist(), at=now, pool=pool, policy=1)
+        twin.update(dict.fromkeys(numbers.tolist(), (now, pool, 1)))
         if random.integers(5) == 0:
             book.rows(now)
         for number in range(FIRST, FIRST + 30):
