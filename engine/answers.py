@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    pass
 
 
 class Unsettled(Exception):
@@ -79,16 +78,6 @@ class Explanation:
     overdue: bool
     recent: list[RecentEvent]
     """Newest first; only entries from quarantined_at to the time asked about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many numbers there are, by index of the pool."""
-
-    by_verdict: npt.NDArray[np.uint64]
-    """(POOLS_MAX, 10): column v holds the numbers whose verdict is v."""
-    overdue: npt.NDArray[np.uint64]
-    """(POOLS_MAX,)"""
 
 
 @dataclass(frozen=True, slots=True)

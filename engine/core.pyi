@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
 
-from ringfence.engine.answers import Counts as Counts
 from ringfence.engine.answers import Explanation as Explanation
 from ringfence.engine.answers import Inserted as Inserted
 from ringfence.engine.answers import RecentEvent as RecentEvent
@@ -90,8 +89,6 @@ class Engine:
         `verdicts` has bit v set for each verdict v wanted (0 = all but UNTRACKED); FREE numbers
         never match. The GIL is released. Numbers whose header never settles are left out.
         """
-    def count(self, *, now: int) -> Counts:
-        """Counts every number of the table by pool and verdict; the GIL is released."""
     def records(self) -> np.ndarray[Any, np.dtype[np.void]]:
         """The records as a read-only structured array of length segment.numbers; see `record.h`.
 

@@ -46,7 +46,7 @@ from ringfence.engine.record cimport (
     record_t,
 )
 from ringfence.engine.segment cimport Segment
-from ringfence.engine.sweep cimport VERDICTS, count_numbers, select_numbers, selection_t
+from ringfence.engine.sweep cimport select_numbers, selection_t
 from ringfence.engine.table cimport (
     header_bytes_t,
     header_fill,
@@ -68,13 +68,13 @@ from ringfence.engine.view cimport View
 from ringfence.engine.wire cimport EventDecoder
 
 from ringfence.engine.answers import (
-    Counts,
     Explanation,
     Inserted,
     RecentEvent,
     RuleResult,
     Unsettled,
 )
+from ringfence.engine.prefix import Prefix
 from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
 
 NUMBER_MASK = C_NUMBER_MASK
@@ -237,16 +237,6 @@ cdef class Engine:
             if at >= end or found == numbers_max:
                 break
         return numbers[:found], at
-
-    def count(self, *, int64_t now):
-        by_verdict = np.zeros((POOLS_MAX, VERDICTS), dtype=np.uint64)
-        overdue = np.zeros(POOLS_MAX, dtype=np.uint64)
-        cdef uint64_t[:, ::1] verdict_cells = by_verdict
-        cdef uint64_t[::1] overdue_cells = overdue
-        self.view.refresh()
-        with nogil:
-            count_numbers(&self.view.c, now, &verdict_cells[0, 0], &overdue_cells[0])
-        return Counts(by_verdict, overdue)
 
     def records(self):
         entry = np.dtype(
@@ -424,11 +414,9 @@ cdef list _recent(Engine engine, const number_t *number, int64_t t):
 cdef int _set_prefix(selection_t *wanted, str prefix) except -1:
     """Wants numbers whose digits begin with `prefix`; every number for an empty one."""
     wanted.prefix = wanted.prefix_end = wanted.least = 0
-    if not prefix:
-        return 0
-    if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 15 and prefix[0] != "0"):
-        raise ValueError(f"prefix: value={prefix[:20]!r}, bound=1 to 15 digits, no leading zero")
-    wanted.prefix = int(prefix.ljust(15, "0"))
-    wanted.prefix_end = wanted.prefix + <uint64_t>int("1".ljust(16 - len(prefix), "0"))
-    wanted.least = int("1".ljust(len(prefix), "0"))
+    if prefix:
+        *_, (longest_first, longest_last) = Prefix(prefix).ranges
+        wanted.prefix = longest_first
+        wanted.prefix_end = longest_last + 1
+        wanted.least = int(prefix)
     return 0

@@ -45,5 +45,7 @@ class TableScan:
         ValueError for a `seen` that is too short or a prefix that is none, Unsettled when the
         settings keep changing.
         """
+    def tally(self, *, now: int) -> Tally:
+        """All numbers summed up; the GIL is released most of the time."""
     def find(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """The places of numbers in the table, as in CHANGE; -1 = not there. The GIL is released."""

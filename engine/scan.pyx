@@ -76,6 +76,10 @@ ctypedef struct step_t:
     uint64_t changes_max
 
 
+cdef enum:
+    RECORDS_A_STEP = 1 << 19
+
+
 cdef class TableScan:
     """Sweeps of one thread over a segment."""
 
@@ -135,6 +139,13 @@ cdef class TableScan:
             step.wanted.least = int(prefix)
         _run(self.view, &step)
         return ScanStep(step.at, clean[:step.clean_found], changes[:step.changes_found])
+
+    def tally(self, *, int64_t now):
+        tally = Tally()
+        cdef uint64_t at = 0
+        while at < self.segment.head().numbers:
+            at = self.step(at, now=now, records_max=RECORDS_A_STEP, tally=tally).end
+        return tally
 
     def find(self, numbers):
         cdef const uint64_t[::1] asked = numbers

@@ -68,19 +68,3 @@ cdef inline uint64_t select_numbers(
                 found[0] += 1
         at += 1
     return at
-
-cdef inline void count_numbers(
-    const view_t *view, int64_t now, uint64_t *by_verdict, uint64_t *overdue
-) noexcept nogil:
-    cdef const record_t *record
-    cdef number_t number
-    cdef uint64_t at
-    for at in range(load_acquire_u64(view.table.numbers)):
-        record = table_at(&view.table, at)
-        if (
-            record_evaluate(view, record, now, now, False, &number) == LOOK_DONE
-            and number.header.state != STATE_FREE
-            and number.header.state != STATE_EMPTY
-        ):
-            by_verdict[number.header.pool * VERDICTS + number.evaluation.verdict] += 1
-            overdue[number.header.pool] += number.evaluation.overdue

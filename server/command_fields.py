@@ -7,6 +7,7 @@ import numpy as np
 from ringfence.engine.core import Engine
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN
 from ringfence.engine.settings import DESCRIPTION_CHARS_MAX
+from ringfence.engine.words import Verdict
 from ringfence.server.keeper_value_pb2 import KeeperValue
 from ringfence.server.pending_changes import Headers, Numbers, numbers_of
 from ringfence.server.refusal import bad_field
@@ -35,9 +36,18 @@ def read_note(note: str, *, needed: bool = False) -> str:
     return note
 
 
-def fill_change(value: KeeperValue, engine: Engine, headers: Headers) -> None:
-    """A command leaves these headers: they, and the verdicts before and after."""
+def fill_change(
+    value: KeeperValue, engine: Engine, headers: Headers, *, previous: Verdict | None = None
+) -> None:
+    """A command leaves these headers: they, and the verdicts before and after.
+
+    `previous` is what the command was decided by, where the segment may say something else by now:
+    an event has come, or a lease that another command is about to extend is over.
+    """
     now = value.decided_at
     value.headers = headers.tobytes()
-    value.previous = engine.check(numbers_of(headers), now=now)[0].tobytes()
+    if previous is None:
+        value.previous = engine.check(numbers_of(headers), now=now)[0].tobytes()
+    else:
+        value.previous = bytes([previous]) * len(headers)
     value.current = engine.check_as(headers, now=now)[0].tobytes()

@@ -20,11 +20,12 @@ from ringfence.server.keeper_link import COMMAND_ID
 from ringfence.server.keeper_state import KeeperState
 from ringfence.server.keeper_value_pb2 import KeeperValue
 from ringfence.server.pending_changes import Numbers
-from ringfence.server.refusal import JOURNAL_DOWN, Refusal, journal_down
+from ringfence.server.refusal import JOURNAL_DOWN, Refusal, bad_field, journal_down
 
 WAITING_MAX = 64
 ANSWERS_MAX = 256  # more than can wait: what a keeper died with is among the last of its journal
 ACTOR = "ringfence-actor"
+ACTOR_CHARS_MAX = 255  # it is kept with each reservation
 
 Decide = Callable[[KeeperValue], Message]
 """Fills in what a command changes, at the value's decided_at, and returns the answer; raises a
@@ -95,6 +96,8 @@ class CommandLog:
         what `decide` raises, and a refusal while the journal takes nothing.
         """
         command_id, actor = said(context, COMMAND_ID), said(context, ACTOR)
+        if len(actor) > ACTOR_CHARS_MAX:
+            raise bad_field(ACTOR, f"value={len(actor)} characters, bound={ACTOR_CHARS_MAX}")
         async with self._room:
             while True:
                 # What was read from a journal that is down may not be durable yet either.

@@ -37,8 +37,8 @@ class Leases:
                 value: KeeperValue, due: list[KeptReservation] = due
             ) -> number_service_pb2.Reservation:
                 headers = [self._expired(kept, value) for kept in due]
-                fill_change(value, self._engine, np.concatenate(headers))
-                value.previous = bytes([Verdict.RESERVED]) * len(value.current)
+                returning = np.concatenate(headers)
+                fill_change(value, self._engine, returning, previous=Verdict.RESERVED)
                 return number_service_pb2.Reservation()  # nobody asked
 
             log.begin(KeeperValue(), decide)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from ringfence.engine.scan import TableScan, Tally
 
 KEPT_S = 1.0
-RECORDS_A_STEP = 1 << 19
 
 
 class PoolCounts:
@@ -25,12 +24,6 @@ class PoolCounts:
         async with self._one_at_a_time:
             if self._counted is None or time.monotonic() >= self._fresh_until:
                 now = self._now()
-                self._counted = now, await asyncio.to_thread(self._count, now)
+                self._counted = now, await asyncio.to_thread(self._scan.tally, now=now)
                 self._fresh_until = time.monotonic() + KEPT_S
             return self._counted
-
-    def _count(self, now: int) -> Tally:
-        tally, at = Tally(), 0
-        while at < self._scan.segment.numbers:
-            at = self._scan.step(at, now=now, records_max=RECORDS_A_STEP, tally=tally).end
-        return tally

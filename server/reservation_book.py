@@ -14,6 +14,7 @@ from ringfence.v1 import types_pb2
 
 RESERVATIONS_MAX = 1_000_000  # kept at a time, live and ended
 LIVE_NUMBERS_MAX = 2_000_000  # in live reservations at a time
+NUMBERS_MAX = 10_000_000  # in all that are kept, with those that they refused
 
 ACTIVE = types_pb2.RESERVATION_STATE_ACTIVE
 EXPIRED = types_pb2.RESERVATION_STATE_EXPIRED
@@ -32,6 +33,7 @@ class ReservationBook:
         self._holders: dict[int, str] = {}
         self._leases: list[tuple[int, str]] = []  # heap; entries may be outdated
         self._ended: list[tuple[int, str]] = []  # heap
+        self._numbers = 0  # in all reservations
         self.made = 0
         """How many were ever made."""
 
@@ -83,6 +85,9 @@ class ReservationBook:
         live = len(self._holders) + numbers
         if live > LIVE_NUMBERS_MAX:
             raise over_quota("reserved numbers", f"value={live}, bound={LIVE_NUMBERS_MAX}")
+        kept = self._numbers + numbers
+        if kept > NUMBERS_MAX:
+            raise over_quota("numbers of reservations", f"value={kept}, bound={NUMBERS_MAX}")
 
     def place(self, reservations: Iterable[KeptReservation], now: int) -> None:
         """Puts reservations as a command leaves them, and lets go of those that ended long ago."""
@@ -107,6 +112,9 @@ class ReservationBook:
         elif before.state == ACTIVE:
             for number in before.numbers:
                 self._holders.pop(number, None)
+        if before is not None:
+            self._numbers -= _numbers(before)
+        self._numbers += _numbers(kept)
         self._kept[kept.id] = kept
         if kept.state == ACTIVE:
             self._holders.update(dict.fromkeys(kept.numbers, kept.id))
@@ -116,6 +124,11 @@ class ReservationBook:
 
     def _forget(self, reservation_id: str) -> None:
         kept = self._kept.pop(reservation_id)
+        self._numbers -= _numbers(kept)
         self._by_request.pop((kept.actor, kept.request_id), None)
         position = bisect_right(self._ids, reservation_id) - 1
         del self._ids[position]
+
+
+def _numbers(kept: KeptReservation) -> int:
+    return len(kept.numbers) + len(kept.refused)

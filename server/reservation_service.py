@@ -132,7 +132,7 @@ class ReservationService:
             after = _ended(value, kept, CONFIRMED)
             after.refused.extend(refused)
             _replace_numbers(after, headers["key"][clean] & _NUMBER_MASK)
-            fill_change(value, self._engine, headers)
+            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
             return self._message(after)
 
         return await self._log.carry_out("ConfirmReservation", context, decide, about=_NOBODY)
@@ -151,7 +151,7 @@ class ReservationService:
             value.row_reservations.extend([1] * len(kept.numbers))
             headers = returned(self._state, kept, value.decided_at)
             headers["control"] = int(State.RESERVED) | after.expires_at << 32
-            fill_change(value, self._engine, headers)
+            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
             return self._message(after)
 
         return await self._log.carry_out("ExtendReservation", context, decide, about=_NOBODY)
@@ -166,7 +166,8 @@ class ReservationService:
                 return self._message(kept)
             _check_active(kept)
             after = _ended(value, kept, CANCELLED)
-            fill_change(value, self._engine, returned(self._state, kept, value.decided_at))
+            headers = returned(self._state, kept, value.decided_at)
+            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
             return self._message(after)
 
         return await self._log.carry_out("CancelReservation", context, decide, about=_NOBODY)
@@ -252,7 +253,7 @@ class ReservationService:
         digest: bytes,
     ) -> Message:
         book = self._state.reservations
-        book.check_room(len(numbers))
+        book.check_room(len(numbers) + len(refused))
         expires_at = value.decided_at + duration_s
         kept = value.reservations.add(
             id=f"{book.made:012x}-{secrets.token_hex(4)}",
@@ -269,9 +270,7 @@ class ReservationService:
         value.row_reservations.extend([1] * len(numbers))
         headers = self._state.writer.header_rows(numbers)
         headers["control"] = int(State.RESERVED) | expires_at << 32
-        fill_change(value, self._engine, headers)
-        # An event may have come since they were evaluated: confirming them tells.
-        value.previous = bytes([Verdict.CLEAN]) * len(numbers)
+        fill_change(value, self._engine, headers, previous=Verdict.CLEAN)
         answer = self._message(kept)
         kept.first_response = answer.SerializeToString()
         return answer

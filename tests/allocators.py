@@ -159,6 +159,10 @@ class Desk:
             )
         except grpc.aio.AioRpcError as error:
             return _reason(error), error.details()
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            return "CANCELLED", ""  # what grpc.aio makes of a request that it cannot write
         return "OK", answer
 
     async def close(self) -> None:
@@ -177,7 +181,7 @@ class Allocator:
         self._name = name
         self._dice = random.Random(seed)
         self._held: list[Held] = []
-        self._past: deque[tuple[pb.ReserveNumbersRequest, bytes, float]] = deque(maxlen=PAST_MAX)
+        self._past: deque[tuple[pb.ReserveNumbersRequest, bytes, int]] = deque(maxlen=PAST_MAX)
         self._made = 0
         self._confirmed = 0.0
 
@@ -193,13 +197,12 @@ class Allocator:
                 await self._reserve()
         for held in self._held:
             self._write(held)
-        for request, answer, at in self._past:
+        for request, answer, _ in self._past:
             self._desk.write(
                 "past",
                 request=request.SerializeToString().hex(),
                 answer=answer.hex(),
                 actor=self._name,
-                at=at,
             )
 
     async def _ask(self, method: str, request: Message, *, sure: bool = True) -> Reply:
@@ -246,9 +249,10 @@ class Allocator:
             self._desk.wrong(f"reserve {wish}", reply)
         self._held.append(Held(reply))
         if wish.request_id:
-            self._past.append((wish, answer.SerializeToString(deterministic=True), reply.ended))
+            first = answer.SerializeToString(deterministic=True)
+            self._past.append((wish, first, answer.created_at.seconds))
 
-    async def _repeat(self, wish: pb.ReserveNumbersRequest, first: bytes, at: float) -> None:
+    async def _repeat(self, wish: pb.ReserveNumbersRequest, first: bytes, at: int) -> None:
         if time.time() > at + REPEATED_WITHIN_S:
             return
         again = pb.ReserveNumbersRequest()
@@ -400,7 +404,7 @@ class Allocator:
 def calls(called: Sequence[int], at: int, dice: random.Random) -> events.RecordEventsRequest:
     """One more call to each number than is allowed within NOISY_S."""
     every = [number for number in called for _ in range(CALLS)]
-    callers = dice.sample(range(441632960000, 441632961000), CALLS)
+    callers = [441632960000 + place for place in dice.sample(range(1_000), CALLS)]
     return events.RecordEventsRequest(
         feed="switch",
         called=every,

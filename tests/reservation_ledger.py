@@ -113,14 +113,16 @@ class ReservationLedger:
         kept: KeptReservation | None,
     ) -> Iterator[str]:
         state, before = State(control & 0xFF), State(self.controls.get(number, 0) & 0xFF)
-        holder = self._holders.get(number, "")
+        holder, said = self._holders.get(number, ""), Verdict(value.previous[row])
         if value.command == "ReserveNumbers":
-            if value.previous[row] != Verdict.CLEAN:
-                yield f"reserved, and it was {Verdict(value.previous[row]).name}"
+            if said != Verdict.CLEAN:
+                yield f"reserved, and it was {said.name}"
             if holder:
                 yield f"reserved, and reservation {holder} has it"
         if before not in _BEFORE.get((value.command, state), ()):
             yield f"{before.name} becomes {state.name}"
+        if before == State.RESERVED and state != State.HELD and said != Verdict.RESERVED:
+            yield f"it was reserved, and the value says {said.name}"
         if before == State.RESERVED and (kept is None or kept.id != holder):
             yield f"it is reservation {holder}'s, and not {kept.id if kept else 'nobody'}'s"
         if state in (State.RESERVED, State.ASSIGNED) and kept and number not in kept.numbers:

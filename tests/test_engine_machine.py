@@ -21,6 +21,7 @@ from siphash import caller_mark
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import NUMBER_MASK, Engine, Explanation
+from ringfence.engine.scan import TableScan
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Feed, Policy, Pool, Rule
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
@@ -338,7 +339,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def compare_sweeps(self) -> None:
         """What sweeps over the whole table say: counts by pool and verdict, and a selection."""
-        counts = self.engine.count(now=self.now)
+        counts = TableScan(self.engine.segment).tally(now=self.now)
         answers = {n: self.oracle.answer(n, self.now, self.now) for n in self.oracle.records}
         told = {number: answer for number, answer in answers.items() if answer is not None}
         wanted = np.zeros_like(counts.by_verdict)

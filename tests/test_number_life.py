@@ -5,6 +5,7 @@ Few numbers, short windows and leases on purpose. RINGFENCE_EXAMPLES asks for a 
 
 import asyncio
 import os
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from keeper_inside import KEY, NOW, KeeperInside
 from number_model import No, NumberModel, Reservation
+from siphash import caller_mark
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.journal_lmdb import open_journal
@@ -32,14 +34,13 @@ from ringfence.v1 import types_pb2 as types
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "30"))
 STEPS = 50
-NUMBERS = [447700900000 + n for n in (0, 1, 2, 3, 100, 101, 102)]
-UNKNOWN = 447700900999
+NUMBERS = [447700900000 + n for n in (0, 1, 2, 3, 100, 101, 102, 999)]
 CALLERS = [0, 441632960001, 441632960002]
 POOLS = ["default", "east", "west"]
 KEPT_S = 400  # of numbers that left
 
 pools = st.integers(1, 2)
-some = st.lists(st.sampled_from([*NUMBERS, UNKNOWN]), min_size=1, max_size=4)
+some = st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=4)
 leases = st.sampled_from([1, 5, 30, 30, 300, 3_000])
 partial = st.booleans()
 picks = st.integers(0, 10**6)
@@ -159,7 +160,7 @@ class NumberLife(RuleBasedStateMachine):
     @rule(
         events=st.lists(
             st.tuples(
-                st.sampled_from([*NUMBERS, UNKNOWN]),
+                st.sampled_from(NUMBERS),
                 st.sampled_from(CALLERS),
                 st.integers(0, 60),
                 st.sampled_from([EventKind.CALL, EventKind.CALL, EventKind.A2P_SMS]),
@@ -180,8 +181,11 @@ class NumberLife(RuleBasedStateMachine):
             np.array(kind, np.int32),
             now=now,
         )
-        self.taken.append(inserted.taken)
         told = [self.model.oracle.insert(n, c, now - a, k, now) for n, c, a, k in events]
+        for (number, who, before, what), became in zip(events, told, strict=True):
+            if became == "accepted":  # what a worker's journal has of it
+                entry = (now - before) << 32 | caller_mark(KEY, who) << 8 | what
+                self.taken.append(struct.pack("<QQ", number, entry))
         assert (inserted.accepted, inserted.untracked) == (
             told.count("accepted"),
             told.count("untracked"),
@@ -311,6 +315,37 @@ class NumberLife(RuleBasedStateMachine):
             allow_partial=allow_partial,
         )
 
+    @precondition(lambda self: self.inside and any(each.numbers for each in self.model.active()))
+    @rule(
+        which=picks,
+        first=st.sampled_from(["call", "call", "hold", "wait"]),
+        calls=st.integers(1, 4),
+        then=st.sampled_from(["confirm", "confirm", "cancel", "wait"]),
+        allow_partial=partial,
+    )
+    def disturb(self, which: int, first: str, calls: int, then: str, allow_partial: bool) -> None:
+        """Something happens to a reserved number before its reservation ends."""
+        some = [each for each in self.model.active() if each.numbers]
+        reservation = some[which % len(some)]
+        number = reservation.numbers[which // len(some) % len(reservation.numbers)]
+        if first == "call":
+            self.insert([(number, CALLERS[n % 3], n // 2, EventKind.CALL) for n in range(calls)])
+        elif first == "hold":
+            self.operate("HoldNumbers", [number], 0)
+        else:
+            self.wait(5)
+        if then == "confirm":
+            self.change(
+                "ConfirmReservation",
+                reservation,
+                lambda: self.model.confirm(reservation, allow_partial),
+                allow_partial=allow_partial,
+            )
+        elif then == "cancel":
+            self.change("CancelReservation", reservation, lambda: self.model.cancel(reservation))
+        else:
+            self.wait(1)
+
     @precondition(lambda self: self.inside and self.model.reservations)
     @rule(which=picks)
     def cancel(self, which: int) -> None:
@@ -395,10 +430,8 @@ class NumberLife(RuleBasedStateMachine):
             return
         listed = self.ask("ListReservations")  # leases that are over end with it
         assert [entry.id for entry in listed.reservations] == list(self.model.reservations)
-        found, clean_at = self.inside.engine.check(
-            np.array([*NUMBERS, UNKNOWN], np.uint64), now=self.model.now
-        )
-        for at, number in enumerate([*NUMBERS, UNKNOWN]):
+        found, clean_at = self.inside.engine.check(np.array(NUMBERS, np.uint64), now=self.model.now)
+        for at, number in enumerate(NUMBERS):
             assert found[at] == self.model.verdict(number)
             assert clean_at[at] == self.model.clean_at(number)
             header = self.inside.writer.header(number)

@@ -121,7 +121,8 @@ def test_whole_sweep_says_what_the_table_holds() -> None:
 
     scan = scanning(table, act).scans[-1]
     assert scan.began_at == START + 1000
-    assert np.array_equal(scan.by_verdict, table.engine.count(now=START + 1000).by_verdict)
+    tally = TableScan(table.segment).tally(now=START + 1000)
+    assert np.array_equal(scan.by_verdict, tally.by_verdict)
     assert scan.by_verdict[0, Verdict.CLEAN] == 6
     assert scan.forecast[0].tolist() == [1, *[0] * 399]
     assert scan.next_clean_at[0] == START + 1090

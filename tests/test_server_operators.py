@@ -132,6 +132,18 @@ def test_what_cannot_be_taken_back_needs_a_note(peer, stocked, method, note):
     assert verdicts(peer, *asked) == ["CLEAN"]
 
 
+def test_who_asks_has_a_short_name(peer, stocked):
+    pool, asked = stocked(2)
+    for method, fields in (
+        ("HoldNumbers", {"numbers": asked}),
+        ("ReserveNumbers", {"pool": pool, "count": 1}),
+    ):
+        error = refusal(peer, method, actor="x" * 256, **fields)
+        assert field_of(error) == "ringfence-actor"
+    made = ask(peer, "ReserveNumbers", pool=pool, count=1, actor="x" * 255)
+    assert made.actor == "x" * 255
+
+
 def test_held_number_leaves_its_reservation(peer, stocked):
     pool, asked = stocked(3)
     made = ask(peer, "ReserveNumbers", pool=pool, count=3)

@@ -1,0 +1,102 @@
+"""Numbers that were assigned or retired leave the table when their time has come."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from keeper_inside import NOW, run
+
+from ringfence.engine.journal import Journal
+from ringfence.engine.journal_lmdb import open_journal
+from ringfence.engine.segment import Segment
+from ringfence.engine.words import State
+from ringfence.server import departures
+from ringfence.server.departures import Departures
+from ringfence.server.keeper_journal import keeper_values
+
+FIRST = 447700900000
+KEPT_S = 1_000
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def segment() -> Segment:
+    return Segment.create(None, capacity_numbers=100)
+
+
+def departures_of(inside):
+    keeper = inside.keeper
+    return Departures(inside.engine, keeper.state, keeper.log, kept_s=KEPT_S)
+
+
+async def stock(inside, count):
+    numbers = list(range(FIRST, FIRST + count))
+    await inside.ask("QuarantineNumbers", numbers=numbers, pool="default")
+    return numbers
+
+
+def states(inside, numbers):
+    return [inside.writer.header(number).state for number in numbers]
+
+
+def test_they_leave_in_their_second_and_the_others_stay(segment, journal):
+    async def use(inside):
+        retired, later, held, there = numbers = await stock(inside, 4)
+        await inside.ask("RetireNumbers", numbers=[retired], note="unlucky")
+        await inside.ask("HoldNumbers", numbers=[held])
+        inside.now += 1
+        await inside.ask("RetireNumbers", numbers=[later], note="unlucky")
+        inside.now = NOW + KEPT_S - 1
+        await departures_of(inside).let_go()
+        assert states(inside, numbers)[0] == State.RETIRED
+        inside.now += 1
+        await departures_of(inside).let_go()
+        kinds = [State.FREE, State.RETIRED, State.HELD, State.QUARANTINED]
+        assert states(inside, numbers) == kinds
+        assert inside.verdicts(retired) == [9]
+        assert there in numbers
+
+    run(segment, journal, use)
+
+
+def test_departure_is_journalled_as_a_change_of_nobody(segment, journal, monkeypatch):
+    monkeypatch.setattr(departures, "NUMBERS_MAX", 2)
+
+    async def use(inside):
+        numbers = await stock(inside, 5)
+        await inside.ask("RetireNumbers", numbers=numbers, note="unlucky")
+        before = journal.last
+        inside.now += KEPT_S
+        await departures_of(inside).let_go()
+        values = [value for _, value in keeper_values(journal, before)]
+        assert [len(value.current) for value in values if not value.keys] == [2, 2, 1]
+        for value in values:
+            if not value.keys:
+                assert set(value.previous) == {8}
+                assert set(value.current) == {9}
+                assert (value.command, value.actor, value.note) == ("", "", "")
+
+    run(segment, journal, use)
+
+
+def test_number_that_comes_back_meanwhile_stays(segment, journal):
+    async def use(inside):
+        retired, back = numbers = await stock(inside, 2)
+        await inside.ask("RetireNumbers", numbers=numbers, note="unlucky")
+        inside.now += KEPT_S
+        leaving = departures_of(inside)
+        seen = leaving._left_before(inside.now - KEPT_S)
+        assert seen.tolist() == numbers
+        leaving._left_before = lambda _: seen
+        await inside.ask("QuarantineNumbers", numbers=[back], pool="default")
+        await leaving.let_go()
+        assert states(inside, numbers) == [State.FREE, State.QUARANTINED]
+        assert retired != back
+
+    run(segment, journal, use)
