@@ -50,7 +50,7 @@ class CandidateRun:
         self, count: int, prefix: str = "", after: tuple[int, int] = (0, 0)
     ) -> tuple[Times, Numbers]:
         """Up to `count` of those that are there, behind a place."""
-        begin = self._places_upto(*after)
+        begin = self._places_upto(*after) if after != (0, 0) else 0
         wanted = self._there[begin:]
         if prefix:
             wanted = wanted & Prefix(prefix).matches(self._numbers[begin:])

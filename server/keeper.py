@@ -8,7 +8,8 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -54,6 +55,7 @@ COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService
 NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
 STOP_S = 1.0
 REPLAY_PAUSE_S = 0.1
+RECENT_VALUES = 4_096  # leases that run out and changes of verdicts are among them
 
 _log = logging.getLogger(__name__)
 
@@ -156,10 +158,16 @@ class Keeper:
             for message in change_messages(value, self.state.published):
                 self._changes.tell(message.SerializeToString())
 
-    def _recent(self) -> Iterator[KeeperValue]:
+    def _recent(self) -> Iterable[KeeperValue]:
+        """The newest commands that a worker may repeat, oldest first: their ids and answers."""
         journal = self._journal
-        for _, value in keeper_values(journal, max(journal.first - 1, journal.last - ANSWERS_MAX)):
-            yield value
+        after = max(journal.first - 1, journal.last - RECENT_VALUES)
+        commands = (
+            KeeperValue(command_id=value.command_id, response=value.response)
+            for _, value in keeper_values(journal, after)
+            if value.command_id
+        )
+        return deque(commands, maxlen=ANSWERS_MAX)
 
 
 def run_keeper(installation: Installation, ready: Callable[[], None]) -> None:

@@ -82,7 +82,8 @@ class ReservationService:
         duration_s = lease_s(request)
         digest, actor = request_digest(request), said(context, ACTOR)
         asked = read_numbers(request.numbers, COUNT_MAX) if request.numbers else None
-        pool = self._state.decided.pool_index(request.pool)
+        repeated = self._state.reservations.asked_before(actor, request.request_id)
+        pool = repeated.pool if repeated else self._state.decided.pool_index(request.pool)
         look: Look | None = None
 
         def decide(value: KeeperValue) -> Message:
@@ -108,6 +109,9 @@ class ReservationService:
 
         about = _NOBODY if asked is None else asked
         while True:
+            if asked is None and self._state.reservations.due(self._log.now(), 1):
+                self._log.begin_due()
+                await self._log.settled()  # then their numbers are candidates again
             try:
                 return await self._log.carry_out("ReserveNumbers", context, decide, about=about)
             except _TooFewSeen:

@@ -103,11 +103,14 @@ def _guarded(answer: Answer, initial_metadata: tuple[tuple[str, str], ...]) -> A
             raise
         except Exception as error:
             refusal = _refusal(error)
-        if refusal is None:
-            await context.abort(
-                grpc.StatusCode.INTERNAL, "an error in the server; its log says more"
-            )
-        await refusal.abort(context)
+        try:
+            if refusal is None:
+                await context.abort(
+                    grpc.StatusCode.INTERNAL, "an error in the server; its log says more"
+                )
+            await refusal.abort(context)
+        except grpc.aio.InternalError:  # the client has left meanwhile: there is nobody to tell
+            raise grpc.aio.AbortError from None
 
     return guarded
 

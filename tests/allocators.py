@@ -41,7 +41,7 @@ CHANNEL_OPTIONS = (
     ("grpc.enable_retries", 0),  # what is repeated is decided here
 )
 POOL = "default"
-PREFIXES = ("4477009000", "44770090001", "4477009001")
+PREFIXES = ("44770090", "4477009000", "4477009001")
 DEADLINE_S = 10.0
 UNSURE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 LOST = ("UNKNOWN", "CANCELLED", "INTERNAL")  # what gRPC makes of a connection that broke

@@ -57,10 +57,10 @@ def policies(draw: st.DrawFn, name: str) -> Policy:
     return Policy(
         name=name,
         rules=tuple(rules),
-        minimum_age_s=draw(st.sampled_from([0, 0, 60, 600])),
+        minimum_age_s=draw(st.sampled_from([0, 0, 0, 60, 600])),
         maximum_age_s=draw(st.sampled_from([None, 500])),
         quiet_period_s=draw(st.sampled_from([0, 20, 100])),
-        minimum_coverage=draw(st.sampled_from([0.0, 0.0, 0.9])),
+        minimum_coverage=draw(st.sampled_from([0.0, 0.0, 0.0, 0.9])),
     )
 
 
@@ -315,19 +315,22 @@ class NumberLife(RuleBasedStateMachine):
             allow_partial=allow_partial,
         )
 
-    @precondition(lambda self: self.inside and any(each.numbers for each in self.model.active()))
+    @precondition(lambda self: self.inside and (self.model.queue(1) or self.model.queue(2)))
     @rule(
-        which=picks,
+        most=st.integers(1, 3),
         first=st.sampled_from(["call", "call", "hold", "wait"]),
         calls=st.integers(1, 4),
         then=st.sampled_from(["confirm", "confirm", "cancel", "wait"]),
         allow_partial=partial,
     )
-    def disturb(self, which: int, first: str, calls: int, then: str, allow_partial: bool) -> None:
+    def disturb(self, most: int, first: str, calls: int, then: str, allow_partial: bool) -> None:
         """Something happens to a reserved number before its reservation ends."""
-        some = [each for each in self.model.active() if each.numbers]
-        reservation = some[which % len(some)]
-        number = reservation.numbers[which // len(some) % len(reservation.numbers)]
+        pool = 1 if self.model.queue(1) else 2
+        wanted = self.model.queue(pool)[:most]
+        fields = {"allow_partial": False, "actor": "", "request_id": ""}
+        self.reserve_named(pool, wanted, 30, **fields)
+        reservation = self.model.active()[-1]
+        number = reservation.numbers[-1]
         if first == "call":
             self.insert([(number, CALLERS[n % 3], n // 2, EventKind.CALL) for n in range(calls)])
         elif first == "hold":

@@ -87,6 +87,24 @@ def test_number_that_is_clean_again_is_taken_at_its_new_place_before_the_next_sw
     run(segment, journal, use)
 
 
+def test_number_that_a_command_frees_is_the_next_one_again(segment, journal):
+    async def use(inside):
+        await stock(inside, *range(FIRST, FIRST + 5))
+        for free in ("CancelReservation", "HoldNumbers", "lease"):
+            made = await inside.ask("ReserveNumbers", pool="brisk", count=1)
+            assert list(made.numbers) == [FIRST]
+            if free == "CancelReservation":
+                await inside.ask(free, id=made.id)
+            elif free == "HoldNumbers":
+                await inside.ask(free, numbers=[FIRST])
+                await inside.ask("UnholdNumbers", numbers=[FIRST])
+            else:
+                inside.now += 1_800
+        assert await reserve(inside, 2) == [FIRST, FIRST + 1]
+
+    run(segment, journal, use)
+
+
 def test_lease_ends_in_its_second_and_not_before(segment, journal):
     async def use(inside):
         await stock(inside, FIRST)

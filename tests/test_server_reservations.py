@@ -1,7 +1,5 @@
 """Reservations over a real server: every rule, bound and reason of the contract."""
 
-import os
-import signal
 import time
 
 import grpc
@@ -27,7 +25,6 @@ from server_process import field_of, has_retry_info, peer_of, reason_of, serving
 from ringfence.server.paging import page_token
 from ringfence.v1 import types_pb2 as types
 
-SCAN = '[scan]\nperiod = "1s"\n'
 ACTIVE, CONFIRMED, CANCELLED, EXPIRED = (
     types.RESERVATION_STATE_ACTIVE,
     types.RESERVATION_STATE_CONFIRMED,
@@ -39,15 +36,12 @@ LEASE_S_MAX = 30 * DAY_S
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory):
-    config = tmp_path_factory.mktemp("config") / "server.toml"
-    config.write_text(SCAN)
-    return "--config", str(config), "--workers", "2", "--capacity", "20000"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, options):
-    with serving(tmp_path_factory.mktemp("shared") / "data", *options) as running:
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shared")
+    config = folder / "server.toml"
+    config.write_text('[scan]\nperiod = "1s"\n')
+    options = ("--config", str(config), "--workers", "2", "--capacity", "20000")
+    with serving(folder / "data", *options) as running:
         with peer_of(running) as peer:
             put_policy(peer, "brisk")
         yield running
@@ -482,55 +476,6 @@ def test_get_number_tells_reservation_and_place_in_the_queue(peer, stocked):
     assert place(asked[1]) == ("", 0)
 
 
-def test_get_number_answers_without_a_keeper_and_leaves_its_part_out(own_server):
-    with peer_of(own_server) as peer:
-        put_policy(peer, "brisk")
-        pool = new_pool(peer)
-        asked = [447700900000, 447700900001]
-        stock(peer, pool, asked)
-        made = reserve(peer, pool, 1)
-        assert ask(peer, "GetNumber", number=asked[0]).reservation == made.id
-        keeper = own_server.pid("keeper")
-        os.kill(keeper, signal.SIGSTOP)
-        try:
-            for number, word in zip(asked, ("RESERVED", "CLEAN"), strict=True):
-                got = ask(peer, "GetNumber", number=number)
-                assert types.Verdict.Name(got.verdict) == f"VERDICT_{word}"
-                assert (got.reservation, got.queue_position) == ("", 0)
-        finally:
-            os.kill(keeper, signal.SIGCONT)
-
-
-def test_reservations_and_request_ids_outlive_the_keeper_and_the_server(tmp_path, options):
-    data = tmp_path / "data"
-    asked = [447700900000 + index for index in range(6)]
-    fields = {"count": 2, "request_id": "lasting", "actor": "bss"}
-    with serving(data, *options) as server, peer_of(server) as peer:
-        put_policy(peer, "brisk")
-        pool = new_pool(peer)
-        stock(peer, pool, asked)
-        made = reserve(peer, pool, **fields)
-        other = reserve(peer, pool, 1)
-        ended = ask(peer, "CancelReservation", id=reserve(peer, pool, 1).id)
-        server.kill("keeper")
-        assert reserve(peer, pool, **fields) == made
-        assert [found(peer, each) for each in (made, other, ended)] == [made, other, ended]
-        assert verdicts(peer, *asked) == ["RESERVED"] * 3 + ["CLEAN"] * 3
-    with serving(data, *options) as server, peer_of(server) as peer:
-        assert reserve(peer, pool, **fields) == made
-        confirmed = ask(peer, "ConfirmReservation", id=made.id)
-        assert list(confirmed.numbers) == asked[:2]
-        assert ask(peer, "GetNumber", number=asked[2]).reservation == other.id
-        assert list(reserve(peer, pool, 3).numbers) == asked[3:]
-    with serving(data, *options) as server, peer_of(server) as peer:
-        assert found(peer, made) == confirmed
-        assert [entry.id for entry in pages(peer, "ListReservations", "reservations")][:3] == [
-            made.id,
-            other.id,
-            ended.id,
-        ]
-
-
 def test_violation_sends_a_number_behind_all_others(peer, fresh_numbers):
     policy = {"minimum_age": {"seconds": 0}, "quiet_period": {"seconds": 1}}
     rule = {"measure": types.MEASURE_EVENTS, "limit": 0, "window": {"seconds": 1}}
@@ -542,14 +487,3 @@ def test_violation_sends_a_number_behind_all_others(peer, fresh_numbers):
     assert verdicts(peer, asked[0]) == ["NOISY"]
     wait_until(lambda: verdicts(peer, asked[0]) == ["CLEAN"])
     assert list(reserve(peer, pool, 3).numbers) == [asked[1], asked[2], asked[0]]
-
-
-def test_ten_thousand_numbers_are_reserved_and_confirmed_at_once(peer):
-    pool = new_pool(peer)
-    asked = list(range(999_000_000_000, 999_000_010_000))
-    stock(peer, pool, asked)
-    made = reserve(peer, pool, 10_000)
-    assert list(made.numbers) == asked
-    confirmed = ask(peer, "ConfirmReservation", id=made.id)
-    assert confirmed.count == 10_000
-    assert verdicts(peer, asked[0], asked[-1]) == ["ASSIGNED"] * 2
