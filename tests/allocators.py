@@ -314,8 +314,12 @@ class Allocator:
         reply = await self._ask("QuarantineNumbers", request)
         held.end(reply.begun)
         accepted = reply.answer.accepted if reply.reason == "OK" else -1
-        already = reply.answer.already_quarantined if reply.tries > 1 and accepted >= 0 else 0
-        if accepted + already != len(held.given):
+        # A try without an answer may have given them back: then others may have them by now, and
+        # have handed some out once more, since when our date is too early.
+        before = 0
+        if reply.tries > 1 and accepted >= 0:
+            before = reply.answer.already_quarantined + reply.answer.rejected
+        if accepted + before != len(held.given):
             self._desk.wrong(f"give back {held.given}", reply)
 
     async def _extend(self, held: Held) -> None:

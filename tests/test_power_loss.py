@@ -36,13 +36,13 @@ from durable_server import take_snapshot
 from server_process import PATIENCE_S, ServerProcess, peer_of, wait_until
 from small_disk import cut_off, small_disk
 
+from ringfence.engine.durable_files import sync
 from ringfence.engine.journal_lmdb import DATA
 from ringfence.engine.snapshot import (
     list_snapshots,
     prune_snapshots,
     snapshot_number,
     snapshot_path,
-    sync_folder,
 )
 
 ROUNDS = int(os.environ.get("RINGFENCE_POWER_ROUNDS", "8"))
@@ -213,7 +213,7 @@ def test_a_removed_snapshot_does_not_come_back(tmp_path: Path) -> None:
     with small_disk(image, folder, DISK_BYTES):
         for number in (1, 2, 3):
             snapshot_path(folder, number).touch()
-        sync_folder(folder)
+        sync(folder)
         prune_snapshots(folder, keep=2)
         cut_off(folder)
     with small_disk(image, folder, DISK_BYTES):
