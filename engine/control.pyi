@@ -1,6 +1,6 @@
 """The control plane: the one writer of headers and settings. Plain code that may raise and log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ class TableWriter:
     """Writes headers and settings; there is one writer per segment at a time: the keeper.
 
     Making one finishes what a writer that died left odd: such a number, whose command was never
-    answered, becomes FREE.
+    answered, becomes FREE. Coverage that it left odd is read by nobody until `publish`.
     """
 
     def __new__(cls, segment: Segment) -> TableWriter: ...
@@ -95,6 +95,12 @@ class TableWriter:
     ) -> None:
         """Replaces all settings at once. A pool's or policy's index is its position; the index of
         a pool that has numbers must not change. Raises SettingError, and leaves all as it was.
+        """
+    def publish_coverage(self, feeds: Mapping[int, Feed]) -> None:
+        """Replaces what some feeds have covered, by their index as published; all else stays.
+
+        Raises SettingError, and leaves all as it was; RuntimeError before the first `publish` of a
+        writer whose predecessor died in one.
         """
     def set_spray(self, callers: npt.NDArray[np.uint64], *, caller_key: bytes) -> None:
         """Sets the bit of each caller in the spray map."""

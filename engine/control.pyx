@@ -128,7 +128,8 @@ cdef class TableWriter:
 
         An odd control word still has the old state, and a change from a tracked state writes no
         field in halves, so the old state holds; a number that was new becomes FREE. Only the
-        header that was written last can be odd.
+        header that was written last can be odd. Coverage that is odd stays so until all of it is
+        published: nobody takes a part of it for the whole.
         """
         cdef uint64_t numbers = self._head.numbers, control
         cdef record_t *record
@@ -144,12 +145,6 @@ cdef class TableWriter:
                 if control & STATE_MASK == STATE_EMPTY:
                     control |= STATE_FREE
                 store_release_u64(&record.control, _next_generation(control))
-        if self._head.coverage_generation & 1:
-            for feed in range(FEEDS_MAX):
-                self._write_covered(feed, ())
-            store_release_u64(
-                &self._head.coverage_generation, self._head.coverage_generation + 1
-            )
 
     def quarantine(self, numbers, *, pool, quarantined_at, observed_since, reason, now):
         outcomes = self.judge(numbers, quarantined_at)
@@ -360,15 +355,34 @@ cdef class TableWriter:
                 _fill_name(aside.feed_names[<int>i], feed.name)
                 _check_covered(feed)
         # Coverage is odd until both have changed: nobody pairs old pools with new feeds.
-        store_relaxed_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
-        fence_release()
+        self._begin_coverage()
         for i, feed in enumerate(feeds):
-            self._write_covered(i, feed.covered if feed is not None else ())
+            self._write_covered(i, feed)
         store_release_u64(&self._head.settings_generation, generation)
         store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
 
-    def _write_covered(self, int feed, covered):
-        cdef coverage_t *coverage = self._segment.coverage() + feed
+    def publish_coverage(self, feeds):
+        cdef uint32_t count = self._segment.settings(self._head.settings_generation).feed_count
+        for i, feed in feeds.items():
+            if not 0 <= i < count:
+                raise SettingError("feeds", f"value=index {i}, bound=below {count}")
+            _check_covered(feed)
+        if self._head.coverage_generation & 1:
+            raise RuntimeError("a writer that died left coverage odd: publish all of it first")
+        self._begin_coverage()
+        for i, feed in feeds.items():
+            self._write_covered(i, feed)
+        store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
+
+    cdef void _begin_coverage(self) noexcept:
+        """Makes coverage odd, if a writer that died has not left it so."""
+        store_relaxed_u64(&self._head.coverage_generation, self._head.coverage_generation | 1)
+        fence_release()
+
+    def _write_covered(self, int index, feed):
+        cdef coverage_t *coverage = self._segment.coverage() + index
+        covered = feed.covered if feed is not None else ()
+        coverage.watermark = feed.watermark if feed is not None else 0
         coverage.interval_count = len(covered)
         for i, (begin, end) in enumerate(covered):
             coverage.intervals[<int>i].begin = begin
@@ -423,6 +437,8 @@ def _positions(name, settings):
 
 
 def _check_covered(feed):
+    if not 0 <= feed.watermark <= _TIME_MAX:
+        raise SettingError("feeds.watermark", f"value={feed.watermark}, bound={_TIME_MAX}")
     if len(feed.covered) > FEED_INTERVALS_MAX:
         raise SettingError(
             "feeds.covered", f"value={len(feed.covered)} intervals, bound={FEED_INTERVALS_MAX}"

@@ -7,6 +7,7 @@ from ringfence.engine.record cimport interval_t
 ctypedef struct pool_coverage_t:
     bint always  # the pool requires no feed
     uint32_t count
+    uint32_t room  # intervals that fit
     interval_t *intervals  # disjoint, ascending
     int64_t *before_s  # seconds covered by all intervals before this one
 
@@ -29,6 +30,19 @@ cdef inline uint32_t coverage_intersect(
         else:
             j += 1
     return count
+
+cdef inline uint32_t coverage_ended(
+    const interval_t *intervals, uint32_t count, int64_t t
+) noexcept nogil:
+    """How many intervals of an ascending list end at `t` or before, by binary search."""
+    cdef uint32_t low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) // 2
+        if <int64_t>intervals[middle].end <= t:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 cdef inline int64_t coverage_until(const pool_coverage_t *coverage, int64_t t) noexcept nogil:
     """Seconds covered before `t`, by binary search."""

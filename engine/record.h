@@ -158,7 +158,7 @@ struct interval {
 /* What a feed has covered: disjoint, ascending. Under coverage_generation, odd while changing. */
 struct coverage {
     uint32_t interval_count;
-    uint32_t spare;
+    uint32_t watermark; /* where its next claim begins if it does not say; 0 = nothing is held */
     struct interval intervals[FEED_INTERVALS_MAX];
 };
 

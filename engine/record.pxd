@@ -104,6 +104,7 @@ cdef extern from "record.h" nogil:
 
     ctypedef struct coverage_t "struct coverage":
         uint32_t interval_count
+        uint32_t watermark
         interval_t intervals[FEED_INTERVALS_MAX]
 
     ctypedef struct segment_t "struct segment":

@@ -95,5 +95,10 @@ class Segment:
         """
     def pools(self) -> Sequence[Pool | None]:
         """The pools as published, by index."""
+    @property
+    def coverage_generation(self) -> int:
+        """Changes with every change of what feeds have covered; odd = it is being changed."""
+    def watermarks(self) -> dict[str, tuple[int, int]] | None:
+        """The index and the watermark of each feed by name; None = they are being changed."""
     def feeds(self) -> Sequence[Feed | None]:
         """The feeds as published, by index, with their covered intervals."""

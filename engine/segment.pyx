@@ -9,7 +9,7 @@ import os
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from ringfence.engine.atomic cimport (
     fence_acquire,
@@ -277,9 +277,39 @@ cdef class Segment:
 
     def feeds(self):
         return [
-            None if name is None else Feed(name, self._covered(i))
+            None if name is None else Feed(name, self._covered(i), self.coverage()[i].watermark)
             for i, name in enumerate(self._settings()[2])
         ]
+
+    def watermarks(self):
+        cdef segment_t *head = self.head()
+        cdef uint64_t settings_now, coverage_now
+        cdef const settings_t *settings
+        cdef const coverage_t *coverage = self.coverage()
+        cdef const char *name
+        cdef int look
+        cdef uint32_t i
+        for look in range(COPY_LOOKS_MAX):
+            coverage_now = load_acquire_u64(&head.coverage_generation)
+            if coverage_now & 1:
+                continue
+            settings_now = load_acquire_u64(&head.settings_generation)
+            settings = self.settings(settings_now)
+            watermarks = {}
+            for i in range(min(settings.feed_count, <uint32_t>C_FEEDS_MAX)):
+                name = &settings.feed_names[i][0]
+                if name[0]:
+                    watermarks[name[:NAME_BYTES]] = i, coverage[i].watermark
+            fence_acquire()
+            if (
+                load_relaxed_u64(&head.coverage_generation) == coverage_now
+                and load_relaxed_u64(&head.settings_generation) == settings_now
+            ):
+                return {
+                    name_bytes.rstrip(b"\0").decode("ascii"): held
+                    for name_bytes, held in watermarks.items()
+                }
+        return None
 
     def _covered(self, feed):
         cdef coverage_t *coverage = self.coverage() + <int>feed
@@ -349,6 +379,10 @@ cdef class Segment:
     @property
     def settings_generation(self):
         return load_acquire_u64(&self.head().settings_generation)
+
+    @property
+    def coverage_generation(self):
+        return load_acquire_u64(&self.head().coverage_generation)
 
 
 cdef str _name(const char *name):

@@ -18,6 +18,8 @@ AGE_S_MAX = 3_650 * DAY_S
 RULES_MAX = 8
 POOL_FEEDS_MAX = 16
 DESCRIPTION_CHARS_MAX = 500
+SILENCE_S_MIN, SILENCE_S_MAX = 5, DAY_S
+SILENCE_S = 120
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -99,10 +101,23 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A registered sender of events and the time it has covered: ascending [begin, end)."""
+    """A registered sender of events and the time it has covered: ascending [begin, end).
+
+    A segment knows name, coverage and watermark of it, and not the rest.
+    """
 
     name: str
     covered: tuple[tuple[int, int], ...] = field(default=())
+    watermark: int = 0  # where its next claim begins if it does not say; 0 = nothing is held
+    silence_max_s: int = SILENCE_S
+    description: str = ""
+    revision: int = 0
+
+    def check(self) -> None:
+        """Raises SettingError for the first field out of bounds; coverage is not looked at."""
+        check_name("name", self.name)
+        _check_range("silence_max", self.silence_max_s, SILENCE_S_MIN, SILENCE_S_MAX, " s")
+        _check_text("description", self.description)
 
 
 def check_name(field: str, name: str) -> None:

@@ -3,11 +3,13 @@
 from libc.stdint cimport uint64_t
 
 from ringfence.engine.evaluate cimport view_t
+from ringfence.engine.record cimport coverage_t
 from ringfence.engine.segment cimport Segment
 
 cdef class View:
     cdef Segment segment
     cdef view_t c
+    cdef coverage_t *feeds  # as last read
     cdef uint64_t settings_generation
     cdef uint64_t coverage_generation
 

@@ -1,4 +1,4 @@
-"""The configuration file: TOML in, checked policies, pools and server settings out.
+"""The configuration file: TOML in, checked policies, pools, feeds and server settings out.
 
 The defaults stand in `default_config.toml` and nowhere else. What a file may hold, in which form,
 is said by the models below; what its values may be, by the `check()` of the engine's settings.
@@ -21,8 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from ringfence.engine.segment import CAPACITY_NUMBERS_MAX, POLICIES_MAX, POOLS_MAX, WORKERS_MAX
-from ringfence.engine.settings import Policy, Pool, Rule, SettingError
+from ringfence.engine.segment import (
+    CAPACITY_NUMBERS_MAX,
+    FEEDS_MAX,
+    POLICIES_MAX,
+    POOLS_MAX,
+    WORKERS_MAX,
+)
+from ringfence.engine.settings import SILENCE_S, Feed, Policy, Pool, Rule, SettingError
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
 from ringfence.server.config_problems import ConfigError, nearest, problems_of
@@ -215,8 +221,25 @@ class PoolTable(Table):
         return self
 
 
+class FeedTable(Table):
+    """`[[feed]]`."""
+
+    name: str
+    silence_max: Duration = SILENCE_S
+    description: str = ""
+
+    def feed(self) -> Feed:
+        """The engine's feed that this table describes."""
+        return Feed(self.name, silence_max_s=self.silence_max, description=self.description)
+
+    @model_validator(mode="after")
+    def _check(self) -> "FeedTable":
+        self.feed().check()
+        return self
+
+
 class Config(Table):
-    """A whole configuration: its tables, and the policies and pools as the engine takes them."""
+    """A whole configuration: its tables, and the settings as the engine takes them."""
 
     server: ServerTable
     journal: JournalTable
@@ -226,6 +249,7 @@ class Config(Table):
     history: HistoryTable
     policy: Annotated[tuple[PolicyTable, ...], Field(strict=False, max_length=POLICIES_MAX)]
     pool: Annotated[tuple[PoolTable, ...], Field(strict=False, max_length=POOLS_MAX)]
+    feed: Annotated[tuple[FeedTable, ...], Field(strict=False, max_length=FEEDS_MAX)] = ()
 
     @property
     def policies(self) -> tuple[Policy, ...]:
@@ -236,6 +260,11 @@ class Config(Table):
     def pools(self) -> tuple[Pool, ...]:
         """The pools in the order of the file."""
         return tuple(table.pool() for table in self.pool)
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """The feeds in the order of the file."""
+        return tuple(table.feed() for table in self.feed)
 
 
 class PolicyFile(Table):
@@ -248,6 +277,12 @@ class PoolFile(Table):
     """What `ringfence pools put` reads: one `[[pool]]`, as in the configuration."""
 
     pool: Annotated[tuple[PoolTable, ...], Field(strict=False, min_length=1, max_length=1)]
+
+
+class FeedFile(Table):
+    """What `ringfence feeds put` reads: one `[[feed]]`, as in the configuration."""
+
+    feed: Annotated[tuple[FeedTable, ...], Field(strict=False, min_length=1, max_length=1)]
 
 
 def default_text() -> str:
@@ -311,6 +346,16 @@ def load_pool(path: str | os.PathLike[str]) -> Pool:
     return tables.pool[0].pool()
 
 
+def load_feed(path: str | os.PathLike[str]) -> Feed:
+    """The one feed of a file; raises ConfigError."""
+    source = os.fspath(path)
+    try:
+        tables = FeedFile.model_validate(_read(source))
+    except ValidationError as error:
+        raise ConfigError(source, problems_of(error, FeedFile)) from None
+    return tables.feed[0].feed()
+
+
 def _read(source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(source).read_text("utf-8"))
@@ -326,9 +371,14 @@ def _reference_problems(config: Config) -> list[str]:
     """What no table can see by itself: names given twice, pools that lack what they name."""
     policy_names = [policy.name for policy in config.policy]
     pool_names = [pool.name for pool in config.pool]
+    feed_names = [feed.name for feed in config.feed]
     problems = [
         f"{section}[{index}].name: value={name!r}, bound=once"
-        for section, names in (("policy", policy_names), ("pool", pool_names))
+        for section, names in (
+            ("policy", policy_names),
+            ("pool", pool_names),
+            ("feed", feed_names),
+        )
         for index, name in enumerate(names)
         if name in names[:index]
     ]
@@ -338,9 +388,9 @@ def _reference_problems(config: Config) -> list[str]:
                 f"pool[{index}].policy: no policy {pool.policy!r}"
                 + nearest(pool.policy, policy_names)
             )
-        if pool.required_feeds:
-            problems.append(
-                f"pool[{index}].required_feeds: value={', '.join(pool.required_feeds)}, bound=none:"
-                " feeds cannot be registered in this version"
-            )
+        problems += [
+            f"pool[{index}].required_feeds[{n}]: no feed {feed!r}" + nearest(feed, feed_names)
+            for n, feed in enumerate(pool.required_feeds)
+            if feed not in feed_names
+        ]
     return problems

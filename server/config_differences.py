@@ -8,26 +8,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import TypeVar
 
-from ringfence.engine.settings import Policy, Pool
+from ringfence.engine.settings import Feed, Policy, Pool
 from ringfence.server.config import Config
 
-_Setting = TypeVar("_Setting", Policy, Pool)
+_Setting = TypeVar("_Setting", Policy, Pool, Feed)
 
 
 def config_differences(
-    config: Config, policies: Sequence[Policy], pools: Sequence[Pool]
+    config: Config,
+    policies: Sequence[Policy | None],
+    pools: Sequence[Pool | None],
+    feeds: Sequence[Feed | None],
 ) -> list[str]:
-    """A line for each setting that differs, and for each that only one of the two has."""
+    """A line for each setting that differs, and for each of the file that is not in force.
+
+    None = an empty place.
+    """
     return [
         *_differences("policy", config.policies, policies),
         *_differences("pool", config.pools, pools),
+        *_differences("feed", config.feeds, feeds),
     ]
 
 
 def _differences(
-    what: str, given: Sequence[_Setting], in_force: Sequence[_Setting]
+    what: str, given: Sequence[_Setting], in_force: Sequence[_Setting | None]
 ) -> Iterator[str]:
-    by_name = {setting.name: setting for setting in in_force}
+    by_name = {setting.name: setting for setting in in_force if setting}
     for setting in given:
         present = by_name.get(setting.name)
         if present is None:

@@ -7,14 +7,19 @@ goes on: several batches share one write to the disk.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from ringfence.engine.core import Engine, Inserted
+from ringfence.engine.journal import JournalError
 from ringfence.engine.settings import check_name
 from ringfence.engine.wire import EventDecoder, encode_events_answer
+from ringfence.server.claim_reporter import ClaimReporter
+from ringfence.server.covered_time import Interval
 from ringfence.server.drain import Context, Drain
 from ringfence.server.durable import Durable
 from ringfence.server.event_value import EventValue, encode_event_value
+from ringfence.server.feed_claims import NO_CLAIM
 from ringfence.server.refusal import bad_field
 from ringfence.server.routes import Answer
 
@@ -23,9 +28,11 @@ UNANSWERED_MAX = 32  # of one stream
 
 
 class _Taken(NamedTuple):
-    """The answer to a batch, and what it waits for; None = the batch has changed nothing."""
+    """What a batch is answered, and what that waits for; None = the batch has changed nothing."""
 
-    answer: bytes
+    sequence: int
+    feed: str
+    inserted: Inserted
     durable: asyncio.Future[int] | None
 
 
@@ -40,11 +47,15 @@ class EventService:
         engine: Engine,
         durable: Durable,
         drain: Drain,
+        reporter: ClaimReporter,
+        *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._durable = durable
         self._drain = drain
+        self._claims = reporter.claims
+        self._reporter = reporter
         self._clock = clock
         self._decoder = EventDecoder()
 
@@ -58,7 +69,7 @@ class EventService:
         unanswered = _Unanswered(UNANSWERED_MAX)
         try:
             async with asyncio.TaskGroup() as both:
-                answering = both.create_task(_answer(context, unanswered))
+                answering = both.create_task(self._write_answers(context, unanswered))
                 ended_by = await self._read(context, unanswered)
                 if not answering.done():  # else nobody would take it
                     await unanswered.put(None)
@@ -69,10 +80,7 @@ class EventService:
 
     async def record_events(self, message: bytes, _: Context) -> bytes:
         """Answers one batch."""
-        taken = self._take(message)
-        if taken.durable is not None:
-            await taken.durable
-        return taken.answer
+        return await self._answer(self._take(message))
 
     async def _read(self, context: Context, unanswered: _Unanswered) -> Exception | None:
         """Takes batches until the stream ends; returns what ended it if the client did not."""
@@ -98,31 +106,38 @@ class EventService:
                 f"value={batch.complete_from}, bound=before watermark {batch.watermark}",
             )
         inserted = self._engine.insert_decoded(batch, now=now)
-        answer = encode_events_answer(
-            batch.sequence,
-            inserted.accepted,
-            inserted.untracked,
-            inserted.rejected,
-            inserted.rejections,
-            0,  # the watermark of an unregistered feed
-        )
-        value = _value(batch, inserted)
-        if not value.taken and not value.watermark:
-            return _Taken(answer, None)
-        return _Taken(answer, self._durable.submit(encode_event_value(value)))
+        claim = NO_CLAIM  # of a batch that is not whole
+        if not inserted.rejected:
+            claim = self._claims.claim(batch.feed, batch.complete_from, batch.watermark)
+        self._reporter.sent(batch.feed, inserted.accepted)
+        durable = None
+        if inserted.taken or claim[1]:
+            durable = self._submit(EventValue(batch.feed, *claim, inserted.taken))
+        return _Taken(batch.sequence, batch.feed, inserted, durable)
 
+    def _submit(self, value: EventValue) -> asyncio.Future[int]:
+        claim: Interval = value.complete_from, value.watermark
+        try:
+            durable = self._durable.submit(encode_event_value(value))
+        except JournalError:
+            self._claims.fail(value.feed)
+            raise
+        durable.add_done_callback(partial(self._reporter.settle, value.feed, claim))
+        return durable
 
-def _value(batch: EventDecoder, inserted: Inserted) -> EventValue:
-    """What the journal keeps of a batch. One with a rejected event makes no claim, and neither
-    does one without complete_from: no feed holds a watermark to begin at.
-    """
-    if inserted.rejected or not batch.complete_from:
-        return EventValue(batch.feed, 0, 0, inserted.taken)
-    return EventValue(batch.feed, batch.complete_from, batch.watermark, inserted.taken)
+    async def _write_answers(self, context: Context, unanswered: _Unanswered) -> None:
+        while (taken := await unanswered.get()) is not None:
+            await context.write(await self._answer(taken))
 
-
-async def _answer(context: Context, unanswered: _Unanswered) -> None:
-    while (taken := await unanswered.get()) is not None:
+    async def _answer(self, taken: _Taken) -> bytes:
+        """The answer to a batch, once all of it is durable."""
         if taken.durable is not None:
             await taken.durable
-        await context.write(taken.answer)
+        return encode_events_answer(
+            taken.sequence,
+            taken.inserted.accepted,
+            taken.inserted.untracked,
+            taken.inserted.rejected,
+            taken.inserted.rejections,
+            self._claims.watermark(taken.feed),
+        )

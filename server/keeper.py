@@ -24,11 +24,14 @@ from ringfence.engine.scan import TableScan
 from ringfence.server.candidates import Candidates
 from ringfence.server.change_feed import ChangeFeed
 from ringfence.server.change_messages import change_messages
+from ringfence.server.claim_reports import ClaimReports
 from ringfence.server.command_log import ANSWERS_MAX, CommandLog
 from ringfence.server.config import Config
 from ringfence.server.config_differences import config_differences
 from ringfence.server.departures import Departures
 from ringfence.server.drain import Drain
+from ringfence.server.feed_commands import FeedCommands
+from ringfence.server.feed_traffic import FeedTraffic
 from ringfence.server.history_backlog import HistoryBacklog
 from ringfence.server.installation import KEEPER, Installation
 from ringfence.server.journal_feed import JournalFeed
@@ -40,12 +43,13 @@ from ringfence.server.keeper_state import KeeperState
 from ringfence.server.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.leases import Leases
 from ringfence.server.number_commands import NumberCommands
+from ringfence.server.orphan_claims import report_orphans
 from ringfence.server.pool_counts import PoolCounts
 from ringfence.server.quarantine_commands import QuarantineCommands
 from ringfence.server.reservation_service import ReservationService
 from ringfence.server.routes import Answer, service
 from ringfence.server.setting_commands import SettingCommands
-from ringfence.server.setting_messages import policy_message, pool_message
+from ringfence.server.setting_messages import feed_message, policy_message, pool_message
 from ringfence.server.snapshot_taker import newest_taken_at
 from ringfence.server.status import status_answer
 from ringfence.server.truncation import keep_truncating
@@ -114,11 +118,14 @@ class Keeper:
         self.candidates = Candidates(engine, self.state, self.log, scan_period_s=config.scan.period)
         self._departures = Departures(engine, self.state, self.log, kept_s=config.queue.left_kept)
         self._leases = leases
+        traffic = FeedTraffic()
+        self.reports = ClaimReports(self.state, self.log, traffic)
         counts = PoolCounts(TableScan(segment), clock.now)
         self.commands: Mapping[str, Answer] = {
             **QuarantineCommands(engine, self.state, self.log, drain).answers,
             **NumberCommands(engine, self.state, self.log).answers,
             **SettingCommands(self.state, self.log, counts, Engine(segment)).answers,
+            **FeedCommands(self.state, self.log, traffic).answers,
             "GetStatus": status_answer(segment, journal, config.server.workers, snapshot_at),
         }
         self.reservations = ReservationService(
@@ -131,6 +138,7 @@ class Keeper:
             backlog=self.backlog,
             candidates=self.candidates,
             changes=self._changes,
+            reports=self.reports,
         ).answers
 
     async def begin(self) -> None:
@@ -140,16 +148,20 @@ class Keeper:
             await self.log.begin(
                 _first_settings(self._config), lambda _: quarantine_service_pb2.Policy()
             )
-        in_force = [policy for policy in book.policies if policy], [p for p in book.pools if p]
-        for difference in config_differences(self._config, *in_force):
+        for difference in config_differences(self._config, book.policies, book.pools, book.feeds):
             _log.warning(
-                "%s; `ringfence policies|pools put FILE` changes what is in force", difference
+                "%s; `ringfence policies|pools|feeds put FILE` changes what is in force", difference
             )
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What it does unasked, until it is cancelled."""
         self.candidates.scanner.start()
-        return [self._leases.watch(self.log), self._departures.watch(), self.backlog.measure()]
+        return [
+            self._leases.watch(self.log),
+            self._departures.watch(),
+            self.backlog.measure(),
+            self.reports.keep_flushing(),
+        ]
 
     def _applied(self, position: int, value: KeeperValue, size_bytes: int) -> None:
         self.backlog.appended(position, size_bytes)
@@ -211,7 +223,8 @@ async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
     ready()
     _log.info("ready")
     truncating = keep_truncating(installation.run_folder, journal, lambda: keeper.backlog.confirmed)
-    working = asyncio.gather(truncating, *keeper.work())
+    orphans = report_orphans(installation, keeper.reports)
+    working = asyncio.gather(truncating, orphans, *keeper.work())
     stopped = asyncio.create_task(stop.wait())
     working.add_done_callback(lambda _: stopped.cancel())  # one of them has failed
     try:
@@ -269,4 +282,6 @@ def _first_settings(config: Config) -> KeeperValue:
         value.policies.add(index=index, policy=policy_message(replace(policy, revision=1)))
     for index, pool in enumerate(config.pools):
         value.pools.add(index=index, pool=pool_message(replace(pool, revision=1)))
+    for index, feed in enumerate(config.feeds):
+        value.feeds.add(index=index, feed=feed_message(replace(feed, revision=1)))
     return value

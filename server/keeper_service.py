@@ -6,6 +6,7 @@ import grpc
 
 from ringfence.server.candidates import Candidates
 from ringfence.server.change_feed import ChangeFeed
+from ringfence.server.claim_reports import ClaimReports
 from ringfence.server.command_log import CommandLog
 from ringfence.server.drain import Context
 from ringfence.server.history_backlog import HistoryBacklog
@@ -20,10 +21,12 @@ from ringfence.server.keeper_service_pb2 import (
     LookUpNumberResponse,
     ReadImageRequest,
     ReadImageResponse,
+    ReportClaimsRequest,
+    ReportClaimsResponse,
 )
 from ringfence.server.keeper_state import KeeperState
 from ringfence.server.keeper_value_pb2 import KeeperImage
-from ringfence.server.routes import Answer, parsing, path
+from ringfence.server.routes import Answer, parse, parsing, path
 
 PIECE_BYTES = 1 << 20
 IMAGE_WAIT_S = 30.0  # for a keeper that is being replaced
@@ -43,6 +46,7 @@ class KeeperService:
         backlog: HistoryBacklog,
         candidates: Candidates,
         changes: ChangeFeed[bytes],
+        reports: ClaimReports,
     ) -> None:
         self._state = state
         self._log = log
@@ -50,6 +54,7 @@ class KeeperService:
         self._backlog = backlog
         self._candidates = candidates
         self._changes = changes
+        self._reports = reports
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -61,6 +66,7 @@ class KeeperService:
             "LookUpNumber": parsing(LookUpNumberRequest, self.look_up_number),
             "WatchChanges": self.watch_changes,
             "ReadImage": self.read_image,
+            "ReportClaims": parsing(ReportClaimsRequest, self.report_claims),
         }
 
     async def confirm_history(self, request: ConfirmHistoryRequest) -> ConfirmHistoryResponse:
@@ -82,6 +88,10 @@ class KeeperService:
         await self._log.settled()
         return found
 
+    async def report_claims(self, request: ReportClaimsRequest) -> ReportClaimsResponse:
+        """A worker's journal holds claims, and its feeds have sent events."""
+        return ReportClaimsResponse(position=self._reports.take(request))
+
     async def watch_changes(self, _: bytes, context: Context) -> None:
         """Every change of a verdict from now on."""
         with self._changes.listen() as messages:
@@ -89,19 +99,23 @@ class KeeperService:
             async for message in messages:
                 await context.write(message)
 
-    async def read_image(self, _: bytes, context: Context) -> None:
+    async def read_image(self, data: bytes, context: Context) -> None:
         """The keeper's state and its position, in pieces."""
+        await self._reports.reach(parse(ReadImageRequest, data).claims_upto)
         position = self._log.position()  # of all that the image has: nothing is decided between
         image = self._state.image()
+        self._reports.fill(image)  # or their values could not be let go of
         image.position = await position
-        data = image.SerializeToString()
-        for begin in range(0, len(data), PIECE_BYTES):
-            piece = ReadImageResponse(data=data[begin : begin + PIECE_BYTES])
+        whole = image.SerializeToString()
+        for begin in range(0, len(whole), PIECE_BYTES):
+            piece = ReadImageResponse(data=whole[begin : begin + PIECE_BYTES])
             await context.write(piece.SerializeToString())
 
 
-def ask_for_image(address: str) -> KeeperImage:
-    """The image of the running keeper at a socket; raises grpc.RpcError."""
+def ask_for_image(address: str, claims_upto: Mapping[str, int]) -> KeeperImage:
+    """The image of the running keeper at a socket, if possible with the claims up to positions of
+    workers' journals; raises grpc.RpcError.
+    """
     method = KeeperService.DESCRIPTOR.methods_by_name["ReadImage"]
     with grpc.insecure_channel(address) as channel:
         ask = channel.unary_stream(
@@ -109,5 +123,7 @@ def ask_for_image(address: str) -> KeeperImage:
             request_serializer=ReadImageRequest.SerializeToString,
             response_deserializer=ReadImageResponse.FromString,
         )
-        pieces = ask(ReadImageRequest(), wait_for_ready=True, timeout=IMAGE_WAIT_S)
+        pieces = ask(
+            ReadImageRequest(claims_upto=claims_upto), wait_for_ready=True, timeout=IMAGE_WAIT_S
+        )
         return KeeperImage.FromString(b"".join(piece.data for piece in pieces))

@@ -25,13 +25,19 @@ _sym_db = _symbol_database.Default()
 from ringfence.v1 import number_service_pb2 as ringfence_dot_v1_dot_number__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ringfence/server/keeper_service.proto\x12\x10ringfence.server\x1a!ringfence/v1/number_service.proto\"5\n\x14\x46ollowJournalRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"8\n\x15\x46ollowJournalResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x0c\")\n\x15\x43onfirmHistoryRequest\x12\x10\n\x08position\x18\x01 \x01(\x04\"\x18\n\x16\x43onfirmHistoryResponse\"\x15\n\x13GetReadinessRequest\"\'\n\x14GetReadinessResponse\x12\x0f\n\x07held_up\x18\x01 \x01(\t\"%\n\x13LookUpNumberRequest\x12\x0e\n\x06number\x18\x01 \x01(\x06\"C\n\x14LookUpNumberResponse\x12\x13\n\x0breservation\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x04\"\x15\n\x13WatchChangesRequest\"\x12\n\x10ReadImageRequest\"!\n\x11ReadImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xcb\x04\n\rKeeperService\x12\x62\n\rFollowJournal\x12&.ringfence.server.FollowJournalRequest\x1a\'.ringfence.server.FollowJournalResponse0\x01\x12\x63\n\x0e\x43onfirmHistory\x12\'.ringfence.server.ConfirmHistoryRequest\x1a(.ringfence.server.ConfirmHistoryResponse\x12]\n\x0cGetReadiness\x12%.ringfence.server.GetReadinessRequest\x1a&.ringfence.server.GetReadinessResponse\x12]\n\x0cLookUpNumber\x12%.ringfence.server.LookUpNumberRequest\x1a&.ringfence.server.LookUpNumberResponse\x12[\n\x0cWatchChanges\x12%.ringfence.server.WatchChangesRequest\x1a\".ringfence.v1.WatchNumbersResponse0\x01\x12V\n\tReadImage\x12\".ringfence.server.ReadImageRequest\x1a#.ringfence.server.ReadImageResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ringfence/server/keeper_service.proto\x12\x10ringfence.server\x1a!ringfence/v1/number_service.proto\"5\n\x14\x46ollowJournalRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"8\n\x15\x46ollowJournalResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x0c\")\n\x15\x43onfirmHistoryRequest\x12\x10\n\x08position\x18\x01 \x01(\x04\"\x18\n\x16\x43onfirmHistoryResponse\"\x15\n\x13GetReadinessRequest\"\'\n\x14GetReadinessResponse\x12\x0f\n\x07held_up\x18\x01 \x01(\t\"%\n\x13LookUpNumberRequest\x12\x0e\n\x06number\x18\x01 \x01(\x06\"C\n\x14LookUpNumberResponse\x12\x13\n\x0breservation\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x04\"\x15\n\x13WatchChangesRequest\"\x8e\x01\n\x10ReadImageRequest\x12G\n\x0b\x63laims_upto\x18\x01 \x03(\x0b\x32\x32.ringfence.server.ReadImageRequest.ClaimsUptoEntry\x1a\x31\n\x0f\x43laimsUptoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"!\n\x11ReadImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xdf\x02\n\x13ReportClaimsRequest\x12\x0f\n\x07journal\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\x0c\n\x04upto\x18\x03 \x01(\x04\x12\x41\n\x06\x63laims\x18\x04 \x03(\x0b\x32\x31.ringfence.server.ReportClaimsRequest.ClaimsEntry\x12\x41\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x31.ringfence.server.ReportClaimsRequest.EventsEntry\x12\x14\n\x0cunregistered\x18\x06 \x03(\t\x1aO\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .ringfence.server.ReportedClaims:\x02\x38\x01\x1a-\n\x0b\x45ventsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"3\n\x0eReportedClaims\x12\x0e\n\x06\x62ounds\x18\x01 \x03(\x07\x12\x11\n\twatermark\x18\x02 \x01(\r\"(\n\x14ReportClaimsResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x32\xaa\x05\n\rKeeperService\x12\x62\n\rFollowJournal\x12&.ringfence.server.FollowJournalRequest\x1a\'.ringfence.server.FollowJournalResponse0\x01\x12\x63\n\x0e\x43onfirmHistory\x12\'.ringfence.server.ConfirmHistoryRequest\x1a(.ringfence.server.ConfirmHistoryResponse\x12]\n\x0cGetReadiness\x12%.ringfence.server.GetReadinessRequest\x1a&.ringfence.server.GetReadinessResponse\x12]\n\x0cLookUpNumber\x12%.ringfence.server.LookUpNumberRequest\x1a&.ringfence.server.LookUpNumberResponse\x12[\n\x0cWatchChanges\x12%.ringfence.server.WatchChangesRequest\x1a\".ringfence.v1.WatchNumbersResponse0\x01\x12V\n\tReadImage\x12\".ringfence.server.ReadImageRequest\x1a#.ringfence.server.ReadImageResponse0\x01\x12]\n\x0cReportClaims\x12%.ringfence.server.ReportClaimsRequest\x1a&.ringfence.server.ReportClaimsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringfence.server.keeper_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._loaded_options = None
+  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_options = b'8\001'
+  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._loaded_options = None
+  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_options = b'8\001'
+  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._loaded_options = None
+  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_options = b'8\001'
   _globals['_FOLLOWJOURNALREQUEST']._serialized_start=94
   _globals['_FOLLOWJOURNALREQUEST']._serialized_end=147
   _globals['_FOLLOWJOURNALRESPONSE']._serialized_start=149
@@ -50,10 +56,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOOKUPNUMBERRESPONSE']._serialized_end=446
   _globals['_WATCHCHANGESREQUEST']._serialized_start=448
   _globals['_WATCHCHANGESREQUEST']._serialized_end=469
-  _globals['_READIMAGEREQUEST']._serialized_start=471
-  _globals['_READIMAGEREQUEST']._serialized_end=489
-  _globals['_READIMAGERESPONSE']._serialized_start=491
-  _globals['_READIMAGERESPONSE']._serialized_end=524
-  _globals['_KEEPERSERVICE']._serialized_start=527
-  _globals['_KEEPERSERVICE']._serialized_end=1114
+  _globals['_READIMAGEREQUEST']._serialized_start=472
+  _globals['_READIMAGEREQUEST']._serialized_end=614
+  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_start=565
+  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_end=614
+  _globals['_READIMAGERESPONSE']._serialized_start=616
+  _globals['_READIMAGERESPONSE']._serialized_end=649
+  _globals['_REPORTCLAIMSREQUEST']._serialized_start=652
+  _globals['_REPORTCLAIMSREQUEST']._serialized_end=1003
+  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_start=877
+  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_end=956
+  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_start=958
+  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_end=1003
+  _globals['_REPORTEDCLAIMS']._serialized_start=1005
+  _globals['_REPORTEDCLAIMS']._serialized_end=1056
+  _globals['_REPORTCLAIMSRESPONSE']._serialized_start=1058
+  _globals['_REPORTCLAIMSRESPONSE']._serialized_end=1098
+  _globals['_KEEPERSERVICE']._serialized_start=1101
+  _globals['_KEEPERSERVICE']._serialized_end=1783
 # @@protoc_insertion_point(module_scope)

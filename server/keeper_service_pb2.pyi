@@ -1,7 +1,9 @@
 from ringfence.v1 import number_service_pb2 as _number_service_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -60,11 +62,64 @@ class WatchChangesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ReadImageRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("claims_upto",)
+    class ClaimsUptoEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    CLAIMS_UPTO_FIELD_NUMBER: _ClassVar[int]
+    claims_upto: _containers.ScalarMap[str, int]
+    def __init__(self, claims_upto: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class ReadImageResponse(_message.Message):
     __slots__ = ("data",)
     DATA_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class ReportClaimsRequest(_message.Message):
+    __slots__ = ("journal", "after", "upto", "claims", "events", "unregistered")
+    class ClaimsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ReportedClaims
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ReportedClaims, _Mapping]] = ...) -> None: ...
+    class EventsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    JOURNAL_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    UPTO_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    UNREGISTERED_FIELD_NUMBER: _ClassVar[int]
+    journal: str
+    after: int
+    upto: int
+    claims: _containers.MessageMap[str, ReportedClaims]
+    events: _containers.ScalarMap[str, int]
+    unregistered: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, journal: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., claims: _Optional[_Mapping[str, ReportedClaims]] = ..., events: _Optional[_Mapping[str, int]] = ..., unregistered: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReportedClaims(_message.Message):
+    __slots__ = ("bounds", "watermark")
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    WATERMARK_FIELD_NUMBER: _ClassVar[int]
+    bounds: _containers.RepeatedScalarFieldContainer[int]
+    watermark: int
+    def __init__(self, bounds: _Optional[_Iterable[int]] = ..., watermark: _Optional[int] = ...) -> None: ...
+
+class ReportClaimsResponse(_message.Message):
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    def __init__(self, position: _Optional[int] = ...) -> None: ...

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ringfence.engine.control import HEADER, TableFull, TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
+from ringfence.server.coverage_book import CoverageBook
 from ringfence.server.handouts import HANDOUT, Handouts
 from ringfence.server.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.pending_changes import Numbers, PendingChanges, latest_rows, numbers_of
@@ -34,9 +35,12 @@ class KeeperState:
         self._segment = segment
         self.writer = writer
         self.published = SettingsBook(segment.ring_entries)
-        """Policies and pools as workers see them."""
+        """Settings as workers see them."""
         self.decided = SettingsBook(segment.ring_entries)
-        """Policies and pools as all commands so far leave them."""
+        """Settings as all commands so far leave them."""
+        self.coverage = CoverageBook()
+        """What feeds have claimed. Claims are durable before they come here, in the journals of
+        workers, so all may see them before the keeper's journal has them."""
         self.reservations = ReservationBook(ended_kept_s=ended_kept_s)
         self.handouts = Handouts(most=segment.capacity_numbers)
         self.assigned_total: Counter[int] = Counter()
@@ -71,14 +75,16 @@ class KeeperState:
 
     def foresee(self, value: KeeperValue) -> None:
         """A command was decided: later ones are decided as if it were applied."""
-        settings = self.decided.place(value.policies, value.pools)
+        settings = self.decided.place(value)
         self.pending.add(headers_of(value), settings=settings)
         self._place(value)
 
     def apply(self, position: int, value: KeeperValue) -> None:
         """A command is durable, the oldest that was foreseen: it goes into the segment."""
-        if self.published.place(value.policies, value.pools):
+        if self.published.place(value):
             self._publish()
+        elif value.claims:
+            self._publish_coverage(claims.feed for claims in value.claims)
         self.writer.apply(headers_of(value))
         self.writer.set_applied(position)
         self.pending.drop_oldest()
@@ -86,7 +92,8 @@ class KeeperState:
     def load(self, image: KeeperImage) -> None:
         """Begins with what a snapshot has."""
         for book in (self.published, self.decided):
-            book.place(image.policies, image.pools)
+            book.place(image)
+        self.coverage.take(image)
         self.reservations.load(image.reservations, image.reservations_made)
         self.handouts.load(np.frombuffer(image.handouts, HANDOUT))
         self.assigned_total.update(dict(enumerate(image.assigned_total)))
@@ -103,7 +110,7 @@ class KeeperState:
         headers = [np.empty(0, HEADER)]
         for later, value in values:
             for book in (self.published, self.decided):
-                book.place(value.policies, value.pools)
+                book.place(value)
             self._place(value)
             if later > applied:
                 headers.append(headers_of(value))
@@ -114,21 +121,23 @@ class KeeperState:
 
     def image(self) -> KeeperImage:
         """Everything, as all decided commands leave it; the position is not set."""
-        policies, pools = self.decided.placed()
         places = range(len(self.decided.pools))
-        return KeeperImage(
+        image = KeeperImage(
             decided_at=self.decided_at,
-            policies=policies,
-            pools=pools,
             reservations=self.reservations,
             reservations_made=self.reservations.made,
             handouts=self.handouts.rows(self.decided_at).tobytes(),
             assigned_total=[self.assigned_total[place] for place in places],
             complaints=[self.complaints[place] for place in places],
+            claims=self.coverage.claims(),
+            journals=self.coverage.journals(),
         )
+        self.decided.fill(image)
+        return image
 
     def _place(self, value: KeeperValue) -> None:
         self.decided_at = value.decided_at
+        self.coverage.take(value)
         self.reservations.place(value.reservations, value.decided_at)
         self.complaints.update(complaint.pool for complaint in value.complaints)
         if value.command == "ConfirmReservation":
@@ -145,7 +154,21 @@ class KeeperState:
             self.assigned_total[place] += len(numbers)
 
     def _publish(self) -> None:
-        self.writer.publish(self.published.policies, self.published.pools)
+        publish(self.writer, self.published, self.coverage)
+
+    def _publish_coverage(self, places: Iterable[int]) -> None:
+        feeds = ((place, self.published.feed(place)) for place in places)
+        self.writer.publish_coverage(
+            {place: self.coverage.published(place, feed) for place, feed in feeds if feed}
+        )
+
+
+def publish(writer: TableWriter, book: SettingsBook, coverage: CoverageBook) -> None:
+    """Lets workers see settings and coverage."""
+    feeds = [
+        coverage.published(place, feed) if feed else None for place, feed in enumerate(book.feeds)
+    ]
+    writer.publish(book.policies, book.pools, feeds)
 
 
 def headers_of(value: KeeperValue) -> Headers:

@@ -26,7 +26,7 @@ from ringfence.v1 import quarantine_service_pb2 as ringfence_dot_v1_dot_quaranti
 from ringfence.v1 import types_pb2 as ringfence_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ringfence/server/keeper_value.proto\x12\x10ringfence.server\x1a%ringfence/v1/quarantine_service.proto\x1a\x18ringfence/v1/types.proto\"\x9a\x03\n\x0bKeeperValue\x12\x12\n\ndecided_at\x18\x01 \x01(\r\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x12\n\ncommand_id\x18\x05 \x01(\t\x12\x0f\n\x07headers\x18\x06 \x01(\x0c\x12\x30\n\x08policies\x18\x07 \x03(\x0b\x32\x1e.ringfence.server.PlacedPolicy\x12+\n\x05pools\x18\x08 \x03(\x0b\x32\x1c.ringfence.server.PlacedPool\x12\x10\n\x08response\x18\t \x01(\x0c\x12\x10\n\x08previous\x18\n \x01(\x0c\x12\x0f\n\x07\x63urrent\x18\x0b \x01(\x0c\x12\x37\n\x0creservations\x18\x0c \x03(\x0b\x32!.ringfence.server.KeptReservation\x12\x18\n\x10row_reservations\x18\r \x03(\r\x12\x0c\n\x04keys\x18\x0e \x03(\x06\x12/\n\ncomplaints\x18\x0f \x03(\x0b\x32\x1b.ringfence.server.Complaint\"C\n\x0cPlacedPolicy\x12\r\n\x05index\x18\x01 \x01(\r\x12$\n\x06policy\x18\x02 \x01(\x0b\x32\x14.ringfence.v1.Policy\"=\n\nPlacedPool\x12\r\n\x05index\x18\x01 \x01(\r\x12 \n\x04pool\x18\x02 \x01(\x0b\x32\x12.ringfence.v1.Pool\"\xa0\x02\n\x0fKeptReservation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\r\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.ringfence.v1.ReservationState\x12\x0f\n\x07numbers\x18\x04 \x03(\x06\x12&\n\x07refused\x18\x05 \x03(\x0b\x32\x15.ringfence.v1.Refusal\x12\x12\n\ncreated_at\x18\x06 \x01(\r\x12\x12\n\nexpires_at\x18\x07 \x01(\r\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\r\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x16\n\x0erequest_digest\x18\x0b \x01(\x0c\x12\x16\n\x0e\x66irst_response\x18\x0c \x01(\x0c\"c\n\tComplaint\x12\x0e\n\x06number\x18\x01 \x01(\x06\x12\x0c\n\x04pool\x18\x02 \x01(\r\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x13\n\x0b\x61ssigned_at\x18\x04 \x01(\r\x12\x13\n\x0breceived_at\x18\x05 \x01(\r\"\xa4\x02\n\x0bKeeperImage\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x12\n\ndecided_at\x18\x02 \x01(\r\x12\x30\n\x08policies\x18\x03 \x03(\x0b\x32\x1e.ringfence.server.PlacedPolicy\x12+\n\x05pools\x18\x04 \x03(\x0b\x32\x1c.ringfence.server.PlacedPool\x12\x37\n\x0creservations\x18\x05 \x03(\x0b\x32!.ringfence.server.KeptReservation\x12\x19\n\x11reservations_made\x18\x06 \x01(\x04\x12\x10\n\x08handouts\x18\x07 \x01(\x0c\x12\x16\n\x0e\x61ssigned_total\x18\x08 \x03(\x04\x12\x12\n\ncomplaints\x18\t \x03(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ringfence/server/keeper_value.proto\x12\x10ringfence.server\x1a%ringfence/v1/quarantine_service.proto\x1a\x18ringfence/v1/types.proto\"\xaa\x04\n\x0bKeeperValue\x12\x12\n\ndecided_at\x18\x01 \x01(\r\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x12\n\ncommand_id\x18\x05 \x01(\t\x12\x0f\n\x07headers\x18\x06 \x01(\x0c\x12\x30\n\x08policies\x18\x07 \x03(\x0b\x32\x1e.ringfence.server.PlacedPolicy\x12+\n\x05pools\x18\x08 \x03(\x0b\x32\x1c.ringfence.server.PlacedPool\x12\x10\n\x08response\x18\t \x01(\x0c\x12\x10\n\x08previous\x18\n \x01(\x0c\x12\x0f\n\x07\x63urrent\x18\x0b \x01(\x0c\x12\x37\n\x0creservations\x18\x0c \x03(\x0b\x32!.ringfence.server.KeptReservation\x12\x18\n\x10row_reservations\x18\r \x03(\r\x12\x0c\n\x04keys\x18\x0e \x03(\x06\x12/\n\ncomplaints\x18\x0f \x03(\x0b\x32\x1b.ringfence.server.Complaint\x12+\n\x05\x66\x65\x65\x64s\x18\x10 \x03(\x0b\x32\x1c.ringfence.server.PlacedFeed\x12,\n\x06\x63laims\x18\x11 \x03(\x0b\x32\x1c.ringfence.server.FeedClaims\x12\x33\n\x08journals\x18\x12 \x03(\x0b\x32!.ringfence.server.JournalPosition\"C\n\x0cPlacedPolicy\x12\r\n\x05index\x18\x01 \x01(\r\x12$\n\x06policy\x18\x02 \x01(\x0b\x32\x14.ringfence.v1.Policy\"=\n\nPlacedPool\x12\r\n\x05index\x18\x01 \x01(\r\x12 \n\x04pool\x18\x02 \x01(\x0b\x32\x12.ringfence.v1.Pool\"=\n\nPlacedFeed\x12\r\n\x05index\x18\x01 \x01(\r\x12 \n\x04\x66\x65\x65\x64\x18\x02 \x01(\x0b\x32\x12.ringfence.v1.Feed\"=\n\nFeedClaims\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\r\x12\x0e\n\x06\x62ounds\x18\x02 \x03(\x07\x12\x11\n\twatermark\x18\x03 \x01(\r\"1\n\x0fJournalPosition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x04\"\xa0\x02\n\x0fKeptReservation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\r\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.ringfence.v1.ReservationState\x12\x0f\n\x07numbers\x18\x04 \x03(\x06\x12&\n\x07refused\x18\x05 \x03(\x0b\x32\x15.ringfence.v1.Refusal\x12\x12\n\ncreated_at\x18\x06 \x01(\r\x12\x12\n\nexpires_at\x18\x07 \x01(\r\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\r\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x16\n\x0erequest_digest\x18\x0b \x01(\x0c\x12\x16\n\x0e\x66irst_response\x18\x0c \x01(\x0c\"c\n\tComplaint\x12\x0e\n\x06number\x18\x01 \x01(\x06\x12\x0c\n\x04pool\x18\x02 \x01(\r\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x13\n\x0b\x61ssigned_at\x18\x04 \x01(\r\x12\x13\n\x0breceived_at\x18\x05 \x01(\r\"\xb4\x03\n\x0bKeeperImage\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x12\n\ndecided_at\x18\x02 \x01(\r\x12\x30\n\x08policies\x18\x03 \x03(\x0b\x32\x1e.ringfence.server.PlacedPolicy\x12+\n\x05pools\x18\x04 \x03(\x0b\x32\x1c.ringfence.server.PlacedPool\x12\x37\n\x0creservations\x18\x05 \x03(\x0b\x32!.ringfence.server.KeptReservation\x12\x19\n\x11reservations_made\x18\x06 \x01(\x04\x12\x10\n\x08handouts\x18\x07 \x01(\x0c\x12\x16\n\x0e\x61ssigned_total\x18\x08 \x03(\x04\x12\x12\n\ncomplaints\x18\t \x03(\x04\x12+\n\x05\x66\x65\x65\x64s\x18\n \x03(\x0b\x32\x1c.ringfence.server.PlacedFeed\x12,\n\x06\x63laims\x18\x0b \x03(\x0b\x32\x1c.ringfence.server.FeedClaims\x12\x33\n\x08journals\x18\x0c \x03(\x0b\x32!.ringfence.server.JournalPositionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,15 +34,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringfence.server.keeper_val
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_KEEPERVALUE']._serialized_start=123
-  _globals['_KEEPERVALUE']._serialized_end=533
-  _globals['_PLACEDPOLICY']._serialized_start=535
-  _globals['_PLACEDPOLICY']._serialized_end=602
-  _globals['_PLACEDPOOL']._serialized_start=604
-  _globals['_PLACEDPOOL']._serialized_end=665
-  _globals['_KEPTRESERVATION']._serialized_start=668
-  _globals['_KEPTRESERVATION']._serialized_end=956
-  _globals['_COMPLAINT']._serialized_start=958
-  _globals['_COMPLAINT']._serialized_end=1057
-  _globals['_KEEPERIMAGE']._serialized_start=1060
-  _globals['_KEEPERIMAGE']._serialized_end=1352
+  _globals['_KEEPERVALUE']._serialized_end=677
+  _globals['_PLACEDPOLICY']._serialized_start=679
+  _globals['_PLACEDPOLICY']._serialized_end=746
+  _globals['_PLACEDPOOL']._serialized_start=748
+  _globals['_PLACEDPOOL']._serialized_end=809
+  _globals['_PLACEDFEED']._serialized_start=811
+  _globals['_PLACEDFEED']._serialized_end=872
+  _globals['_FEEDCLAIMS']._serialized_start=874
+  _globals['_FEEDCLAIMS']._serialized_end=935
+  _globals['_JOURNALPOSITION']._serialized_start=937
+  _globals['_JOURNALPOSITION']._serialized_end=986
+  _globals['_KEPTRESERVATION']._serialized_start=989
+  _globals['_KEPTRESERVATION']._serialized_end=1277
+  _globals['_COMPLAINT']._serialized_start=1279
+  _globals['_COMPLAINT']._serialized_end=1378
+  _globals['_KEEPERIMAGE']._serialized_start=1381
+  _globals['_KEEPERIMAGE']._serialized_end=1817
 # @@protoc_insertion_point(module_scope)

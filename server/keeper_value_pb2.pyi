@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class KeeperValue(_message.Message):
-    __slots__ = ("decided_at", "command", "actor", "note", "command_id", "headers", "policies", "pools", "response", "previous", "current", "reservations", "row_reservations", "keys", "complaints")
+    __slots__ = ("decided_at", "command", "actor", "note", "command_id", "headers", "policies", "pools", "response", "previous", "current", "reservations", "row_reservations", "keys", "complaints", "feeds", "claims", "journals")
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,9 @@ class KeeperValue(_message.Message):
     ROW_RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     COMPLAINTS_FIELD_NUMBER: _ClassVar[int]
+    FEEDS_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    JOURNALS_FIELD_NUMBER: _ClassVar[int]
     decided_at: int
     command: str
     actor: str
@@ -40,7 +43,10 @@ class KeeperValue(_message.Message):
     row_reservations: _containers.RepeatedScalarFieldContainer[int]
     keys: _containers.RepeatedScalarFieldContainer[int]
     complaints: _containers.RepeatedCompositeFieldContainer[Complaint]
-    def __init__(self, decided_at: _Optional[int] = ..., command: _Optional[str] = ..., actor: _Optional[str] = ..., note: _Optional[str] = ..., command_id: _Optional[str] = ..., headers: _Optional[bytes] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., response: _Optional[bytes] = ..., previous: _Optional[bytes] = ..., current: _Optional[bytes] = ..., reservations: _Optional[_Iterable[_Union[KeptReservation, _Mapping]]] = ..., row_reservations: _Optional[_Iterable[int]] = ..., keys: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[_Union[Complaint, _Mapping]]] = ...) -> None: ...
+    feeds: _containers.RepeatedCompositeFieldContainer[PlacedFeed]
+    claims: _containers.RepeatedCompositeFieldContainer[FeedClaims]
+    journals: _containers.RepeatedCompositeFieldContainer[JournalPosition]
+    def __init__(self, decided_at: _Optional[int] = ..., command: _Optional[str] = ..., actor: _Optional[str] = ..., note: _Optional[str] = ..., command_id: _Optional[str] = ..., headers: _Optional[bytes] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., response: _Optional[bytes] = ..., previous: _Optional[bytes] = ..., current: _Optional[bytes] = ..., reservations: _Optional[_Iterable[_Union[KeptReservation, _Mapping]]] = ..., row_reservations: _Optional[_Iterable[int]] = ..., keys: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[_Union[Complaint, _Mapping]]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ...) -> None: ...
 
 class PlacedPolicy(_message.Message):
     __slots__ = ("index", "policy")
@@ -57,6 +63,32 @@ class PlacedPool(_message.Message):
     index: int
     pool: _quarantine_service_pb2.Pool
     def __init__(self, index: _Optional[int] = ..., pool: _Optional[_Union[_quarantine_service_pb2.Pool, _Mapping]] = ...) -> None: ...
+
+class PlacedFeed(_message.Message):
+    __slots__ = ("index", "feed")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    FEED_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    feed: _quarantine_service_pb2.Feed
+    def __init__(self, index: _Optional[int] = ..., feed: _Optional[_Union[_quarantine_service_pb2.Feed, _Mapping]] = ...) -> None: ...
+
+class FeedClaims(_message.Message):
+    __slots__ = ("feed", "bounds", "watermark")
+    FEED_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    WATERMARK_FIELD_NUMBER: _ClassVar[int]
+    feed: int
+    bounds: _containers.RepeatedScalarFieldContainer[int]
+    watermark: int
+    def __init__(self, feed: _Optional[int] = ..., bounds: _Optional[_Iterable[int]] = ..., watermark: _Optional[int] = ...) -> None: ...
+
+class JournalPosition(_message.Message):
+    __slots__ = ("name", "position")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    position: int
+    def __init__(self, name: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
 
 class KeptReservation(_message.Message):
     __slots__ = ("id", "pool", "state", "numbers", "refused", "created_at", "expires_at", "ended_at", "actor", "request_id", "request_digest", "first_response")
@@ -101,7 +133,7 @@ class Complaint(_message.Message):
     def __init__(self, number: _Optional[int] = ..., pool: _Optional[int] = ..., policy: _Optional[str] = ..., assigned_at: _Optional[int] = ..., received_at: _Optional[int] = ...) -> None: ...
 
 class KeeperImage(_message.Message):
-    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "handouts", "assigned_total", "complaints")
+    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "handouts", "assigned_total", "complaints", "feeds", "claims", "journals")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +143,9 @@ class KeeperImage(_message.Message):
     HANDOUTS_FIELD_NUMBER: _ClassVar[int]
     ASSIGNED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     COMPLAINTS_FIELD_NUMBER: _ClassVar[int]
+    FEEDS_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    JOURNALS_FIELD_NUMBER: _ClassVar[int]
     position: int
     decided_at: int
     policies: _containers.RepeatedCompositeFieldContainer[PlacedPolicy]
@@ -120,4 +155,7 @@ class KeeperImage(_message.Message):
     handouts: bytes
     assigned_total: _containers.RepeatedScalarFieldContainer[int]
     complaints: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[_Union[KeptReservation, _Mapping]]] = ..., reservations_made: _Optional[int] = ..., handouts: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ...) -> None: ...
+    feeds: _containers.RepeatedCompositeFieldContainer[PlacedFeed]
+    claims: _containers.RepeatedCompositeFieldContainer[FeedClaims]
+    journals: _containers.RepeatedCompositeFieldContainer[JournalPosition]
+    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[_Union[KeptReservation, _Mapping]]] = ..., reservations_made: _Optional[int] = ..., handouts: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ...) -> None: ...

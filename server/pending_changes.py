@@ -40,7 +40,7 @@ class PendingChanges:
 
     @property
     def settings(self) -> bool:
-        """Whether policies or pools are about to change."""
+        """Whether settings are about to change."""
         return any(pending.settings for pending in self._pending)
 
     def add(self, headers: Headers, *, settings: bool) -> None:

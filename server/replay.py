@@ -18,10 +18,11 @@ from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
 from ringfence.engine.journal import JournalDamaged, JournalReader
 from ringfence.engine.segment import Segment
+from ringfence.server.coverage_book import CoverageBook
 from ringfence.server.event_value import decode_event_value
 from ringfence.server.installation import KEEPER, WORKER
 from ringfence.server.keeper_journal import keeper_values
-from ringfence.server.keeper_state import headers_of
+from ringfence.server.keeper_state import headers_of, publish
 from ringfence.server.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.settings_book import SettingsBook
 
@@ -76,16 +77,19 @@ class Replay:
         self._progress.stop()
 
     def commands(self, journal: JournalReader) -> None:
-        """All headers and settings, in the order of their commands."""
+        """All headers, settings and coverage, in the order of their commands."""
         writer, book = TableWriter(self._segment), SettingsBook(self._segment.ring_entries)
         image = self._start.image
-        book.place(image.policies, image.pools)
+        coverage = CoverageBook()
+        book.place(image)
+        coverage.take(image)
         values = keeper_values(journal, self._start.after(journal))
         for position, value in self._counted(values):
             writer.apply(headers_of(value))
             if position > image.position:
-                book.place(value.policies, value.pools)
-        writer.publish(book.policies, book.pools)
+                book.place(value)
+                coverage.take(value)
+        publish(writer, book, coverage)
         writer.set_applied(journal.last)
 
     def events(self, journals: Sequence[JournalReader], threads: int) -> int:

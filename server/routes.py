@@ -55,14 +55,13 @@ def service(
     answers: Mapping[str, Answer],
     initial_metadata: tuple[tuple[str, str], ...] = (),
 ) -> grpc.GenericRpcHandler:
-    """The service's methods: those of `answers`, and UNIMPLEMENTED for the rest."""
+    """The service's methods, as far as `answers` has them."""
     return grpc.method_handlers_generic_handler(
         descriptor.full_name,
         {
-            method.name: _rpc(
-                method, _guarded(answers.get(method.name, _not_yet(method)), initial_metadata)
-            )
+            method.name: _rpc(method, _guarded(answers[method.name], initial_metadata))
             for method in descriptor.methods
+            if method.name in answers
         },
     )
 
@@ -80,15 +79,6 @@ def _rpc(method: MethodDescriptor, answer: Answer) -> "grpc.RpcMethodHandler[byt
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[method.client_streaming, method.server_streaming]
     return make(answer)
-
-
-def _not_yet(method: MethodDescriptor) -> Answer:
-    async def answer(_: object, context: Context) -> bytes:
-        await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED, f"{method.name} is not in this version of Ringfence yet"
-        )
-
-    return answer
 
 
 def _guarded(answer: Answer, initial_metadata: tuple[tuple[str, str], ...]) -> Answer:

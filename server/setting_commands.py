@@ -1,7 +1,7 @@
 """Policies and pools: put, listed, deleted."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 from google.protobuf.message import Message
@@ -15,12 +15,11 @@ from ringfence.server.command_log import CommandLog
 from ringfence.server.drain import Context
 from ringfence.server.keeper_state import KeeperState
 from ringfence.server.keeper_value_pb2 import KeeperValue, PlacedPool
-from ringfence.server.paging import page_position, page_size, page_token
 from ringfence.server.pool_counts import PoolCounts
 from ringfence.server.refusal import bad_field, in_use
 from ringfence.server.routes import Answer, parse, parsing
 from ringfence.server.setting_messages import policy_message, pool_message, read_policy, read_pool
-from ringfence.server.settings_book import Setting
+from ringfence.server.settings_page import settings_page
 from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
@@ -120,7 +119,7 @@ class SettingCommands:
 
     async def list_policies(self, request: pb.ListPoliciesRequest) -> pb.ListPoliciesResponse:
         """Policies by name."""
-        page, token = _page("ListPolicies", self._state.published.policies, request)
+        page, token = settings_page("ListPolicies", self._state.published.policies, request)
         return pb.ListPoliciesResponse(
             policies=[policy_message(policy) for _, policy in page], next_page_token=token
         )
@@ -130,7 +129,7 @@ class SettingCommands:
         days = request.forecast_days
         if days > FORECAST_DAYS_MAX:
             raise bad_field("forecast_days", f"value={days}, bound={FORECAST_DAYS_MAX}")
-        page, token = _page("ListPools", self._state.published.pools, request)
+        page, token = settings_page("ListPools", self._state.published.pools, request)
         counted_at, counts = await self._counts.latest()
         return pb.ListPoolsResponse(
             pools=[
@@ -174,24 +173,3 @@ class SettingCommands:
                 if len(numbers):
                     return int(numbers[0])
         return 0
-
-
-def _page(
-    question: str,
-    settings: Sequence[Setting | None],
-    request: pb.ListPoliciesRequest | pb.ListPoolsRequest,
-) -> tuple[list[tuple[int, Setting]], str]:
-    """A page of settings by name, each with its index, and the token of the next page."""
-    size = page_size(request.page_size)
-    last = page_position(question, request.page_token)
-    following = sorted(
-        (
-            (index, setting)
-            for index, setting in enumerate(settings)
-            if setting is not None and setting.name > last
-        ),
-        key=lambda entry: entry[1].name,
-    )
-    page = following[:size]
-    more = len(following) > size
-    return page, page_token(question, page[-1][1].name) if more else ""

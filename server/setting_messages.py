@@ -11,6 +11,8 @@ from google.protobuf.duration_pb2 import Duration
 from ringfence.engine.settings import (
     POOL_FEEDS_MAX,
     RULES_MAX,
+    SILENCE_S,
+    Feed,
     Policy,
     Pool,
     Rule,
@@ -86,6 +88,30 @@ def pool_message(pool: Pool) -> pb.Pool:
         required_feeds=pool.required_feeds,
         description=pool.description,
         revision=pool.revision,
+    )
+
+
+def read_feed(message: pb.Feed) -> Feed:
+    """The feed of a message; raises SettingError."""
+    return Feed(
+        name=message.name,
+        silence_max_s=(
+            _seconds("silence_max", message.silence_max)
+            if message.HasField("silence_max")
+            else SILENCE_S
+        ),
+        description=message.description,
+        revision=message.revision,
+    )
+
+
+def feed_message(feed: Feed) -> pb.Feed:
+    """The message of a feed."""
+    return pb.Feed(
+        name=feed.name,
+        silence_max=Duration(seconds=feed.silence_max_s),
+        description=feed.description,
+        revision=feed.revision,
     )
 
 

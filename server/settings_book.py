@@ -1,4 +1,4 @@
-"""The keeper's book of policies and pools: checks each change before it is made.
+"""The keeper's book of policies, pools and feeds: checks each change before it is made.
 
 An index is a place in the book and never moves, since records hold the index of their pool. A
 place that was left is taken again only when the book has no other.
@@ -8,22 +8,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ringfence.engine.segment import POLICIES_MAX, POOLS_MAX
-from ringfence.engine.settings import Policy, Pool, SettingError, check_name
-from ringfence.server.keeper_value_pb2 import PlacedPolicy, PlacedPool
+from ringfence.engine.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX
+from ringfence.engine.settings import Feed, Policy, Pool, SettingError, check_name
+from ringfence.server.keeper_value_pb2 import (
+    KeeperImage,
+    KeeperValue,
+    PlacedFeed,
+    PlacedPolicy,
+    PlacedPool,
+)
 from ringfence.server.refusal import in_use, no_such, over_quota, wrong_revision
-from ringfence.server.setting_messages import policy_message, pool_message, read_policy, read_pool
+from ringfence.server.setting_messages import (
+    feed_message,
+    policy_message,
+    pool_message,
+    read_feed,
+    read_policy,
+    read_pool,
+)
 
-Setting = TypeVar("Setting", Policy, Pool)
+Setting = TypeVar("Setting", Policy, Pool, Feed)
 
 
 class SettingsBook:
-    """Policies and pools, each with a revision that counts its changes; None = an empty place."""
+    """Each setting with a revision that counts its changes; None = an empty place."""
 
     def __init__(self, ring_entries: int) -> None:
         self._ring_entries = ring_entries
         self.policies: list[Policy | None] = []
         self.pools: list[Pool | None] = []
+        self.feeds: list[Feed | None] = []
 
     def pool_index(self, name: str) -> int:
         """The index of a pool by name; raises a refusal."""
@@ -37,6 +51,10 @@ class SettingsBook:
         """Whether there is a pool of that name."""
         return _find(self.pools, name) is not None
 
+    def feed_place(self, name: str) -> int | None:
+        """The place of a feed by name; None = it is not registered."""
+        return _find(self.feeds, name)
+
     def policy_index(self, name: str) -> int:
         """The index of a policy that is there."""
         index = _find(self.policies, name)
@@ -46,6 +64,10 @@ class SettingsBook:
     def pool(self, index: int) -> Pool | None:
         """The pool at an index; None = it was deleted."""
         return self.pools[index] if index < len(self.pools) else None
+
+    def feed(self, place: int) -> Feed | None:
+        """The feed at a place; None = it was deleted."""
+        return self.feeds[place] if place < len(self.feeds) else None
 
     def check_policy(self, policy: Policy) -> PlacedPolicy:
         """Where a policy goes, and how it stands there, with its new revision."""
@@ -65,9 +87,30 @@ class SettingsBook:
         if _find(self.policies, pool.policy) is None:
             raise no_such("policy", pool.policy)
         for feed in pool.required_feeds:
-            raise no_such("feed", feed)  # feeds are not registered in this version
+            if _find(self.feeds, feed) is None:
+                raise no_such("feed", feed)
         index, placed = _placed("pool", self.pools, pool, POOLS_MAX)
         return PlacedPool(index=index, pool=pool_message(placed))
+
+    def check_feed(self, feed: Feed) -> PlacedFeed:
+        """Where a feed goes, and how it stands there, with its new revision."""
+        try:
+            feed.check()
+        except SettingError as error:
+            raise SettingError(f"feed.{error.field}", error.text) from None
+        index, placed = _placed("feed", self.feeds, feed, FEEDS_MAX)
+        return PlacedFeed(index=index, feed=feed_message(placed))
+
+    def check_feed_deletion(self, name: str) -> PlacedFeed:
+        """The place that a feed leaves; raises a refusal while a pool requires it."""
+        check_name("name", name)
+        index = _find(self.feeds, name)
+        if index is None:
+            raise no_such("feed", name)
+        for pool in self.pools:
+            if pool is not None and name in pool.required_feeds:
+                raise in_use("feed", name, f"pool {pool.name!r} requires it")
+        return PlacedFeed(index=index)
 
     def check_policy_deletion(self, name: str) -> PlacedPolicy:
         """The place that a policy leaves; raises a refusal while a pool uses it."""
@@ -80,24 +123,25 @@ class SettingsBook:
                 raise in_use("policy", name, f"pool {pool.name!r} uses it")
         return PlacedPolicy(index=index)
 
-    def place(self, policies: Sequence[PlacedPolicy], pools: Sequence[PlacedPool]) -> bool:
+    def place(self, value: KeeperValue | KeeperImage) -> bool:
         """Puts settings where they go, or takes them away; whether there are any."""
-        for policy in policies:
+        for policy in value.policies:
             given = read_policy(policy.policy) if policy.HasField("policy") else None
             _put(self.policies, policy.index, given)
-        for pool in pools:
+        for pool in value.pools:
             _put(self.pools, pool.index, read_pool(pool.pool) if pool.HasField("pool") else None)
-        return bool(policies or pools)
+        for feed in value.feeds:
+            _put(self.feeds, feed.index, read_feed(feed.feed) if feed.HasField("feed") else None)
+        return bool(value.policies or value.pools or value.feeds)
 
-    def placed(self) -> tuple[list[PlacedPolicy], list[PlacedPool]]:
-        """All places, with what is there; empty ones too, which are not to be taken again yet."""
-        return [
-            PlacedPolicy(index=index, policy=policy_message(policy) if policy else None)
-            for index, policy in enumerate(self.policies)
-        ], [
-            PlacedPool(index=index, pool=pool_message(pool) if pool else None)
-            for index, pool in enumerate(self.pools)
-        ]
+    def fill(self, image: KeeperImage) -> None:
+        """Adds all places with what is there; empty ones too, not to be taken again yet."""
+        for index, policy in enumerate(self.policies):
+            image.policies.add(index=index, policy=policy_message(policy) if policy else None)
+        for index, pool in enumerate(self.pools):
+            image.pools.add(index=index, pool=pool_message(pool) if pool else None)
+        for index, feed in enumerate(self.feeds):
+            image.feeds.add(index=index, feed=feed_message(feed) if feed else None)
 
 
 def _put(settings: list[Setting | None], index: int, setting: Setting | None) -> None:

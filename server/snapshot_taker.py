@@ -21,6 +21,7 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.server.installation import KEEPER, Installation, worker_name
 from ringfence.server.journal_folders import journal_identity
+from ringfence.server.keeper_image import read_image
 from ringfence.server.keeper_service import ask_for_image
 from ringfence.server.snapshot_lock import change_snapshots
 from ringfence.server.truncation import publish_truncation, truncate_orphan
@@ -51,7 +52,7 @@ def _take(installation: Installation) -> None:
         if installation.journal_folder(worker_name(index)).exists()
     }
     applied = segment.applied  # after the positions: see the engine's FORMATS.md
-    image = ask_for_image(installation.keeper_address)
+    image = ask_for_image(installation.keeper_address, positions)
     present = list_snapshots(folder)
     path = write_snapshot(
         segment,
@@ -84,7 +85,12 @@ def _truncate(installation: Installation) -> None:
     if len(kept) < KEPT:
         return
     older = read_header(kept[KEPT - 1])
-    upto = {**older.positions, KEEPER: older.keeper_position}
+    claims_upto = {
+        journal.name: journal.position for journal in read_image(kept[KEPT - 1]).journals
+    }
+    # The keeper reads claims from the workers' journals: what it has not taken stays.
+    upto = {name: min(at, claims_upto.get(name, 0)) for name, at in older.positions.items()}
+    upto[KEEPER] = older.keeper_position
     publish_truncation(installation.run_folder, upto)
     workers = {worker_name(index) for index in range(installation.config.server.workers)}
     for name in upto.keys() - workers - {KEEPER}:

@@ -13,9 +13,11 @@ from grpc_reflection.v1alpha import reflection
 from ringfence.engine.core import Engine
 from ringfence.engine.journal import Journal
 from ringfence.engine.journal_lmdb import open_journal
+from ringfence.server.claim_reporter import ClaimReporter
 from ringfence.server.drain import Drain
 from ringfence.server.durable import Durable
 from ringfence.server.event_service import EventService
+from ringfence.server.feed_claims import FeedClaims
 from ringfence.server.installation import Installation, worker_name
 from ringfence.server.journal_folders import journal_identity
 from ringfence.server.keeper_link import KeeperLink
@@ -73,8 +75,9 @@ async def _serve(
     )
     _publish_journalled(journal, engine)
     drain = Drain()
-    events = EventService(engine, Durable(journal), drain)
     link = KeeperLink(installation.keeper_address)
+    reporter = ClaimReporter(journal, FeedClaims(segment), link)
+    events = EventService(engine, Durable(journal), drain, reporter)
     history = KeeperLink(installation.history_address)
     settings = PublishedSettings(segment)
     watchers = WatchService(link, settings, drain)
@@ -105,6 +108,7 @@ async def _serve(
         _watch_journal(journal, healthy),
         _watch_keeper(link, healthy),
         keep_truncating(installation.run_folder, journal),
+        reporter.keep_reporting(),
     )
     await stop.wait()
     _log.info("draining")

@@ -1,5 +1,6 @@
 """`ringfence pools` and `feeds` against a told server: forecast, complaints, gaps."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ def feeds(servicer: Servicer) -> None:
 def test_feeds_are_listed_with_those_that_nobody_registered(ringfence: Ringfence) -> None:
     _, line, stray = ringfence("feeds").stdout.splitlines()
     assert line.split() == [
-        *("hep-1", "2025-06-15T15:06:40Z", "1", "minute", "30", "seconds", "6", "7000", "2")
+        *("hep-1", "2025-06-15T15:06:40Z", "1", "minute", "30", "seconds", "6", "7000", "2", "-")
     ]
     assert stray.endswith(": stray")
     (told,) = objects(ringfence("feeds", "--json"))
@@ -115,4 +116,39 @@ def test_a_feed_is_shown_with_its_gaps(ringfence: Ringfence) -> None:
         "  from 2025-06-15T15:07:40Z to now",
         "  from 2025-06-15T15:06:40Z to 2025-06-15T15:06:49Z",
     ]
+    assert shown["alarm"] == "none"
     assert "no such feed: hep-2" in ringfence("feeds", "show", "hep-2", code=4).stderr
+
+
+@pytest.mark.parametrize(
+    ("lag", "alarm"), [(None, "never claimed"), (120, "-"), (121, "silent for 2 minutes")]
+)
+def test_feed_that_is_silent_for_too_long_raises_an_alarm(
+    servicer: Servicer, ringfence: Ringfence, lag: int | None, alarm: str
+) -> None:
+    status = v1.FeedStatus(feed=v1.Feed(name="hep-1", silence_max=Duration(seconds=120)))
+    if lag is not None:
+        status.watermark.CopyFrom(Timestamp(seconds=SECONDS))
+        status.lag.CopyFrom(Duration(seconds=lag))
+    servicer.answer = lambda _: v1.ListFeedsResponse(feeds=[status])
+    _, line = ringfence("feeds").stdout.splitlines()
+    assert line.endswith(alarm)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_feed_of_a_file_is_put(
+    servicer: Servicer, ringfence: Ringfence, tmp_path: Path, dry_run: bool
+) -> None:
+    file = tmp_path / "feed.toml"
+    file.write_text('[[feed]]\nname = "msc-1"\nsilence_max = "5m"\ndescription = "a switch"\n')
+    servicer.answer = lambda request: v1.Feed(name=request.feed.name, revision=3)
+    result = ringfence("feeds", "put", str(file), *(["--dry-run"] if dry_run else []))
+    (asked,) = servicer.requests
+    assert asked.feed == v1.Feed(
+        name="msc-1", silence_max=Duration(seconds=300), description="a switch"
+    )
+    assert asked.validate_only == dry_run
+    said = "would be accepted; nothing has changed" if dry_run else "revision 3"
+    assert result.stdout == f"feed msc-1: {said}\n"
+    file.write_text('[[feed]]\nname = "msc-1"\nsilence_max = "4s"\n')
+    assert "silence_max: value=4 s" in ringfence("feeds", "put", str(file), code=2).stderr

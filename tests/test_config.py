@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ringfence.engine.segment import Segment
-from ringfence.engine.settings import DAY_S, Policy, Pool, Rule
+from ringfence.engine.settings import DAY_S, Feed, Policy, Pool, Rule
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
-from ringfence.server.config import default_text, load_config, load_policy, load_pool
+from ringfence.server.config import default_text, load_config, load_feed, load_policy, load_pool
 from ringfence.server.config_differences import config_differences
 from ringfence.server.config_problems import ConfigError
 from ringfence.server.duration import format_duration, parse_duration
@@ -26,6 +26,11 @@ POOL = """
 name = "nl-mobile"
 policy = "default"
 required_feeds = ["msc-1", "msc-2"]
+"""
+FEED = """
+[[feed]]
+name = "msc-1"
+silence_max = "5s"
 """
 
 
@@ -239,9 +244,39 @@ def test_addresses_have_a_host_and_a_port() -> None:
             parse_address(text)
 
 
-def test_pool_that_requires_a_feed_is_refused_before_anything_starts(path: Path) -> None:
-    found = problems(path, POOL)
-    assert any("pool[0].required_feeds: value=msc-1, msc-2, bound=none" in each for each in found)
+def test_pool_that_requires_a_feed_nobody_declares_is_refused_before_anything_starts(
+    path: Path,
+) -> None:
+    assert problems(path, POOL + FEED) == [
+        "FILE: pool[0].required_feeds[1]: no feed 'msc-2': did you mean msc-1?"
+    ]
+    path.write_text(POOL + FEED + FEED.replace("msc-1", "msc-2"))
+    assert [feed.name for feed in load_config(path).feeds] == ["msc-1", "msc-2"]
+
+
+@pytest.mark.parametrize(
+    ("feed", "told"),
+    [
+        (FEED.replace("5s", "4s"), "feed[0].silence_max: value=4 s, bound=5 to 86400 s"),
+        (FEED.replace("5s", "1d1s"), "feed[0].silence_max: value=86401 s, bound=5 to 86400 s"),
+        (FEED.replace("msc-1", "MSC"), "feed[0].name: value='MSC', bound="),
+        (FEED + FEED, "feed[1].name: value='msc-1', bound=once"),
+        (FEED + "silence = 1", "unknown key feed[0].silence: did you mean feed[0].silence_max?"),
+    ],
+)
+def test_feed_that_cannot_be_is_refused(path: Path, feed: str, told: str) -> None:
+    (problem,) = problems(path, feed)
+    assert told in problem
+
+
+def test_file_of_one_feed_is_read_as_in_the_configuration(path: Path) -> None:
+    path.write_text(FEED)
+    assert load_feed(path) == Feed("msc-1", silence_max_s=5)
+    path.write_text(FEED.replace("silence_max", "# silence_max"))
+    assert load_feed(path).silence_max_s == 120
+    path.write_text(FEED + FEED)
+    with pytest.raises(ConfigError, match="feed"):
+        load_feed(path)
 
 
 def test_default_file_says_what_a_number_takes() -> None:
@@ -277,13 +312,16 @@ def test_interval_of_snapshots_is_10_minutes_unless_said_otherwise(path: Path) -
     assert load_config(path).snapshot.interval == 3_600
 
 
-def test_differences_from_what_is_in_force_are_named_field_by_field() -> None:
-    config = load_config()
-    policies, pools = config.policies, config.pools
-    assert config_differences(config, policies, pools) == []
+def test_differences_from_what_is_in_force_are_named_field_by_field(path: Path) -> None:
+    path.write_text(FEED)
+    config = load_config(path)
+    policies, pools, feeds = config.policies, config.pools, config.feeds
+    assert config_differences(config, policies, pools, feeds) == []
     later = [replace(policies[0], minimum_age_s=1, quiet_period_s=2, revision=7), *policies[1:]]
-    assert config_differences(config, later, pools[1:]) == [
+    patient = [None, replace(feeds[0], silence_max_s=6, revision=2)]
+    assert config_differences(config, later, pools[1:], patient) == [
         f"policy {policies[0].name}: revision 7 is in force, the configuration differs in"
         " minimum_age_s, quiet_period_s",
         f"pool {pools[0].name}: in the configuration, not in force",
+        "feed msc-1: revision 2 is in force, the configuration differs in silence_max_s",
     ]

@@ -1,17 +1,23 @@
-"""`ringfence feeds`: who sends events, how much of the time is covered, and taking one off."""
+"""`ringfence feeds`: who sends events and what they have covered, and changing the register."""
+
+from datetime import timedelta
+from pathlib import Path
 
 import click
 
-from ringfence import Client, FeedStatus
+from ringfence import Client, Feed, FeedStatus
 from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows, time_text
-from ringfence.server.cli.settings import SettingsGroup
-from ringfence.server.cli.words import span_text
+from ringfence.server.cli.settings import SettingsGroup, put_options, read_setting
+from ringfence.server.cli.words import distance_text, span_text
+from ringfence.server.config import load_feed
+
+_GAPS_MAX = 100  # that the server tells
 
 
 @click.group(cls=SettingsGroup)
 def feeds() -> None:
-    """List, show or delete the senders of events.
+    """List, show, register, change or delete the senders of events.
 
     Without a command it lists them.
     """
@@ -21,14 +27,17 @@ def feeds() -> None:
 @json_option
 @client_options
 def list_(as_json: bool, client: Client) -> None:
-    """List the registered feeds, and who else sends events."""
+    """List the registered feeds, and who else sends events.
+
+    LAG is how long ago the time ends that the feed has claimed.
+    """
     found = list(client.list_feeds())
     if as_json:
         for status in found:
             print_json(status)
         return
     print_rows(
-        ("FEED", "WATERMARK", "LAG", "EVENTS 1 MIN", "EVENTS 1 DAY", "GAPS"),
+        ("FEED", "LAST CLAIM", "LAG", "EVENTS 1 MIN", "EVENTS 1 DAY", "GAPS", "ALARM"),
         (
             (
                 status.feed.name,
@@ -36,7 +45,8 @@ def list_(as_json: bool, client: Client) -> None:
                 _lag(status),
                 str(status.events_last_minute),
                 str(status.events_last_day),
-                str(len(status.gaps)),
+                _gaps(status),
+                _alarm(status) or "-",
             )
             for status in found
         ),
@@ -66,12 +76,13 @@ def show(name: str, as_json: bool, client: Client) -> None:
             "feed": feed.name,
             "description": feed.description or "-",
             "alarm after": span_text(feed.silence_max) if feed.silence_max else "-",
-            "watermark": time_text(status.watermark),
+            "last claim": time_text(status.watermark),
             "lag": _lag(status),
             "events": f"{status.events_last_minute:,} in the last minute,"
             f" {status.events_last_day:,} in the last day",
+            "alarm": _alarm(status) or "none",
             "revision": str(feed.revision),
-            "gaps": str(len(status.gaps)) if status.gaps else "none",
+            "gaps": _gaps(status) if status.gaps else "none",
         }
     )
     for gap in status.gaps:
@@ -80,12 +91,47 @@ def show(name: str, as_json: bool, client: Client) -> None:
 
 
 @feeds.command()
+@put_options
+@client_options
+def put(file: Path, dry_run: bool, client: Client) -> None:
+    """Register the feed of a TOML file, or change it; what it has covered stays.
+
+    The file has one [[feed]], written as in the server's configuration
+    (`ringfence serve --print-config`).
+    """
+    wanted = read_setting(load_feed, file)
+    stored = client.put_feed(
+        Feed(wanted.name, timedelta(seconds=wanted.silence_max_s), wanted.description),
+        validate_only=dry_run,
+    )
+    if dry_run:
+        click.echo(f"feed {stored.name}: would be accepted; nothing has changed")
+    else:
+        click.echo(f"feed {stored.name}: revision {stored.revision}")
+
+
+@feeds.command()
 @click.argument("name")
 @client_options
 def delete(name: str, client: Client) -> None:
-    """Delete a feed that no pool requires."""
+    """Delete a feed that no pool requires, and what it has covered."""
     client.delete_feed(name)
     click.echo(f"feed {name}: deleted")
+
+
+def _alarm(status: FeedStatus) -> str:
+    """Why somebody should look at it; "" = nothing."""
+    silence_max = status.feed.silence_max
+    if status.lag is None:
+        return "never claimed"
+    if silence_max is not None and status.lag > silence_max:
+        return f"silent for {distance_text(status.lag)}"
+    return ""
+
+
+def _gaps(status: FeedStatus) -> str:
+    count = len(status.gaps)
+    return f"{count} or more" if count >= _GAPS_MAX else str(count)
 
 
 def _lag(status: FeedStatus) -> str:

@@ -1,4 +1,4 @@
-"""What `policies` and `pools` have in common: the form of their commands, and reading a file."""
+"""What `policies`, `pools` and `feeds` share: the form of their commands, and reading a file."""
 
 from collections.abc import Callable
 from pathlib import Path

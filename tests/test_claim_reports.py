@@ -1,0 +1,285 @@
+"""What the keeper makes of the workers' reports: nothing left out, nothing twice, all durable."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from keeper_inside import NOW, KeeperInside, run
+
+from ringfence.engine.journal import Journal
+from ringfence.engine.journal_lmdb import open_journal
+from ringfence.engine.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
+from ringfence.server.feed_traffic import FeedTraffic
+from ringfence.server.keeper_journal import keeper_values
+from ringfence.server.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
+from ringfence.server.keeper_value_pb2 import KeeperImage
+from ringfence.server.refusal import Refusal
+from ringfence.server.replay import Replay, Start
+
+Bounds = list[int]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def segment() -> Segment:
+    return Segment.create(None, capacity_numbers=100)
+
+
+def report(
+    inside: KeeperInside, after: int, upto: int, journal: str = "worker-0", **claims: Bounds
+) -> int:
+    """Reports claims by feed; the position that the keeper holds then."""
+    request = ReportClaimsRequest(journal=journal, after=after, upto=upto)
+    for feed, bounds in claims.items():
+        request.claims[feed].CopyFrom(ReportedClaims(bounds=bounds, watermark=bounds[-1]))
+    return inside.keeper.reports.take(request)
+
+
+async def flush(inside: KeeperInside) -> None:
+    """Journals what was reported."""
+    inside.keeper.reports.flush()
+    await inside.keeper.log.settled()
+
+
+async def gaps(inside: KeeperInside, feed: str = "west") -> Bounds:
+    """The bounds of a feed's gaps, oldest first; an open one has one."""
+    listed = await inside.ask("ListFeeds")
+    (status,) = [each for each in listed.feeds if each.feed.name == feed]
+    return [
+        bound
+        for gap in reversed(status.gaps)
+        for bound in (gap.began_at.seconds, gap.ended_at.seconds)
+        if bound
+    ]
+
+
+def test_report_that_leaves_something_out_is_not_taken(segment, journal):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        assert report(inside, 0, 3, west=[10, 20]) == 3
+        assert report(inside, 4, 5, west=[20, 30]) == 3
+        assert report(inside, 0, 5, west=[20, 30]) == 3
+        assert report(inside, 3, 5, west=[40, 50]) == 5
+        assert report(inside, 0, 9, "worker-1", west=[50, 60]) == 9
+        await flush(inside)
+        assert await gaps(inside) == [20, 40, 60]
+
+    run(segment, journal, use)
+
+
+def test_claims_of_unregistered_feeds_are_dropped_and_the_position_goes_on(segment, journal):
+    async def use(inside):
+        assert report(inside, 0, 3, west=[10, 20]) == 3
+        await inside.ask("PutFeed", feed={"name": "west"})
+        assert report(inside, 3, 4, west=[30, 40]) == 4
+        await flush(inside)
+        assert await gaps(inside) == [40]
+        await inside.ask("DeleteFeed", name="west")
+        assert report(inside, 4, 5, west=[50, 60]) == 5
+        await inside.ask("PutFeed", feed={"name": "west"})
+        await flush(inside)
+        assert await gaps(inside) == []
+
+    run(segment, journal, use)
+
+
+def test_feed_that_takes_the_place_of_another_has_nothing_of_its_coverage(segment, journal):
+    async def use(inside):
+        await asyncio.gather(
+            *(inside.ask("PutFeed", feed={"name": f"feed-{n}"}) for n in range(FEEDS_MAX))
+        )
+        with pytest.raises(Refusal, match="257") as caught:
+            await inside.ask("PutFeed", feed={"name": "one-more"})
+        assert caught.value.reason == "QUOTA"
+        report(inside, 0, 3, **{"feed-7": [10, 20]})
+        await flush(inside)
+        await inside.ask("DeleteFeed", name="feed-7")
+        await inside.ask("PutFeed", feed={"name": "one-more"})
+        taken = [feed for feed in segment.feeds() if feed.name == "one-more"]
+        assert [(feed.covered, feed.watermark) for feed in taken] == [((), 0)]
+
+    run(segment, journal, use)
+
+
+def test_next_keeper_has_what_the_journal_has_and_asks_for_the_rest(segment, journal):
+    async def first(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        report(inside, 0, 3, west=[10, 20])
+        await flush(inside)
+        report(inside, 3, 8, west=[30, 40])
+
+    async def second(inside):
+        assert await gaps(inside) == [20]
+        assert inside.keeper.reports.held("worker-0") == 3
+        assert report(inside, 8, 9, west=[60, 70]) == 3
+        assert report(inside, 3, 9, west=[30, 40]) == 9
+        await flush(inside)
+        assert await gaps(inside) == [20, 30, 40]
+        feeds = inside.segment.feeds()
+        assert [(feed.covered, feed.watermark) for feed in feeds] == [(((10, 20), (30, 40)), 40)]
+
+    run(segment, journal, first)
+    run(segment, journal, second)
+
+    async def third(inside):
+        assert [feed.covered for feed in inside.segment.feeds()] == [((10, 20), (30, 40))]
+
+    run(Segment.create(None, capacity_numbers=100), journal, third)
+
+
+def test_image_has_what_was_reported_also_before_it_is_journalled(segment, journal):
+    images = []
+
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        await inside.ask("PutFeed", feed={"name": "east"})
+        await inside.ask("DeleteFeed", name="west")
+        report(inside, 0, 3, east=[10, 20])
+        await flush(inside)
+        report(inside, 3, 5, east=[30, 40])
+        image = inside.keeper.state.image()
+        inside.keeper.reports.fill(image)
+        image.position = journal.last
+        images.append(image)
+        await flush(inside)
+        report(inside, 5, 6, east=[50, 60])
+        await flush(inside)
+
+    async def look(inside):
+        assert await gaps(inside, "east") == [20, 30, 40, 50, 60]
+        assert inside.keeper.reports.held("worker-0") == 6
+
+    run(segment, journal, use)
+    for image in (KeeperImage(), *images):
+        again = Segment.create(None, capacity_numbers=100)
+        with Replay(again, Start(image=image), [journal]) as replay:
+            replay.commands(journal)  # what workers see before there is a keeper
+        covered = [feed.covered for feed in again.feeds() if feed is not None]
+        assert covered == [((10, 20), (30, 40), (50, 60))]
+        run(Segment.create(None, capacity_numbers=100), journal, look, image=image)
+
+
+def test_image_has_claims_that_the_journal_never_got(segment, journal):
+    images = []
+
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        report(inside, 0, 3, west=[10, 20])
+        image = inside.keeper.state.image()
+        inside.keeper.reports.fill(image)
+        image.position = journal.last
+        images.append(image)
+
+    async def look(inside):
+        assert inside.keeper.reports.held("worker-0") == 3
+        assert await gaps(inside) == [20]
+
+    run(segment, journal, use)
+    run(Segment.create(None, capacity_numbers=100), journal, look, image=images[0])
+
+
+def test_many_reports_share_a_value_and_positions_alone_are_seldom_journalled(segment, journal):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        before = journal.last
+        flushing = asyncio.create_task(inside.keeper.reports.keep_flushing())
+        for position in range(50):
+            report(inside, position, position + 1)
+        await asyncio.sleep(0.05)
+        assert journal.last == before
+        for position in range(50, 100):
+            report(inside, position, position + 1, west=[position, position + 1])
+        flushing.cancel()
+        await flush(inside)
+        ((_, value),) = keeper_values(journal, before)
+        assert list(value.claims[0].bounds) == [50, 100]
+        assert [(each.name, each.position) for each in value.journals] == [("worker-0", 100)]
+        assert not value.command
+
+    run(segment, journal, use)
+
+
+def test_feed_with_too_many_gaps_counts_less_as_covered_and_never_more(segment, journal):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        bounds = list(range(10, 10 + 4 * FEED_INTERVALS_MAX, 2))  # of 2 s, 2 s apart
+        report(inside, 0, 3, west=bounds)
+        await flush(inside)
+        report(inside, 3, 4, west=[bounds[-1] + 10, bounds[-1] + 11])
+        await flush(inside)
+        (feed,) = inside.segment.feeds()
+        claimed = set(zip(bounds[::2], bounds[1::2], strict=True))
+        assert len(feed.covered) == FEED_INTERVALS_MAX
+        assert feed.covered[-1] == (bounds[-1] + 10, bounds[-1] + 11)
+        assert set(feed.covered[:-1]) < claimed
+
+    run(segment, journal, use)
+
+
+@pytest.mark.parametrize("name", ["keeper", "worker-", "worker-0/../x", "x" * 300])
+def test_journal_that_no_worker_has_is_refused(segment, journal, name):
+    async def use(inside):
+        with pytest.raises(Refusal, match="bound=a worker's journal"):
+            report(inside, 0, 1, name)
+
+    run(segment, journal, use)
+
+
+def test_silent_feed_has_an_open_gap(segment, journal):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west", "silence_max": {"seconds": 60}})
+        report(inside, 0, 3, west=[NOW - 100, NOW])
+        await flush(inside)
+        inside.now = NOW + 60
+        assert await gaps(inside) == []
+        inside.now = NOW + 61
+        assert await gaps(inside) == [NOW]
+        (status,) = (await inside.ask("ListFeeds")).feeds
+        assert (status.watermark.seconds, status.lag.seconds) == (NOW, 61)
+
+    run(segment, journal, use)
+
+
+def test_newest_hundred_gaps_are_told(segment, journal):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        report(inside, 0, 3, west=list(range(0, 2_000, 5)))
+        await flush(inside)
+        (status,) = (await inside.ask("ListFeeds")).feeds
+        told = [(gap.began_at.seconds, gap.ended_at.seconds) for gap in status.gaps]
+        assert told[:2] == [(1_995, 0), (1_985, 1_990)]
+        assert len(told) == 100
+
+    run(segment, journal, use)
+
+
+def test_events_are_counted_for_a_minute_and_a_day():
+    now = NOW - NOW % 60
+    traffic = FeedTraffic(lambda: now)
+    traffic.count({"west": 5, "east": 1}, [])
+    now += 59
+    traffic.count({"west": 2}, [])
+    assert traffic.events("west") == (7, 7)
+    now += 1
+    assert traffic.events("west") == (2, 7)
+    assert traffic.events("north") == (0, 0)
+    now += 86_400 - 60
+    assert traffic.events("west") == (0, 0)
+    assert traffic.events("east") == (0, 0)
+
+
+def test_newest_names_that_nobody_registered_are_told():
+    traffic = FeedTraffic(lambda: NOW)
+    traffic.count({}, [f"stray-{n}" for n in range(40)])
+    traffic.count({}, ["stray-30"])
+    told = traffic.unregistered(lambda name: name == "stray-39")
+    assert told == ["stray-30", *(f"stray-{n}" for n in range(38, 30, -1)), *(
+        f"stray-{n}" for n in range(29, 23, -1)
+    )]  # fmt: skip
