@@ -145,6 +145,7 @@ async def _watch_keeper(link: KeeperLink, healthy: health.aio.HealthServicer) ->
     """Lets health say that no commands are taken while the keeper takes none, and the log why."""
     told = ""
     while True:
+        await asyncio.sleep(READINESS_PAUSE_S)  # at a start it may not be ready yet
         answer = await link.glance(READINESS, b"")
         held_up = (
             "the keeper does not answer"
@@ -156,7 +157,6 @@ async def _watch_keeper(link: KeeperLink, healthy: health.aio.HealthServicer) ->
             await healthy.set(COMMANDS.full_name, status.NOT_SERVING if held_up else status.SERVING)
             _log.warning("commands are %s", f"refused: {held_up}" if held_up else "taken again")
         told = held_up
-        await asyncio.sleep(READINESS_PAUSE_S)
 
 
 async def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:
