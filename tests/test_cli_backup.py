@@ -15,6 +15,7 @@ from operator import ge, gt
 from pathlib import Path
 from types import SimpleNamespace
 
+import grpc
 import pytest
 from damaged_folder import identity_of, truncate
 from durable_server import (
@@ -467,10 +468,14 @@ def test_restored_history_goes_on_where_the_backup_was_made(
 
         def commands_of() -> list[str]:
             request = numbers.ListHistoryRequest(number=number)
-            answer = peer.numbers.ListHistory(request, timeout=DEADLINE_S, wait_for_ready=True)
+            try:
+                answer = peer.numbers.ListHistory(request, timeout=DEADLINE_S)
+            except grpc.RpcError as error:  # at a start the database is just being opened
+                assert error.code() == grpc.StatusCode.UNAVAILABLE
+                return []
             return [entry.command for entry in answer.entries if entry.command]
 
-        assert commands_of() == ["QuarantineNumbers"]
+        wait_until(lambda: commands_of() == ["QuarantineNumbers"])
         hold = commands.HoldNumbersRequest(numbers=[number])
         peer.commands.HoldNumbers(hold, timeout=DEADLINE_S)
         wait_until(lambda: commands_of() == ["HoldNumbers", "QuarantineNumbers"])
