@@ -69,11 +69,6 @@ class CandidateQueue:
     def __len__(self) -> int:
         return len(self._swept) + len(self._put)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether all are held that the last sweep found; else there may be more behind them."""
-        return self._bound is None
-
     def oldest(
         self, count: int, prefix: str = "", *, after: tuple[int, int] = NOTHING
     ) -> tuple[Times, Numbers]:

@@ -7,10 +7,21 @@ of those that no longer exist, in any order and several at once.
 
 import logging
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from ringfence.engine.journal import JournalDamaged, JournalReader
 from ringfence.engine.segment import Segment
@@ -30,12 +41,13 @@ def rebuild(installation: Installation) -> Recovered:
     with ExitStack() as held:
         threads = held.enter_context(ThreadPoolExecutor(cores, "recovery"))
         journals = held.enter_context(opened_journals(installation, over=threads.map))
+        progress = held.enter_context(_progress())
         damaged: list[Path] = []
-        segment, start = _load(installation, cores, damaged)
+        segment, start = _load(installation, cores, damaged, progress)
         _check_there(installation, journals, start)
         keeper = journals.pop(KEEPER, None)
         _check_keeper(installation, keeper, journals.values())
-        replay = held.enter_context(Replay(segment, start, [keeper, *journals.values()]))
+        replay = Replay(segment, start, [keeper, *journals.values()], progress)
         if keeper is not None:
             replay.commands(keeper)
         events = replay.events(list(journals.values()), cores)
@@ -45,17 +57,38 @@ def rebuild(installation: Installation) -> Recovered:
         return Recovered(source, replay.values, events)
 
 
-def _load(installation: Installation, threads: int, damaged: list[Path]) -> tuple[Segment, Start]:
+def _progress() -> Progress:
+    """Bars on a terminal; nothing elsewhere."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _load(
+    installation: Installation, threads: int, damaged: list[Path], progress: Progress
+) -> tuple[Segment, Start]:
     """A new segment with the newest snapshot that is whole, or with nothing in it."""
     folder = installation.snapshots
     found = list_snapshots(folder) if folder.exists() else []
     while found:
         segment = _new_segment(installation)
+        bar = progress.add_task(f"loading {found[0].stem}")
+
+        def show(done: int, total: int, bar: TaskID = bar) -> None:
+            progress.update(bar, completed=done, total=total)
+
         try:
             header = load_snapshot(
                 found[0],
                 segment,
                 threads=threads,
+                progress=show,
                 drop_free_also_in=found[1] if len(found) > 1 else None,
             )
             image = read_image(found[0])

@@ -5,14 +5,12 @@ any order: a step of one of them at a time is read, and inserted without the GIL
 read or insert other steps.
 """
 
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
@@ -46,35 +44,24 @@ class Start:
 
 
 class Replay:
-    """Journals into a segment; shows on a terminal how far it is."""
+    """Journals into a segment; a bar shows how far it is."""
 
     def __init__(
-        self, segment: Segment, start: Start, journals: Sequence[JournalReader | None]
+        self,
+        segment: Segment,
+        start: Start,
+        journals: Sequence[JournalReader | None],
+        progress: Progress,
     ) -> None:
         self.values = 0
         self._segment = segment
         self._start = start
         self._lock = threading.Lock()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        self._bar = self._progress.add_task(
+        self._progress = progress
+        self._bar = progress.add_task(
             "replaying journals",
             total=sum(journal.last - start.after(journal) for journal in journals if journal),
         )
-
-    def __enter__(self) -> "Replay":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
     def commands(self, journal: JournalReader) -> None:
         """All headers, settings and coverage, in the order of their commands."""

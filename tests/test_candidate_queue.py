@@ -146,7 +146,6 @@ class QueueMachine(RuleBasedStateMachine):
         """Where the queue has dropped what is beyond its depth, the plain one does."""
         every = listed(self.queue)
         if len(every) < len(self.plain.rows):
-            assert not self.queue.is_whole
             assert len(every) == DEPTH
             self.plain.rows = self.plain.rows[:DEPTH]
             self.plain.bound = self.plain.rows[-1]
@@ -157,7 +156,6 @@ class QueueMachine(RuleBasedStateMachine):
         every = listed(self.queue)
         assert every == self.plain.rows
         assert len(every) == len(self.queue) == len({number for _, number in every})
-        assert self.queue.is_whole == (self.plain.bound is None)
         for prefix in PREFIXES:
             wanted = [row for row in every if str(row[1]).startswith(prefix)]
             assert listed(self.queue, prefix=prefix) == wanted
@@ -184,7 +182,6 @@ def test_number_that_is_put_before_the_first_sweep_does_not_overtake_the_unknown
     since = queue.mark()
     queue.put(np.array([7], np.uint32), np.array([NUMBERS[3]], np.uint64))
     assert listed(queue) == []
-    assert not queue.is_whole
     assert queue.position(NUMBERS[3], 7) == 0
     queue.replace(found([(5, NUMBERS[1]), (8, NUMBERS[0])]), since)
     assert listed(queue) == [(5, NUMBERS[1]), (7, NUMBERS[3]), (8, NUMBERS[0])]
@@ -220,7 +217,6 @@ def test_position_behind_those_held_counts_the_older_ones_of_the_last_sweep() ->
 def test_number_put_behind_those_held_does_not_overtake_those_between() -> None:
     queue = CandidateQueue(depth=2)
     queue.replace(found([(at, NUMBERS[at]) for at in range(5)], depth=2), queue.mark())
-    assert not queue.is_whole
     queue.put(np.array([4], np.uint32), np.array([NUMBERS[10]], np.uint64))
     assert listed(queue) == [(0, NUMBERS[0]), (1, NUMBERS[1])]
 

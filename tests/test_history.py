@@ -46,9 +46,25 @@ def test_change_is_told_with_who_and_why(history: HistoryInstallation) -> None:
         (e.changed_at.seconds - START, e.pool, e.previous, e.current, e.command, e.actor, e.note)
         for e in entries
     ] == [
-        (9, "nl-mobile", Verdict.AGING, Verdict.HELD, "HoldNumbers", "operator", "fraud – look"),
+        (
+            9,
+            "nl-mobile",
+            Verdict.AGING,
+            Verdict.HELD,
+            "HoldNumbers",
+            "operator (claimed)",
+            "fraud – look",
+        ),
         (5, "nl-mobile", Verdict.AGING, Verdict.CLEAN, "", "", ""),
-        (0, "nl-mobile", Verdict.UNTRACKED, Verdict.AGING, "QuarantineNumbers", "bss", ""),
+        (
+            0,
+            "nl-mobile",
+            Verdict.UNTRACKED,
+            Verdict.AGING,
+            "QuarantineNumbers",
+            "bss (claimed)",
+            "",
+        ),
     ]
     assert {entry.number for entry in entries} == {NUMBERS[0]}
 
@@ -59,7 +75,8 @@ def test_text_that_a_database_refuses_does_not_stop_it(history: HistoryInstallat
     value.note = value.actor = "a\0b"
     history.wait_for(history.keeper.append(value))
     (entry,) = history.pages()
-    assert entry.note == entry.actor == "a\ufffdb"
+    assert entry.note == "a\ufffdb"
+    assert entry.actor == "a\ufffdb (claimed)"
 
 
 def test_reservation_is_told_with_its_numbers(history: HistoryInstallation) -> None:

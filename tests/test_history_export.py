@@ -61,7 +61,18 @@ def life() -> list[KeeperValue]:
         values.changed(assigned, "ConfirmReservation", day(60), State.ASSIGNED, Verdict.ASSIGNED),
         again,
         values.changed(assigned, "", day(90), State.FREE, Verdict.UNTRACKED),
+        complaint(ASSIGNED, day(91), pool=0, policy="quiet"),
+        complaint(ASSIGNED, day(92), pool=0, policy="quiet"),
+        complaint(TWICE, day(92), pool=0, policy="default"),
+        complaint(MOVED, day(95), pool=1, policy="quiet"),
     ]
+
+
+def complaint(number: int, received_at: int, *, pool: int, policy: str) -> KeeperValue:
+    """A customer has reported strangers."""
+    value = KeeperValue(decided_at=received_at, command="ReportComplaint")
+    value.complaints.add(number=number, pool=pool, policy=policy, received_at=received_at)
+    return value
 
 
 @pytest.fixture(
@@ -195,6 +206,21 @@ def test_aging_report_counts_by_pool_and_age(where: list[str]) -> None:
             "days_365_and_more": 0,
             "oldest": "2026-01-15T00:00:00Z",
         },
+    ]
+
+
+def test_complaints_are_counted_by_pool_and_policy(where: list[str]) -> None:
+    everything = [
+        ["default", "default", "1"],
+        ["default", "quiet", "2"],
+        ["nl-mobile", "quiet", "1"],
+    ]
+    assert rows("complaints", *where) == everything
+    assert rows("complaints", *where, "--pool", "nl-mobile") == everything[2:]
+    spring = ("--since", "2026-04-03", "--until", "2026-04-04")
+    assert rows("complaints", *spring, *where) == [
+        ["default", "default", "1"],
+        ["default", "quiet", "1"],
     ]
 
 

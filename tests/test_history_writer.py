@@ -100,14 +100,14 @@ def test_reservation_and_complaint_have_rows_of_their_own(engine: Engine) -> Non
     found = rows(engine)
     pool = next(id_ for id_, name in found["pools"] if name == "nl-mobile")
     assert found[RESERVATIONS.name] == [
-        ("r-1", 4, pool, 2, 2, 0, START + 60, START + 1_860, START + 90, "shop")
+        ("r-1", 4, pool, 2, 2, 0, START + 60, START + 1_860, START + 90, "shop (claimed)")
     ]
     assert found[COMPLAINTS.name] == [(5, 0, NUMBERS[0], pool, "quiet", START + 90, START + 95)]
     assert found[DECISIONS.name][-1] == (
         5,
         START + 99,
         "ReportComplaint",
-        "shop",
+        "shop (claimed)",
         "strangers call",
     )
     assert [row[-1] for row in found[CHANGES.name]] == [None, None, "r-1", "r-1", "r-1", None]

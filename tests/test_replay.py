@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 from small_table import NUMBERS, START, SmallTable, make_table
 
 from ringfence.engine.journal import JournalDamaged, JournalReader
@@ -54,7 +55,8 @@ def opened(data: Path) -> Iterator[list[JournalReader]]:
 def replayed(data: Path, start: Start, threads: int) -> tuple[SmallTable, int, int]:
     """A table after the replay, and how many values and events there were."""
     table = make_table()
-    with opened(data) as journals, Replay(table.segment, start, journals) as replay:
+    with opened(data) as journals:
+        replay = Replay(table.segment, start, journals, Progress(disable=True))
         events = replay.events(journals, threads)
         return table, replay.values, events
 

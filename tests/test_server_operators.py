@@ -417,10 +417,10 @@ def test_history_tells_who_did_what_and_why(peer, stocked):
     ask(peer, "ReportComplaint", number=number, note="strangers")
     expected = [
         ("QuarantineNumbers", "", "", "", "UNTRACKED", "CLEAN"),
-        ("HoldNumbers", "jane", "asked by the police", "", "CLEAN", "HELD"),
-        ("UnholdNumbers", "jack", "", "", "HELD", "CLEAN"),
-        ("ReserveNumbers", "bss", "", made.id, "CLEAN", "RESERVED"),
-        ("ConfirmReservation", "bss", "", made.id, "RESERVED", "ASSIGNED"),
+        ("HoldNumbers", "jane (claimed)", "asked by the police", "", "CLEAN", "HELD"),
+        ("UnholdNumbers", "jack (claimed)", "", "", "HELD", "CLEAN"),
+        ("ReserveNumbers", "bss (claimed)", "", made.id, "CLEAN", "RESERVED"),
+        ("ConfirmReservation", "bss (claimed)", "", made.id, "RESERVED", "ASSIGNED"),
     ]
 
     def kept():

@@ -132,6 +132,20 @@ def disconnected(history: "Connection", since: int, until: int | None, pool: str
     )
 
 
+@export.command()
+@click.option("--since", type=Moment(), metavar="DATE", help="From when on; all, if not given.")
+@click.option("--until", type=Moment(), metavar="DATE", help="Before when; now, if not given.")
+@history_options
+def complaints(history: "Connection", since: int | None, until: int | None, pool: str) -> Export:
+    """Count complaints by the pool and the policy under which their numbers were handed out."""
+    from ringfence.server.history.exports import complaints as counted
+
+    rows = counted(history, since or 0, until or int(time.time()) + 1, pool)
+    return ("pool", "policy", "complaints"), (
+        (row.pool, row.policy, row.complaints) for row in rows
+    )
+
+
 @export.command("aging-report")
 @click.option("--on", "at", type=Moment(), metavar="DATE", help="When; now, if not given.")
 @history_options

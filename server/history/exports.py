@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from ringfence.engine.words import DisconnectReason, State
-from ringfence.server.history.tables import CHANGES, DECISIONS, HOLES, POOLS
+from ringfence.server.history.tables import CHANGES, COMPLAINTS, DECISIONS, HOLES, POOLS
 
 DAY_S = 86_400
 AGES_DAYS = (45, 90, 180, 365)
@@ -50,6 +50,15 @@ class Disconnected:
 
     number: int
     disconnected_at: int
+
+
+@dataclass(frozen=True)
+class Complained:
+    """How many complaints there were of numbers of a pool, handed out under a policy."""
+
+    pool: str
+    policy: str
+    complaints: int
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,28 @@ def ages(connection: Connection, at: int, pool: str = "") -> Iterator[Ages]:
     )
     for name, numbers, oldest, *counted in connection.execute(statement):
         yield Ages(name or "", numbers, tuple(counted), oldest)
+
+
+def complaints(
+    connection: Connection, since: int, until: int, pool: str = ""
+) -> Iterator[Complained]:
+    """How many complaints were received in [since, until), by the pool and the policy under which
+    their numbers were handed out.
+    """
+    received = (
+        select(COMPLAINTS.c.policy, POOLS.c.name)
+        .outerjoin(POOLS, POOLS.c.id == COMPLAINTS.c.pool)
+        .where(COMPLAINTS.c.received_at >= since, COMPLAINTS.c.received_at < until)
+        .subquery()
+    )
+    statement = (
+        select(received.c.name, received.c.policy, func.count())
+        .where(*_of(received, pool))
+        .group_by(received.c.name, received.c.policy)
+        .order_by(received.c.name, received.c.policy)
+    )
+    for name, policy, count in connection.execute(statement):
+        yield Complained(name or "", policy, count)
 
 
 def holes(connection: Connection) -> list[tuple[int, int]]:

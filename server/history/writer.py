@@ -142,7 +142,7 @@ class HistoryWriter:
                     "position": position,
                     "decided_at": value.decided_at,
                     "command": value.command,
-                    "actor": _text(value.actor),
+                    "actor": _claimed(value.actor),
                     "note": _text(value.note),
                 }
                 for position, value in values
@@ -222,6 +222,11 @@ def _parsed(position: int, data: bytes) -> KeeperValue:
         raise HistoryError(f"not a value of the keeper's journal: position={position}") from None
 
 
+def _claimed(actor: str) -> str:
+    """Who asked, marked as said by themselves: nothing proves it."""
+    return f"{_text(actor)} (claimed)" if actor else ""
+
+
 def _text(given: str) -> str:
     """Text as PostgreSQL takes it: what it refuses would stop the history for ever."""
     return given.replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -240,5 +245,5 @@ def _reservation_row(
         "created_at": reservation.created_at,
         "expires_at": reservation.expires_at,
         "ended_at": reservation.ended_at or None,
-        "actor": _text(reservation.actor),
+        "actor": _claimed(reservation.actor),
     }
