@@ -4,7 +4,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ENGINE = "src/ringfence/engine"  # a link to engine/ in the checkout, a real folder in an sdist
-MODULES = ("segment", "view", "wire", "core", "control", "record_blocks", "scan")
+MODULES = ("segment", "view", "wire", "core", "control", "record_blocks", "scan", "spray")
 
 setup(
     ext_modules=cythonize(

@@ -42,11 +42,10 @@ import numpy as np
 from feeds import FIRST_CALLER, FIRST_NUMBER, PAST_S, channel_to, make_messages, send
 from rich.console import Console
 from rich.progress import track
-from server_processes import LONG_AGO, Server, machine
+from server_processes import LONG_AGO, Server, machine, segment_as_served
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Policy, Pool, Rule
 from ringfence.engine.words import Measure
 from ringfence.server.data_folder import SHARED_MEMORY
@@ -188,7 +187,7 @@ def read_plainly(paths: Iterable[Path]) -> float:
 
 def measure_engine(numbers: int, batch: int) -> float:
     """Events that the engine alone inserts in a second, with a thread for each core."""
-    segment = Segment.create(None, capacity_numbers=numbers)
+    segment = segment_as_served(numbers)
     writer = TableWriter(segment)
     writer.publish(
         [Policy("default", (Rule(Measure.EVENTS, 86_400, 3),))], [Pool("default", "default")]

@@ -13,6 +13,8 @@ from pathlib import Path
 import grpc
 from feeds import FIRST_NUMBER
 
+from ringfence.engine.segment import Segment
+from ringfence.server.config import load_config
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 
@@ -20,6 +22,17 @@ SERVE = ("-m", "ringfence.server.cli")
 LONG_AGO = 1_700_000_000
 STEP = 65_536  # numbers in a message, the contract's limit
 END_S = 30.0
+
+
+def segment_as_served(numbers: int) -> Segment:
+    """A table in memory as a server with the default configuration has it: K, robots."""
+    config = load_config(None, capacity_numbers=numbers)
+    return Segment.create(
+        None,
+        capacity_numbers=numbers,
+        ring_entries=config.server.ring_entries,
+        spray=config.spray_settings,
+    )
 
 
 class Server:

@@ -28,11 +28,10 @@ from pathlib import Path
 
 import numpy as np
 from feeds import FIRST_NUMBER, channel_to, make_messages, send
-from server_processes import LONG_AGO, SERVE, Server, machine
+from server_processes import LONG_AGO, SERVE, Server, machine, segment_as_served
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Policy, Pool, Rule
 from ringfence.engine.wire import EventDecoder, encode_events_answer
 from ringfence.engine.words import Measure
@@ -124,7 +123,7 @@ def _run_clients(
 
 def measure_engine(size: int, options: argparse.Namespace) -> float:
     """Events per second of the engine alone, from message bytes to answer bytes."""
-    segment = Segment.create(None, capacity_numbers=options.numbers)
+    segment = segment_as_served(options.numbers)
     writer = TableWriter(segment)
     writer.publish(
         [Policy("default", (Rule(Measure.EVENTS, 86_400, 3),))], [Pool("default", "default")]

@@ -105,3 +105,5 @@ class WorkerCounters:
     rejected: int
     journalled: int
     """Position of the newest durable value of its journal."""
+    spray: int
+    """Of the accepted ones: by spray callers."""

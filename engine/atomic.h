@@ -34,8 +34,11 @@ static inline void add_relaxed_u32(uint32_t *at, uint32_t value) {
 static inline void add_relaxed_u64(uint64_t *at, uint64_t value) {
     __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
 }
-static inline void or_relaxed_u8(uint8_t *at, uint8_t bits) {
-    __atomic_fetch_or(at, bits, __ATOMIC_RELAXED);
+static inline uint8_t fetch_or_relaxed_u8(uint8_t *at, uint8_t bits) {
+    return __atomic_fetch_or(at, bits, __ATOMIC_RELAXED);
+}
+static inline uint8_t fetch_and_relaxed_u8(uint8_t *at, uint8_t bits) {
+    return __atomic_fetch_and(at, bits, __ATOMIC_RELAXED);
 }
 static inline void prefetch_write(const void *at) { __builtin_prefetch(at, 1, 3); }
 static inline void prefetch_read(const void *at) { __builtin_prefetch(at, 0, 3); }

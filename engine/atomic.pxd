@@ -14,7 +14,8 @@ cdef extern from "atomic.h" nogil:
     bint swap_if_equal_u64(uint64_t *at, uint64_t expected, uint64_t desired) noexcept
     void add_relaxed_u32(uint32_t *at, uint32_t value) noexcept
     void add_relaxed_u64(uint64_t *at, uint64_t value) noexcept
-    void or_relaxed_u8(uint8_t *at, uint8_t bits) noexcept
+    uint8_t fetch_or_relaxed_u8(uint8_t *at, uint8_t bits) noexcept
+    uint8_t fetch_and_relaxed_u8(uint8_t *at, uint8_t bits) noexcept
     void prefetch_write(const void *at) noexcept
     void prefetch_read(const void *at) noexcept
     uint64_t high_product_u64(uint64_t a, uint64_t b) noexcept

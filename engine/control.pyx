@@ -12,12 +12,12 @@ import numpy as np
 from ringfence.engine.atomic cimport (
     fence_release,
     load_relaxed_u64,
-    or_relaxed_u8,
     prefetch_write,
     store_relaxed_u32,
     store_relaxed_u64,
     store_release_u64,
 )
+from ringfence.engine.callers cimport callers_t, mark_set_spray
 from ringfence.engine.mark cimport caller_key_t, caller_mark
 from ringfence.engine.record cimport (
     FEED_INTERVALS_MAX,
@@ -390,7 +390,7 @@ cdef class TableWriter:
 
     def set_spray(self, callers, *, caller_key):
         cdef const uint64_t[::1] cells = callers
-        cdef uint8_t *spray_map = self._segment.spray_map()
+        cdef callers_t table = self._segment.caller_table()
         cdef caller_key_t key
         cdef uint64_t mark, i
         if len(caller_key) != 16:
@@ -399,7 +399,7 @@ cdef class TableWriter:
         for i in range(<uint64_t>cells.shape[0]):
             mark = caller_mark(&key, cells[i])
             if mark:  # a withheld caller is never spray
-                or_relaxed_u8(&spray_map[mark >> 3], <uint8_t>(1 << (mark & 7)))
+                mark_set_spray(&table, <uint32_t>mark)
 
 
 cdef uint64_t _next_generation(uint64_t control) noexcept:

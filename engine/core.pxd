@@ -1,5 +1,6 @@
 """The C side of `Engine`."""
 
+from ringfence.engine.callers cimport callers_t
 from ringfence.engine.mark cimport caller_key_t
 from ringfence.engine.record cimport counters_t
 from ringfence.engine.segment cimport Segment
@@ -11,4 +12,5 @@ cdef class Engine:
     cdef View view
     cdef caller_key_t caller_key
     cdef bint has_caller_key
+    cdef callers_t callers
     cdef counters_t *counters

@@ -52,6 +52,7 @@ from ringfence.engine.table cimport (
     header_fill,
     number_mix,
     record_is_of,
+    record_prefetch,
     table_find,
     table_guess,
     table_home,
@@ -91,6 +92,7 @@ cdef class Engine:
         self.segment = segment
         self._hold = segment.view()
         self.view = View(segment)
+        self.callers = segment.caller_table()
         self.counters = segment.worker_counters(worker)
         self.has_caller_key = caller_key is not None
         if self.has_caller_key:
@@ -141,7 +143,7 @@ cdef class Engine:
         if taken.shape[0]:
             with nogil:
                 batch_repeat(
-                    &self.view.c.table, <const uint64_t *>&taken[0],
+                    &self.view.c.table, &self.callers, <const uint64_t *>&taken[0],
                     taken.shape[0] // TAKEN_BYTES, &done,
                 )
         return done.accepted
@@ -271,12 +273,13 @@ cdef object _insert(Engine engine, const events_t *events, uint64_t *taken, int6
     done.taken = taken
     with nogil:
         batch_insert(
-            &engine.view.c.table, &engine.caller_key, engine.view.c.spray_map, events, now, &done
+            &engine.view.c.table, &engine.caller_key, &engine.callers, events, now, &done
         )
     add_relaxed_u64(&engine.counters.batches, 1)
     add_relaxed_u64(&engine.counters.accepted, done.accepted)
     add_relaxed_u64(&engine.counters.untracked, done.untracked)
     add_relaxed_u64(&engine.counters.rejected, done.rejected)
+    add_relaxed_u64(&engine.counters.spray, done.spray)
     return Inserted(
         done.accepted, done.untracked, done.rejected,
         [
@@ -317,8 +320,7 @@ cdef look_t _check(
         for i in range(size):
             records[i] = table_guess(table, table_home(table, mixed[i]), mixed[i])
             if records[i] != NULL:
-                prefetch_read(records[i])
-                prefetch_read(<const uint8_t *>records[i] + 64)
+                record_prefetch(table, records[i])
         for i in range(begin, begin + size):
             record = records[i - begin]
             if record != NULL and not record_is_of(record, numbers[i]):

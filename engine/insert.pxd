@@ -1,12 +1,21 @@
 """Inserting a batch: check and hash all, prefetch all, then update all, a block at a time.
 
 Thread safety: any number of processes at once. The only writes are a ring's compare-and-swap, a
-number's events_total and the worker's own counters.
+number's events_total, the caller table with its map (callers.pxd) and the worker's own counters.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from ringfence.engine.atomic cimport add_relaxed_u32, prefetch_read, prefetch_write
+from ringfence.engine.callers cimport (
+    caller_bucket,
+    caller_claim,
+    caller_note,
+    caller_prefetch,
+    callers_t,
+    mark_is_spray,
+    mark_set_spray,
+)
 from ringfence.engine.mark cimport caller_key_t, caller_mark
 from ringfence.engine.record cimport (
     KIND_MOST,
@@ -23,12 +32,13 @@ from ringfence.engine.table cimport (
     state_is_tracked,
     number_mix,
     record_is_of,
+    record_prefetch,
     table_find,
     table_guess,
     table_home,
     table_t,
 )
-from ringfence.engine.verdict cimport entry_is_spray
+from ringfence.engine.verdict cimport entry_can_be_spray, entry_is_spray, entry_mark
 
 cdef enum:
     BLOCK_EVENTS = 32  # as many cache misses as a core keeps in flight, and then some
@@ -52,6 +62,7 @@ ctypedef struct inserted_t:
     uint64_t accepted
     uint64_t untracked
     uint64_t rejected
+    uint64_t spray  # of the accepted ones
     uint64_t *taken  # room for two words for each event, or NULL
     uint64_t rejected_at[REJECTIONS_MAX]
     uint8_t rejected_for[REJECTIONS_MAX]
@@ -74,20 +85,31 @@ cdef inline bint event_is_tracked(const record_t *record, uint32_t occurred_at) 
     return state_is_tracked(header.state) and occurred_at >= header.quarantined_at
 
 cdef inline void block_insert(
-    const table_t *table, const uint8_t *spray_map, const uint64_t *numbers,
-    const uint64_t *entries, uint64_t size, inserted_t *out,
+    const table_t *table, const callers_t *callers, const uint64_t *numbers,
+    const uint64_t *entries, uint64_t size, bint repeated, inserted_t *out,
 ) noexcept nogil:
     """Inserts up to BLOCK_EVENTS entries, those that are not 0, and counts what became of them.
 
-    The entry of a spray caller (by the map, or as marked) is accepted and takes no slot. With
-    `out.taken` the accepted ones are written there, each as its number and its entry.
+    The entry of a spray caller is accepted and takes no slot: by the map, after the call itself
+    was noted, or, when `repeated`, as the entry says. With `out.taken` the accepted ones are
+    written there, each as its number and its entry.
     """
     cdef uint64_t i, entry
+    cdef uint32_t mark
+    cdef bint is_spray
     cdef uint64_t mixed[BLOCK_EVENTS]
     cdef record_t *records[BLOCK_EVENTS]
+    cdef bint noted[BLOCK_EVENTS]  # its call is one for the caller table
+    cdef uint64_t *kept[BLOCK_EVENTS]  # and there its caller has these entries
     for i in range(size):
         mixed[i] = number_mix(numbers[i])
         prefetch_read(&table.index[table_home(table, mixed[i])])
+        noted[i] = (
+            callers.numbers != 0 and entries[i] != 0
+            and entry_mark(entries[i]) != 0 and entry_can_be_spray(entries[i])
+        )
+        if noted[i]:
+            caller_prefetch(callers, entry_mark(entries[i]))
     for i in range(size):
         records[i] = NULL
         if entries[i] == 0:
@@ -96,23 +118,42 @@ cdef inline void block_insert(
         if records[i] == NULL:
             out.untracked += 1
         else:
-            prefetch_write(records[i])
-            prefetch_write(<const uint8_t *>records[i] + 64)
+            record_prefetch(table, records[i])
+    for i in range(size):
+        if records[i] == NULL:
+            continue
+        if not record_is_of(records[i], numbers[i]):
+            records[i] = table_find(table, numbers[i])
+        if records[i] == NULL or not event_is_tracked(
+            records[i], <uint32_t>(entries[i] >> TIME_SHIFT)
+        ):
+            records[i] = NULL
+            out.untracked += 1
+            continue
+        if noted[i]:
+            mark = entry_mark(entries[i])
+            kept[i] = caller_claim(
+                caller_bucket(callers, mark), mark, <uint32_t>(entries[i] >> TIME_SHIFT)
+            )
+            if kept[i] != NULL:
+                prefetch_write(kept[i])
     for i in range(size):
         if records[i] == NULL:
             continue
         entry = entries[i] & ~ENTRY_SPRAY
-        if not record_is_of(records[i], numbers[i]):
-            records[i] = table_find(table, numbers[i])
-        if records[i] == NULL or not event_is_tracked(records[i], <uint32_t>(entry >> TIME_SHIFT)):
-            out.untracked += 1
-            continue
-        if entries[i] == entry and (
-            spray_map == NULL or not entry_is_spray(entry, spray_map)
-        ):
-            ring_insert(&records[i].entries[0], table.ring_entries, entry)
-        else:
+        is_spray = repeated and entries[i] != entry
+        mark = entry_mark(entry)
+        if noted[i] and is_spray:
+            mark_set_spray(callers, mark)
+        elif noted[i] and kept[i] != NULL and not mark_is_spray(callers.spray_map, mark):
+            caller_note(callers, kept[i], mark, mixed[i], <uint32_t>(entry >> TIME_SHIFT))
+        if not repeated:
+            is_spray = entry_is_spray(entry, callers.spray_map)
+        if is_spray:
             entry |= ENTRY_SPRAY
+            out.spray += 1
+        else:
+            ring_insert(&records[i].entries[0], table.ring_entries, entry)
         add_relaxed_u32(&records[i].events_total, 1)
         if out.taken != NULL:
             out.taken[2 * out.accepted] = numbers[i]
@@ -120,7 +161,7 @@ cdef inline void block_insert(
         out.accepted += 1
 
 cdef inline void batch_insert(
-    const table_t *table, const caller_key_t *key, const uint8_t *spray_map,
+    const table_t *table, const caller_key_t *key, const callers_t *callers,
     const events_t *events, int64_t now, inserted_t *out,
 ) noexcept nogil:
     """Inserts every event that can be taken and whose number is tracked; counts all."""
@@ -144,11 +185,12 @@ cdef inline void batch_insert(
                 | caller_mark(key, events.caller[at]) << MARK_SHIFT
                 | <uint64_t>events.kind[at]
             )
-        block_insert(table, spray_map, &events.called[begin], &entries[0], size, out)
+        block_insert(table, callers, &events.called[begin], &entries[0], size, False, out)
         begin += size
 
 cdef inline void batch_repeat(
-    const table_t *table, const uint64_t *taken, uint64_t count, inserted_t *out,
+    const table_t *table, const callers_t *callers, const uint64_t *taken, uint64_t count,
+    inserted_t *out,
 ) noexcept nogil:
     """Inserts what a batch has taken once more: the decisions of then, the numbers of now."""
     cdef uint64_t begin = 0, i, size
@@ -159,5 +201,5 @@ cdef inline void batch_repeat(
         for i in range(size):
             numbers[i] = taken[2 * (begin + i)]
             entries[i] = taken[2 * (begin + i) + 1]
-        block_insert(table, NULL, &numbers[0], &entries[0], size, out)
+        block_insert(table, callers, &numbers[0], &entries[0], size, True, out)
         begin += size

@@ -2,11 +2,11 @@
  *
  * No behaviour here. A file (or mapping) of zero bytes is a table of valid empty records.
  *
- *   +--------+----------+-------------+----------+-----------+-------------+------------------+
- *   | header | counters | settings x2 | coverage | spray map | index       | records          |
- *   |        |          |             |          |           | 2 x 8 bytes | 1 x record       |
- *   |        |          |             |          |           | a number    | a number         |
- *   +--------+----------+-------------+----------+-----------+-------------+------------------+
+ *   +--------+----------+-------------+----------+-------+-------------+------------+---------+
+ *   | header | counters | settings x2 | coverage | spray | index       | records    | callers |
+ *   |        |          |             |          | map   | 2 x 8 bytes | 1 x record | buckets |
+ *   |        |          |             |          |       | a number    | a number   | of 16   |
+ *   +--------+----------+-------------+----------+-------+-------------+------------+---------+
  *
  * The index is open addressing with linear probing, half full at most, so that a search mostly
  * ends in the cache line where it begins and a number that is not there costs one line. Records
@@ -29,6 +29,14 @@
  *   32 entries[K]      63            32 31                           8 7            0
  *                      | unix seconds 32 | caller mark 24              | kind 8       |
  *
+ * The caller table says who calls many numbers (callers.pxd). With 2^b buckets a caller lies in
+ * the one of its mark's low b bits, with
+ *
+ *   its head       63            32 31                              8 7            0
+ *                  | newest call 32 | caller mark 24              | spare 8      |
+ *   8 entries      63            32 31             24 - b 23 - b                  0
+ *                  | unix seconds 32 | mixed number 8 + b | high bits of its mark |
+ *
  * Who writes what, and in which memory order:
  *   index           the keeper, release, after the record is whole; readers acquire
  *   key, control, quarantined_at, override_at, origin   the keeper, under an odd generation:
@@ -36,6 +44,8 @@
  *        Readers: control (acquire), fields, acquire fence, control again.
  *   events_total    any worker, fetch-add, relaxed
  *   entries         any worker, compare-and-swap, never to a smaller value (see ring.pxd)
+ *   spray map       any worker sets bits, the keeper clears some; relaxed
+ *   callers         any worker, compare-and-swap; a statistic
  */
 #ifndef RINGFENCE_RECORD_H
 #define RINGFENCE_RECORD_H
@@ -45,7 +55,7 @@
 #include <stdint.h>
 
 #define SEGMENT_MAGIC 0x45434e4546474e52ull /* "RNGFENCE", little-endian */
-#define SEGMENT_VERSION 2u
+#define SEGMENT_VERSION 3u
 #define PAGE_BYTES 4096u
 
 #define NUMBER_BITS 50
@@ -79,7 +89,10 @@
 #define NAME_BYTES 64
 #define DESCRIPTION_BYTES_MAX 2000 /* 500 characters of UTF-8 */
 #define WORKERS_MAX 64
-#define SPRAY_MAP_BYTES ((1u << 24) / 8)
+#define MARK_BITS 24
+#define SPRAY_MAP_BYTES ((1u << MARK_BITS) / 8)
+#define BUCKET_CALLERS 16
+#define CALLER_ENTRIES 8
 
 struct record {
     uint64_t key;
@@ -99,7 +112,8 @@ struct counters {
     uint64_t untracked;
     uint64_t rejected;
     uint64_t journalled; /* position of the worker's newest durable value */
-    uint64_t spare[3];
+    uint64_t spray; /* of the accepted ones: by spray callers, so that they took no slot */
+    uint64_t spare[2];
 };
 static_assert(sizeof(struct counters) == 64, "a cache line a worker: no false sharing");
 
@@ -162,6 +176,12 @@ struct coverage {
     struct interval intervals[FEED_INTERVALS_MAX];
 };
 
+struct bucket {
+    uint64_t heads[BUCKET_CALLERS];
+    uint64_t entries[BUCKET_CALLERS][CALLER_ENTRIES];
+};
+static_assert(sizeof(struct bucket) % 64 == 0, "whole cache lines");
+
 struct segment {
     uint64_t magic; /* written last when a segment is made */
     uint32_t version;
@@ -179,6 +199,13 @@ struct segment {
     uint8_t start_id[16]; /* of the start of the server that uses it */
     /* the keeper */
     uint64_t written; /* the record whose header was written last, or is being, from 1; 0 = none */
+    /* Spray callers: settings, written before workers run */
+    uint64_t callers; /* that the caller table has room for; 0 = there is none */
+    uint64_t spray_callers_max;
+    uint32_t spray_numbers; /* 0 = switched off */
+    uint32_t spray_window_s;
+    /* any process, relaxed */
+    uint64_t spray_callers; /* bits set in the map */
 };
 static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one page");
 
@@ -193,8 +220,11 @@ static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one p
 #define INDEX_BYTES(capacity_numbers) PAGES_OF(8 * INDEX_SLOTS(capacity_numbers))
 #define RECORD_BYTES(ring_entries) (RECORD_HEADER_BYTES + 8 * (uint64_t)(ring_entries))
 #define RECORDS_OFFSET(capacity_numbers) (INDEX_OFFSET + INDEX_BYTES(capacity_numbers))
-#define SEGMENT_BYTES(capacity_numbers, ring_entries) \
+#define CALLERS_OFFSET(capacity_numbers, ring_entries) \
     (RECORDS_OFFSET(capacity_numbers) + \
      PAGES_OF((uint64_t)(capacity_numbers) * RECORD_BYTES(ring_entries)))
+#define CALLERS_BYTES(callers) ((uint64_t)(callers) / BUCKET_CALLERS * sizeof(struct bucket))
+#define SEGMENT_BYTES(capacity_numbers, ring_entries, callers) \
+    (CALLERS_OFFSET(capacity_numbers, ring_entries) + PAGES_OF(CALLERS_BYTES(callers)))
 
 #endif

@@ -32,8 +32,15 @@ cdef extern from "record.h" nogil:
     uint64_t INDEX_SLOTS(uint64_t capacity_numbers) noexcept
     uint64_t RECORD_BYTES(uint32_t ring_entries) noexcept
     uint64_t RECORDS_OFFSET(uint64_t capacity_numbers) noexcept
-    uint64_t SEGMENT_BYTES(uint64_t capacity_numbers, uint32_t ring_entries) noexcept
+    uint64_t CALLERS_OFFSET(uint64_t capacity_numbers, uint32_t ring_entries) noexcept
+    uint64_t CALLERS_BYTES(uint64_t callers) noexcept
+    uint64_t SEGMENT_BYTES(
+        uint64_t capacity_numbers, uint32_t ring_entries, uint64_t callers
+    ) noexcept
     cdef enum:
+        MARK_BITS
+        BUCKET_CALLERS
+        CALLER_ENTRIES
         RING_ENTRIES_MAX
         POLICIES_MAX
         POOLS_MAX
@@ -60,6 +67,7 @@ cdef extern from "record.h" nogil:
         uint64_t untracked
         uint64_t rejected
         uint64_t journalled
+        uint64_t spray
 
     ctypedef struct rule_t "struct rule":
         uint32_t window_s
@@ -107,6 +115,10 @@ cdef extern from "record.h" nogil:
         uint32_t watermark
         interval_t intervals[FEED_INTERVALS_MAX]
 
+    ctypedef struct bucket_t "struct bucket":
+        uint64_t heads[BUCKET_CALLERS]
+        uint64_t entries[BUCKET_CALLERS][CALLER_ENTRIES]
+
     ctypedef struct segment_t "struct segment":
         uint64_t magic
         uint32_t version
@@ -121,6 +133,11 @@ cdef extern from "record.h" nogil:
         uint64_t written
         uint8_t boot_id[16]
         uint8_t start_id[16]
+        uint64_t callers
+        uint64_t spray_callers_max
+        uint32_t spray_numbers
+        uint32_t spray_window_s
+        uint64_t spray_callers
 
 cdef enum:
     # The states of a number in `control`; words.State says the same to Python.

@@ -16,6 +16,15 @@ def copy_records(segment: Segment, first: int, into: npt.NDArray[np.uint64]) -> 
 def copy_spray_map(segment: Segment, into: npt.NDArray[np.uint64]) -> None:
     """Copies the spray map, word by word; `into` has its size."""
 
+def callers_bytes(callers: int) -> int:
+    """The bytes of a caller table of that size."""
+
+def copy_callers(segment: Segment, first_byte: int, into: npt.NDArray[np.uint64]) -> None:
+    """Copies a part of the caller table, word by word."""
+
+def callers_memory(segment: Segment, first_byte: int, size_bytes: int) -> memoryview:
+    """The memory of a part of the caller table, writable: for a segment not yet in use."""
+
 def records_memory(segment: Segment, first: int, size_bytes: int) -> memoryview:
     """The memory of records from position `first` on, writable: for a segment not yet in use."""
 

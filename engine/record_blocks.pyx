@@ -17,6 +17,8 @@ from ringfence.engine.atomic cimport (
     swap_if_equal_u64,
 )
 from ringfence.engine.record cimport (
+    CALLERS_BYTES,
+    CALLERS_OFFSET,
     GENERATION_ONE,
     NUMBER_MASK,
     RECORDS_OFFSET,
@@ -58,6 +60,32 @@ def copy_spray_map(Segment segment not None, uint64_t[::1] into not None):
         raise ValueError(f"into: bytes={8 * into.shape[0]}, bound={C_SPRAY_MAP_BYTES}")
     with nogil:
         _copy_words(spray_map, C_SPRAY_MAP_BYTES // 8, &into[0])
+
+
+def copy_callers(Segment segment not None, uint64_t first_byte, uint64_t[::1] into not None):
+    hold = _callers(segment)[first_byte : first_byte + 8 * into.shape[0]]
+    if len(hold) != 8 * into.shape[0] or first_byte % 8:
+        raise ValueError(
+            f"callers: first_byte={first_byte}, bytes={8 * into.shape[0]}, "
+            f"bound={callers_bytes(segment.callers)}"
+        )
+    cdef const uint64_t[::1] words = hold.cast("Q")
+    if into.shape[0]:
+        with nogil:
+            _copy_words(&words[0], into.shape[0], &into[0])
+
+
+def callers_bytes(uint64_t callers):
+    return CALLERS_BYTES(callers)
+
+
+def callers_memory(Segment segment not None, uint64_t first_byte, uint64_t size_bytes):
+    return _callers(segment)[first_byte : first_byte + size_bytes]
+
+
+cdef object _callers(Segment segment):
+    first = CALLERS_OFFSET(segment.capacity_numbers, segment.ring_entries)
+    return segment.view()[first : first + callers_bytes(segment.callers)]
 
 
 def records_memory(Segment segment not None, uint64_t first, uint64_t size_bytes):

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
+from ringfence.engine.callers cimport callers_t
 from ringfence.engine.record cimport (
     counters_t,
     coverage_t,
@@ -20,4 +21,5 @@ cdef class Segment:
     cdef settings_t *settings(self, uint64_t generation) except NULL
     cdef coverage_t *coverage(self) except NULL
     cdef uint8_t *spray_map(self) except NULL
+    cdef callers_t caller_table(self) except *
     cdef uint64_t copy_settings(self, settings_t *into) except? 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing_extensions import disjoint_base
 
 from ringfence.engine.answers import WorkerCounters
-from ringfence.engine.settings import Feed, Policy, Pool
+from ringfence.engine.settings import Feed, Policy, Pool, Spray
 
 VERSION: int
 CAPACITY_NUMBERS_MAX: int
@@ -34,12 +34,13 @@ class Segment:
         capacity_numbers: int,
         ring_entries: int = 12,
         folder_id: bytes = ...,
+        spray: Spray = ...,
     ) -> Segment:
         """Makes a segment with every page reserved and maps it; `path` None = anonymous memory.
 
-        `ring_entries` (K) is 12, 28 or 60: 128, 256 or 512 bytes a record. Raises SegmentError
-        with both figures when the file system has too little room, and leaves no file behind;
-        FileExistsError when `path` exists.
+        `ring_entries` (K) is 12, 28 or 60: 128, 256 or 512 bytes a record; `spray` is switched off
+        unless given. Raises SegmentError with both figures when the file system has too little
+        room, and leaves no file behind; FileExistsError when `path` exists; SettingError.
         """
     @staticmethod
     def open(
@@ -48,13 +49,14 @@ class Segment:
         capacity_numbers: int | None = None,
         ring_entries: int | None = None,
         folder_id: bytes | None = None,
+        callers: int | None = None,
     ) -> Segment:
         """Maps an existing segment; a figure that is given must be the file's own.
 
         Raises SegmentError for a wrong magic, version, size or geometry, FileNotFoundError.
         """
     @staticmethod
-    def bytes_needed(capacity_numbers: int, ring_entries: int = 12) -> int:
+    def bytes_needed(capacity_numbers: int, ring_entries: int = 12, callers: int = 0) -> int:
         """The size of such a segment in bytes."""
     def close(self) -> None:
         """Unmaps the segment; raises BufferError while an engine or an array still uses it."""
@@ -78,6 +80,19 @@ class Segment:
         """The start of the server that used the segment last."""
     def set_whole(self, *, boot_id: bytes, start_id: bytes) -> None:
         """Says that recovery is done, and who may take the segment over; 16 bytes each."""
+    @property
+    def callers(self) -> int:
+        """How many callers the caller table has room for; 0 = there is none."""
+    @property
+    def spray(self) -> Spray:
+        """What makes a caller a spray caller here."""
+    def change_spray(self, spray: Spray) -> None:
+        """Changes that, for engines that are made after it; the map stays as it is: see
+        `spray.adopt_spray`. Raises SettingError, and SegmentError for a table of another size.
+        """
+    @property
+    def spray_callers(self) -> int:
+        """Callers whose bit in the spray map is set."""
     @property
     def numbers(self) -> int:
         """Records that belong to a number, FREE ones too; at most `capacity_numbers`."""

@@ -17,7 +17,10 @@ from ringfence.engine.atomic cimport (
     load_relaxed_u64,
     store_release_u64,
 )
+from ringfence.engine.callers cimport callers_t
 from ringfence.engine.record cimport (
+    BUCKET_CALLERS,
+    CALLERS_OFFSET,
     COUNTERS_OFFSET,
     COVERAGE_OFFSET,
     NAME_BYTES,
@@ -32,6 +35,7 @@ from ringfence.engine.record cimport (
     SETTINGS_BYTES,
     SETTINGS_OFFSET,
     SPRAY_OFFSET,
+    bucket_t,
     counters_t,
     coverage_t,
     policy_t,
@@ -52,7 +56,7 @@ from ringfence.engine.record cimport DESCRIPTION_BYTES_MAX as C_DESCRIPTION_BYTE
 from ringfence.engine.table cimport table_t
 
 from ringfence.engine.answers import WorkerCounters
-from ringfence.engine.settings import Feed, Policy, Pool, Rule
+from ringfence.engine.settings import NO_SPRAY, Feed, Policy, Pool, Rule, SettingError, Spray
 from ringfence.engine.words import EventKind, Measure
 
 VERSION = SEGMENT_VERSION
@@ -100,11 +104,14 @@ cdef class Segment:
     """A mapping of the shared segment drawn in `record.h`."""
 
     @staticmethod
-    def create(path, *, capacity_numbers, ring_entries=12, folder_id=bytes(16)):
+    def create(
+        path, *, capacity_numbers, ring_entries=12, folder_id=bytes(16), spray=NO_SPRAY
+    ):
         _check_geometry(capacity_numbers, ring_entries)
+        spray.check()
         if len(folder_id) != 16:
             raise SegmentError(f"folder_id: bytes={len(folder_id)}, bound=16")
-        size_bytes = Segment.bytes_needed(capacity_numbers, ring_entries)
+        size_bytes = Segment.bytes_needed(capacity_numbers, ring_entries, spray.callers)
         cdef Segment segment = Segment.__new__(Segment)
         if path is None:
             segment._attach(mmap.mmap(-1, size_bytes))
@@ -124,11 +131,13 @@ cdef class Segment:
         head.capacity_numbers = capacity_numbers
         head.segment_bytes = size_bytes
         memcpy(&head.folder_id[0], <const char *>folder_id, 16)
+        head.callers = spray.callers
+        segment.change_spray(spray)
         store_release_u64(&head.magic, SEGMENT_MAGIC)
         return segment
 
     @staticmethod
-    def open(path, *, capacity_numbers=None, ring_entries=None, folder_id=None):
+    def open(path, *, capacity_numbers=None, ring_entries=None, folder_id=None, callers=None):
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             size_bytes = os.fstat(fd).st_size
@@ -146,6 +155,7 @@ cdef class Segment:
             segment._check_expected(path, "capacity_numbers", capacity_numbers)
             segment._check_expected(path, "ring_entries", ring_entries)
             segment._check_expected(path, "folder_id", folder_id)
+            segment._check_expected(path, "callers", callers)
         except SegmentError:
             segment.close()
             raise
@@ -164,9 +174,10 @@ cdef class Segment:
             )
         try:
             _check_geometry(head.capacity_numbers, head.ring_entries)
-        except SegmentError as error:
+            self.spray.check()
+        except (SegmentError, SettingError) as error:
             raise SegmentError(f"{path}: {error}") from None
-        expected = Segment.bytes_needed(head.capacity_numbers, head.ring_entries)
+        expected = Segment.bytes_needed(head.capacity_numbers, head.ring_entries, head.callers)
         if head.segment_bytes != expected or size_bytes != expected:
             raise SegmentError(
                 f"{path}: wrong size for its geometry: bytes={size_bytes}, "
@@ -183,9 +194,9 @@ cdef class Segment:
             )
 
     @staticmethod
-    def bytes_needed(capacity_numbers, ring_entries=12):
+    def bytes_needed(capacity_numbers, ring_entries=12, callers=0):
         _check_geometry(capacity_numbers, ring_entries)
-        return SEGMENT_BYTES(capacity_numbers, ring_entries)
+        return SEGMENT_BYTES(capacity_numbers, ring_entries, callers)
 
     def _attach(self, mapping):
         cdef uint8_t[::1] cells = mapping
@@ -235,6 +246,48 @@ cdef class Segment:
     cdef uint8_t *spray_map(self) except NULL:
         self.head()
         return self.base + SPRAY_OFFSET
+
+    cdef callers_t caller_table(self) except *:
+        cdef segment_t *head = self.head()
+        cdef callers_t callers
+        callers.buckets = NULL
+        callers.bucket_bits = 0
+        if head.callers:
+            callers.buckets = <bucket_t *>(
+                self.base + CALLERS_OFFSET(head.capacity_numbers, head.ring_entries)
+            )
+            while BUCKET_CALLERS << callers.bucket_bits < head.callers:
+                callers.bucket_bits += 1
+        callers.numbers = head.spray_numbers
+        callers.window_s = head.spray_window_s
+        callers.spray_map = self.spray_map()
+        callers.spray_callers = &head.spray_callers
+        callers.spray_callers_max = head.spray_callers_max
+        return callers
+
+    @property
+    def spray(self):
+        cdef segment_t *head = self.head()
+        return Spray(
+            head.spray_numbers, head.spray_window_s, head.callers, head.spray_callers_max
+        )
+
+    def change_spray(self, spray):
+        cdef segment_t *head = self.head()
+        spray.check()
+        if spray.callers != head.callers:
+            raise SegmentError(f"callers: value={spray.callers}, bound={head.callers}")
+        head.spray_numbers = spray.numbers
+        head.spray_window_s = spray.window_s
+        head.spray_callers_max = spray.spray_callers_max
+
+    @property
+    def callers(self):
+        return self.head().callers
+
+    @property
+    def spray_callers(self):
+        return load_relaxed_u64(&self.head().spray_callers)
 
     cdef uint64_t copy_settings(self, settings_t *into) except? 0:
         """Copies the settings that count and returns their generation."""
@@ -330,6 +383,7 @@ cdef class Segment:
                     load_relaxed_u64(&counted.untracked),
                     load_relaxed_u64(&counted.rejected),
                     load_acquire_u64(&counted.journalled),
+                    load_relaxed_u64(&counted.spray),
                 )
             )
         return counters

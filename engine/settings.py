@@ -20,6 +20,8 @@ POOL_FEEDS_MAX = 16
 DESCRIPTION_CHARS_MAX = 500
 SILENCE_S_MIN, SILENCE_S_MAX = 5, DAY_S
 SILENCE_S = 120
+SPRAY_NUMBERS_MIN, SPRAY_NUMBERS_MAX = 2, 8  # as many calls as are kept of a caller
+SPRAY_CALLERS_LEAST, SPRAY_CALLERS_MOST = 16, 1 << 24  # a bucket; as many as there are marks
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -71,11 +73,6 @@ class Policy:
         if not 0.0 <= self.minimum_coverage <= 1.0:
             raise SettingError("minimum_coverage", f"value={self.minimum_coverage}, bound=0 to 1")
 
-    @property
-    def longest_window_s(self) -> int:
-        """The longest window of its rules in seconds."""
-        return max(rule.window_s for rule in self.rules)
-
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -118,6 +115,39 @@ class Feed:
         check_name("name", self.name)
         _check_range("silence_max", self.silence_max_s, SILENCE_S_MIN, SILENCE_S_MAX, " s")
         _check_text("description", self.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Spray:
+    """What makes a caller a spray caller, for a whole installation."""
+
+    numbers: int
+    """Distinct quarantined numbers called within some `window_s` seconds; 0 = switched off."""
+    window_s: int
+    callers: int = 1 << 20
+    """Of which the newest calls are kept, 72 bytes each: a power of two; 0 = of none."""
+    spray_callers_max: int = 131_072
+    """As many are known at most; the 2**24th part of that share of other callers is taken for one
+    of them."""
+
+    def check(self) -> None:
+        """Raises SettingError for the first field out of bounds."""
+        if self.numbers:
+            _check_range("numbers", self.numbers, SPRAY_NUMBERS_MIN, SPRAY_NUMBERS_MAX)
+        _check_range("window", self.window_s, 1, WINDOW_S_MAX, " s")
+        if (self.callers or self.numbers) and (
+            not SPRAY_CALLERS_LEAST <= self.callers <= SPRAY_CALLERS_MOST
+            or self.callers & (self.callers - 1)
+        ):
+            raise SettingError(
+                "callers",
+                f"value={self.callers}, bound=a power of two, {SPRAY_CALLERS_LEAST} to"
+                f" {SPRAY_CALLERS_MOST}",
+            )
+        _check_range("spray_callers_max", self.spray_callers_max, 1, SPRAY_CALLERS_MOST)
+
+
+NO_SPRAY = Spray(numbers=0, window_s=1, callers=0)
 
 
 def check_name(field: str, name: str) -> None:

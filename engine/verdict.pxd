@@ -5,7 +5,9 @@ Python. All arithmetic is in 64 bits; the ring comes sorted ascending, so time r
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
+from ringfence.engine.callers cimport mark_is_spray
 from ringfence.engine.coverage cimport coverage_within, pool_coverage_t
 from ringfence.engine.record cimport (
     KIND_MASK,
@@ -36,8 +38,10 @@ cdef enum:
     VERDICT_ASSIGNED = 7
     VERDICT_RETIRED = 8
     VERDICT_UNTRACKED = 9
+    MEASURE_EVENTS = 1
     MEASURE_CALLERS = 2
     MEASURE_REPEAT_CALLERS = 3
+    MARK_SLOTS = 128  # twice as many as a ring has entries
     SPRAY_KINDS = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 6  # CALL, SMS, VOICEMAIL, VIDEO
 
 ctypedef struct rule_result_t:
@@ -76,23 +80,22 @@ cdef inline uint32_t entry_mark(uint64_t entry) noexcept nogil:
 cdef inline uint32_t entry_kind(uint64_t entry) noexcept nogil:
     return <uint32_t>(entry & KIND_MASK)
 
+cdef inline bint entry_can_be_spray(uint64_t entry) noexcept nogil:
+    """Whether it is of a kind that makes spray callers; bit 7 of a journalled kind is no kind."""
+    return SPRAY_KINDS >> (entry_kind(entry) & 7) & 1
+
 cdef inline bint entry_is_spray(uint64_t entry, const uint8_t *spray_map) noexcept nogil:
     """Whether the entry is of a kind that can be spray and its caller's bit is set."""
     cdef uint32_t mark = entry_mark(entry)
-    return (
-        mark != 0
-        and SPRAY_KINDS >> entry_kind(entry) & 1
-        and spray_map[mark >> 3] >> (mark & 7) & 1
-    )
+    return mark != 0 and entry_can_be_spray(entry) and mark_is_spray(spray_map, mark)
 
 cdef inline void rule_select(
     const rule_t *rule, const header_t *header, const uint64_t *ring, uint32_t entries,
     const uint8_t *spray_map, int64_t t, counted_t *counted,
 ) noexcept nogil:
     """Takes the entries that the rule can count: kind, time from quarantine to `t`, no spray."""
-    cdef uint32_t i, j, count = 0
+    cdef uint32_t i, count = 0
     cdef uint32_t marks[RING_ENTRIES_MAX]
-    cdef uint32_t mark
     for i in range(entries):
         if entry_time(ring[i]) < header.quarantined_at:
             continue
@@ -102,16 +105,29 @@ cdef inline void rule_select(
             continue
         if entry_is_spray(ring[i], spray_map):
             continue
-        mark = entry_mark(ring[i])
+        marks[count] = entry_mark(ring[i])
         counted.times[count] = entry_time(ring[i])
-        counted.known[count] = mark != 0
-        marks[count] = mark
-        for j in range(count + 1):
-            if marks[j] == mark:
-                counted.callers[count] = <uint8_t>j
-                break
+        counted.known[count] = marks[count] != 0
+        counted.callers[count] = 0
         count += 1
     counted.count = count
+    if rule.measure != MEASURE_EVENTS:  # which does not ask who called
+        callers_number(&marks[0], count, &counted.callers[0])
+
+cdef inline void callers_number(
+    const uint32_t *marks, uint32_t count, uint8_t *callers
+) noexcept nogil:
+    """Numbers callers by the place of their first entry, in a table of places by mark."""
+    cdef uint8_t first_of[MARK_SLOTS]  # place + 1; 0 = nobody
+    cdef uint32_t i, slot
+    memset(first_of, 0, MARK_SLOTS)
+    for i in range(count):
+        slot = marks[i] % MARK_SLOTS
+        while first_of[slot] and marks[first_of[slot] - 1] != marks[i]:
+            slot = (slot + 1) % MARK_SLOTS
+        if first_of[slot] == 0:
+            first_of[slot] = <uint8_t>(i + 1)
+        callers[i] = first_of[slot] - 1
 
 cdef inline void measured_begin(measured_t *measured, uint32_t measure) noexcept nogil:
     cdef uint32_t i

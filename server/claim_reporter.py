@@ -10,9 +10,16 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from ringfence.engine.journal import Journal, JournalDown, JournalReader, JournalTruncated
+from ringfence.engine.journal import (
+    Journal,
+    JournalDamaged,
+    JournalDown,
+    JournalError,
+    JournalReader,
+    JournalTruncated,
+)
 from ringfence.server.covered_time import CoveredTime, Interval
-from ringfence.server.event_value import decode_event_value
+from ringfence.server.event_value import EventValue, decode_event_value
 from ringfence.server.feed_claims import FeedClaims
 from ringfence.server.keeper_link import KeeperLink
 from ringfence.server.keeper_service_pb2 import (
@@ -24,6 +31,7 @@ from ringfence.server.keeper_service_pb2 import (
 PERIOD_S = 0.5
 VALUES_MAX = 65_536  # remembered between two reports; then the journal is read
 PIECE_VALUES = 4_096
+FAILED_PAUSE_S = 60.0  # after a journal that cannot be read
 UNREGISTERED_MAX = 16
 REPORT_CLAIMS = DESCRIPTOR.services_by_name["KeeperService"].methods_by_name["ReportClaims"]
 
@@ -75,8 +83,13 @@ class ClaimReporter:
     async def keep_reporting(self) -> None:
         """Does so twice a second; never returns."""
         while True:
-            await self._report()
-            await asyncio.sleep(PERIOD_S)
+            try:
+                await self._report()
+                await asyncio.sleep(PERIOD_S)
+            except JournalError as error:  # coverage stands still, and all else goes on
+                _log.error("claims are not reported: %s", error)
+                self._lost = True
+                await asyncio.sleep(FAILED_PAUSE_S)
 
     async def _report(self) -> None:
         overdue = self._upto < self._seen  # durable for a while, and nobody has told
@@ -157,12 +170,19 @@ def claims_behind(
     claims = []
     position = upto
     for values, (position, data) in enumerate(_replay(journal, after), 1):
-        value = decode_event_value(data)
+        value = _decode(journal, position, data)
         if value.watermark:
             claims.append((value.feed, (value.complete_from, value.watermark)))
         if position == upto or values == PIECE_VALUES:
             break
     return position, claims
+
+
+def _decode(journal: JournalReader, position: int, data: bytes) -> EventValue:
+    try:
+        return decode_event_value(data)
+    except ValueError as error:
+        raise JournalDamaged(f"{journal.folder}: {error}: position={position}") from None
 
 
 def _replay(journal: JournalReader, after: int) -> Iterator[tuple[int, bytes]]:

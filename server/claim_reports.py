@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from ringfence.engine.journal import JournalError
-from ringfence.engine.segment import WORKERS_MAX
+from ringfence.engine.segment import FEED_INTERVALS_MAX, WORKERS_MAX
 from ringfence.server.command_log import CommandLog
 from ringfence.server.covered_time import CoveredTime
 from ringfence.server.feed_traffic import FeedTraffic
@@ -71,6 +71,7 @@ class ClaimReports:
                 covered = self._covered.setdefault(feed, CoveredTime())
                 for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
                     covered.add(*interval)
+                covered.shorten(FEED_INTERVALS_MAX)  # the journal may take nothing for days
                 self._watermarks[feed] = max(self._watermarks.get(feed, 0), claims.watermark)
         self._positions[request.journal] = request.upto
         self._news.set()

@@ -28,7 +28,17 @@ from ringfence.engine.segment import (
     POOLS_MAX,
     WORKERS_MAX,
 )
-from ringfence.engine.settings import SILENCE_S, Feed, Policy, Pool, Rule, SettingError
+from ringfence.engine.settings import (
+    NO_SPRAY,
+    SILENCE_S,
+    SPRAY_CALLERS_MOST,
+    Feed,
+    Policy,
+    Pool,
+    Rule,
+    SettingError,
+    Spray,
+)
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
 from ringfence.server.config_problems import ConfigError, nearest, problems_of
@@ -37,6 +47,7 @@ from ringfence.server.duration import BOUND, format_duration, parse_duration
 RING_ENTRIES_MAX = 60
 SNAPSHOT_INTERVAL_S_MIN, SNAPSHOT_INTERVAL_S_MAX = 10, 86_400
 SCAN_PERIOD_S_MAX = 3_600
+SPRAY_CALLERS_AUTO_MIN = 1 << 10
 KEPT_S_MAX = 400 * 86_400
 MAP_SIZE_BYTES_MIN = 16 << 20
 MAP_SIZE_BYTES_MAX = 16 << 40
@@ -111,6 +122,31 @@ class SnapshotTable(Table):
         if not SNAPSHOT_INTERVAL_S_MIN <= value <= SNAPSHOT_INTERVAL_S_MAX:
             raise ValueError(f"value={format_duration(value)}, bound=10s to 1d")
         return value
+
+
+class SprayTable(Table):
+    """`[spray]`: what makes a caller a spray caller."""
+
+    numbers: int
+    window: Duration
+    callers: int
+    spray_callers_max: int
+
+    def settings(self, capacity_numbers: int) -> Spray:
+        """The engine's settings for a table of that capacity."""
+        if not self.numbers:
+            return NO_SPRAY
+        callers = self.callers or min(
+            max(SPRAY_CALLERS_AUTO_MIN, 1 << (capacity_numbers // 4 - 1).bit_length()),
+            SPRAY_CALLERS_MOST,
+        )
+        return Spray(self.numbers, self.window, callers, self.spray_callers_max)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SprayTable":
+        callers = self.callers or SPRAY_CALLERS_AUTO_MIN
+        Spray(self.numbers, self.window, callers, self.spray_callers_max).check()
+        return self
 
 
 class ScanTable(Table):
@@ -247,9 +283,15 @@ class Config(Table):
     scan: ScanTable
     queue: QueueTable
     history: HistoryTable
+    spray: SprayTable
     policy: Annotated[tuple[PolicyTable, ...], Field(strict=False, max_length=POLICIES_MAX)]
     pool: Annotated[tuple[PoolTable, ...], Field(strict=False, max_length=POOLS_MAX)]
     feed: Annotated[tuple[FeedTable, ...], Field(strict=False, max_length=FEEDS_MAX)] = ()
+
+    @property
+    def spray_settings(self) -> Spray:
+        """What makes a caller a spray caller, with room for as many as the capacity asks for."""
+        return self.spray.settings(self.server.capacity_numbers)
 
     @property
     def policies(self) -> tuple[Policy, ...]:

@@ -52,7 +52,11 @@ class CoveredTime:
         The gaps beside a dropped one become one gap: time may count as uncovered that was covered,
         and never the other way round.
         """
-        while len(self) > most:
-            lengths = [end - begin for begin, end in self.intervals[:-1]]
-            shortest = lengths.index(min(lengths))
-            del self._begins[shortest], self._ends[shortest]
+        surplus = len(self) - most
+        if surplus <= 0:
+            return
+        lengths = [end - begin for begin, end in self.intervals[:-1]]
+        dropped = set(sorted(range(len(lengths)), key=lengths.__getitem__)[:surplus])
+        kept = [each for place, each in enumerate(self.intervals) if place not in dropped]
+        self._begins = [begin for begin, _ in kept]
+        self._ends = [end for _, end in kept]

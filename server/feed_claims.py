@@ -24,7 +24,8 @@ class FeedClaims:
         self._drawn: dict[_Feed, int] = {}  # by claims on their way to the disk too
 
     def is_registered(self, feed: str) -> bool:
-        """Whether its claims count, as the segment said when it was last looked at."""
+        """Whether its claims count."""
+        self._refresh()
         return feed in self._published
 
     def claim(self, feed: str, complete_from: int, watermark: int) -> Interval:

@@ -77,4 +77,5 @@ class Installation:
             capacity_numbers=self.config.server.capacity_numbers,
             ring_entries=self.config.server.ring_entries,
             folder_id=self.folder_id,
+            callers=self.config.spray_settings.callers,
         )

@@ -144,7 +144,7 @@ class Keeper:
     async def begin(self) -> None:
         """Makes the first settings in a new installation, and says where others are in force."""
         book = self.state.published
-        if not any(book.policies):
+        if not book.policies:  # places that were left stay in the book
             await self.log.begin(
                 _first_settings(self._config), lambda _: quarantine_service_pb2.Policy()
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ringfence.engine.journal import JournalReader
 from ringfence.engine.segment import Segment, SegmentError
+from ringfence.engine.spray import adopt_spray
 from ringfence.server.installation import KEEPER, Installation, worker_name
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -51,6 +52,9 @@ def take_over(
     except SegmentError as error:
         _log.warning("segment not taken over: %s", error)
         return None
+    made_under = segment.spray
+    segment.change_spray(installation.config.spray_settings)
+    adopt_spray(segment, made_under)
     return segment
 
 

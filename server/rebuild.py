@@ -26,6 +26,7 @@ from rich.progress import (
 from ringfence.engine.journal import JournalDamaged, JournalReader
 from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot import SnapshotDamaged, list_snapshots, load_snapshot
+from ringfence.engine.spray import adopt_spray
 from ringfence.server.installation import KEEPER, Installation
 from ringfence.server.journal_folders import opened_journals
 from ringfence.server.keeper_image import read_image
@@ -51,6 +52,8 @@ def rebuild(installation: Installation) -> Recovered:
         if keeper is not None:
             replay.commands(keeper)
         events = replay.events(list(journals.values()), cores)
+        if start.spray is not None:
+            adopt_spray(segment, start.spray)  # journals repeat what other settings once decided
         for path in damaged:  # so that none of them counts as one of the two that are kept
             path.rename(path.with_suffix(".damaged"))
         source = start.snapshot or ("journal" if replay.values else "")
@@ -98,7 +101,9 @@ def _load(
             found.remove(error.path)
             installation.segment_path.unlink()
             continue
-        return segment, Start(found[0].stem, header.positions, header.keeper_position, image)
+        return segment, Start(
+            found[0].stem, header.positions, header.keeper_position, image, header.spray
+        )
     return _new_segment(installation), Start()
 
 
@@ -109,6 +114,7 @@ def _new_segment(installation: Installation) -> Segment:
         capacity_numbers=server.capacity_numbers,
         ring_entries=server.ring_entries,
         folder_id=installation.folder_id,
+        spray=installation.config.spray_settings,
     )
 
 

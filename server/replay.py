@@ -16,6 +16,7 @@ from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
 from ringfence.engine.journal import JournalDamaged, JournalReader
 from ringfence.engine.segment import Segment
+from ringfence.engine.settings import Spray
 from ringfence.server.coverage_book import CoverageBook
 from ringfence.server.event_value import decode_event_value
 from ringfence.server.installation import KEEPER, WORKER
@@ -36,6 +37,8 @@ class Start:
     positions: Mapping[str, int] = field(default_factory=dict)
     keeper_position: int = 0
     image: KeeperImage = field(default_factory=KeeperImage)
+    spray: Spray | None = None
+    """Under which its spray map was made; None = nobody knows."""
 
     def after(self, journal: JournalReader) -> int:
         """The position behind which a journal has to be replayed."""

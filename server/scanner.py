@@ -24,6 +24,7 @@ import numpy.typing as npt
 from ringfence.engine.prefix import Prefix
 from ringfence.engine.scan import TableScan, Tally
 from ringfence.engine.segment import Segment
+from ringfence.engine.spray import drop_silent
 from ringfence.server.candidate_queue import DEPTH
 from ringfence.server.candidate_run import Numbers
 from ringfence.server.scan_result import (
@@ -236,6 +237,7 @@ class Scanner:
                 at = step.end
                 yield
             self._on_loop(self._end, finished_scan(began_at, tally, gatherings.found()))
+            drop_silent(self._segment)
         except Exception:
             self._on_loop(self._seen.end_step)
             raise

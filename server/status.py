@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib.metadata import version
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.journal import Journal
@@ -18,6 +19,8 @@ def status_answer(
 
     async def get_status(_: pb.GetStatusRequest) -> pb.GetStatusResponse:
         taken_at = snapshot_at()
+        counters = segment.counters()
+        spray = segment.spray
         return pb.GetStatusResponse(
             snapshot_at=Timestamp(seconds=taken_at) if taken_at else None,
             version=version("ringfence"),
@@ -25,7 +28,11 @@ def status_answer(
             capacity_numbers=segment.capacity_numbers,
             numbers=segment.numbers,
             ring_entries=segment.ring_entries,
-            events_total=sum(counted.accepted for counted in segment.counters()),
+            events_total=sum(counted.accepted for counted in counters),
+            spray_callers=segment.spray_callers,
+            spray_events=sum(counted.spray for counted in counters),
+            spray_numbers=spray.numbers,
+            spray_window=Duration(seconds=spray.window_s) if spray.numbers else None,
             journal_writable=journal.writable,
         )
 

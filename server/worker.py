@@ -110,7 +110,10 @@ async def _serve(
         keep_truncating(installation.run_folder, journal),
         reporter.keep_reporting(),
     )
-    await stop.wait()
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((stopping, watching), return_when=asyncio.FIRST_COMPLETED)
+    if watching.done():
+        watching.result()  # raises: a worker that looks after nothing is replaced
     _log.info("draining")
     watching.cancel()
     with suppress(asyncio.CancelledError):

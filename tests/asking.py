@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo, PreconditionFailure
 from grpc_status import rpc_status
-from server_process import CALLER, DEADLINE_S, Peer, batch
+from server_process import DEADLINE_S, Peer, batch
 
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
@@ -85,9 +85,10 @@ def stock(peer: Peer, pool: str, called: list[int], since: int = LONG_AGO, step_
     assert answer.accepted == len(called)
 
 
-def call_now(peer: Peer, *called: int, caller: int = CALLER) -> None:
-    """Somebody calls these numbers now."""
-    request = batch(list(called), caller=[caller] * len(called))
+def call_now(peer: Peer, *called: int, caller: int | None = None) -> None:
+    """Somebody calls these numbers now, each another person unless said otherwise."""
+    by = {} if caller is None else {"caller": [caller] * len(called)}
+    request = batch(list(called), **by)
     (answer,) = peer.events.StreamEvents(iter([request]), timeout=DEADLINE_S)
     assert answer.accepted == len(called)
 

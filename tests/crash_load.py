@@ -16,13 +16,14 @@ from siphash import caller_mark as slow_caller_mark
 from ringfence.engine.core import NUMBER_MASK, Engine
 from ringfence.engine.segment import Segment, SegmentError
 from ringfence.engine.words import EventKind
+from ringfence.server.config import load_config
 from ringfence.server.secret_file import read_secret
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import quarantine_service_pb2 as commands
 
 NUMBERS = range(447700900000, 447700901000)
 BEGAN = 1_700_000_000
-RING_ENTRIES = 12
+RING_ENTRIES = load_config().server.ring_entries
 BATCH_EVENTS = 40
 COUNTER = "counter"
 PAUSE_S = 0.02  # before a refused call is made again
@@ -52,15 +53,19 @@ class Feed:
         """Sends a new batch."""
         chance = self._chance
         now = int(time.time())
+        # Some numbers get far more than their rings hold.
+        called = [
+            chance.choice(self._quarantined[: chance.choice((5, 1_000))])
+            for _ in range(BATCH_EVENTS)
+        ]
         batch = [
             (
-                # Some numbers get far more than their rings hold.
-                chance.choice(self._quarantined[: chance.choice((5, 1_000))]),
-                441632960000 + chance.randrange(1_000),
+                number,
+                441632960000 + number % 300 * 3 + chance.randrange(3),  # nobody is a robot
                 now - chance.randrange(100_000),
                 chance.choice((EventKind.CALL, EventKind.SMS, EventKind.A2P_SMS)),
             )
-            for _ in range(BATCH_EVENTS)
+            for number in called
         ]
         self.unsure.append(batch)
         self._send(peer, batch)

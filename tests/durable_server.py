@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from server_process import (
-    CALLER,
     DEADLINE_S,
     Peer,
     ServerProcess,
@@ -73,17 +72,24 @@ def recovered_from(server: ServerProcess) -> tuple[str, int]:
 
 
 def history(seed: int) -> list[dict[str, list[int]]]:
-    """Batches of calls to all numbers, with more events than a ring holds."""
+    """Batches of calls to all numbers, with more events than a ring holds.
+
+    Every number has callers of its own, so that none of them is a robot: what a robot's calls leave
+    in rings depends on their order.
+    """
     chance = random.Random(seed)
     now = int(time.time())
-    return [
-        {
-            "called": chance.choices(CALLED[:40], k=30),
-            "caller": [CALLER + chance.randrange(100) for _ in range(30)],
-            "occurred_at": [now - chance.randrange(10_000) for _ in range(30)],
-        }
-        for _ in range(40)
-    ]
+    batches = []
+    for _ in range(40):
+        places = chance.choices(range(40), k=30)
+        batches.append(
+            {
+                "called": [CALLED[place] for place in places],
+                "caller": [441632960000 + 20 * at + chance.randrange(20) for at in places],
+                "occurred_at": [now - chance.randrange(10_000) for _ in range(30)],
+            }
+        )
+    return batches
 
 
 def send(peer: Peer, batches: list[dict[str, list[int]]], feed: str = "test") -> None:

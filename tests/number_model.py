@@ -6,6 +6,7 @@ once. A refusal is the reason as a word.
 
 from dataclasses import dataclass, field
 
+from feed_model import FeedModel
 from oracle import TRACKED, Oracle, Record
 
 from ringfence.engine.settings import Policy, Pool
@@ -46,11 +47,13 @@ class NumberModel:
         self.reservations: dict[str, Reservation] = {}
         self.assigned: dict[int, tuple[int, int]] = {}  # when and from which pool, the last time
         self.assigned_total: dict[int, int] = {}
+        self.feeds = FeedModel()
         self.now = now
 
     def publish(self, policies: list[Policy], pools: list[Pool]) -> None:
         """These settings hold from now on."""
         self.oracle.policies, self.oracle.pools = policies, pools
+        self.oracle.feeds = self.feeds.feeds
 
     def verdict(self, number: int) -> Verdict:
         """The verdict now."""

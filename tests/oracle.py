@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from caller_model import SPRAY_KINDS, CallerModel
 from siphash import caller_mark
 
-from ringfence.engine.settings import Feed, Policy, Pool, Rule
+from ringfence.engine.settings import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import EventKind, Measure, State, Verdict
 
 TRACKED = {State.QUARANTINED, State.HELD, State.RESERVED}
-SPRAY_KINDS = {EventKind.CALL, EventKind.SMS, EventKind.VOICEMAIL, EventKind.VIDEO}
 AHEAD_S_MAX = 300
 TIME_MAX = 2**32 - 1
 
@@ -51,6 +51,11 @@ def measure(rule: Rule, entries: Iterable[int]) -> int:
     return sum(1 for mark, count in counts.items() if mark != 0 and count >= 2)
 
 
+def longest_window_s(policy: Policy) -> int:
+    """The longest window of its rules in seconds."""
+    return max(rule.window_s for rule in policy.rules)
+
+
 @dataclass
 class Record:
     """One number as commands and events left it."""
@@ -81,14 +86,15 @@ class Answer:
 class Oracle:
     """The table of one installation, as a dict of records."""
 
-    def __init__(self, ring_entries: int, caller_key: bytes) -> None:
+    def __init__(self, ring_entries: int, caller_key: bytes, spray: Spray = NO_SPRAY) -> None:
         self.ring_entries = ring_entries
         self.caller_key = caller_key
         self.records: dict[int, Record] = {}
         self.policies: list[Policy] = []
         self.pools: list[Pool] = []
         self.feeds: list[Feed] = []
-        self.spray: set[int] = set()  # marks
+        self.callers = CallerModel(spray)
+        self.spray = self.callers.robots  # marks
 
     def is_spray(self, mark: int, kind: int) -> bool:
         """Whether an event of this caller and kind is a spray caller's."""
@@ -105,7 +111,7 @@ class Oracle:
             return "untracked"
         record.events_total += 1
         mark = caller_mark(self.caller_key, caller)
-        if not self.is_spray(mark, kind):
+        if not self.callers.accept(mark, called, occurred_at, kind):
             entry = occurred_at << 32 | mark << 8 | kind
             record.ring = greatest(record.ring | {entry}, self.ring_entries)
         return "accepted"
@@ -140,7 +146,7 @@ class Oracle:
         """The share of the time that matters in which all required feeds were covered."""
         pool, policy = self.settings(record)
         end = min(t, now)
-        begin = max(record.quarantined_at, t - (policy.longest_window_s + policy.quiet_period_s))
+        begin = max(record.quarantined_at, t - (longest_window_s(policy) + policy.quiet_period_s))
         if begin >= end:
             return 1.0
         late_h = -(-(record.observed_since - record.quarantined_at) // 3600)
@@ -194,7 +200,7 @@ class Oracle:
                 clean_at = max(clean_at, last + policy.quiet_period_s, back)
                 still_loud = still_loud or t < last + policy.quiet_period_s
         if full:
-            clean_at = max(clean_at, oldest + policy.longest_window_s + policy.quiet_period_s)
+            clean_at = max(clean_at, oldest + longest_window_s(policy) + policy.quiet_period_s)
 
         o = record.override_at
         overridden = 0 < o <= t and not any(o <= time_of(entry) for entry in entries)

@@ -30,6 +30,8 @@ from ringfence.v1 import types_pb2 as types
 DEADLINE_S = 10.0
 PATIENCE_S = 30.0
 CALLER = 441632960123
+CALLERS = range(448081570000, 448081570999)
+PROGRAM = ("-m", "ringfence.server.cli")
 
 _log_numbers = count()  # servers that are started on one folder log to files of their own
 
@@ -42,7 +44,7 @@ class ServerProcess:
         data: Path,
         *options: str,
         listen: str = "127.0.0.1:0",
-        program: Sequence[str] = ("-m", "ringfence.server.cli"),
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self.data = data
         self.log_path = data.with_suffix(f".{next(_log_numbers)}.log")
@@ -142,9 +144,11 @@ class Peer:
 
 
 @contextmanager
-def serving(data: Path, *options: str, listen: str = "127.0.0.1:0") -> Iterator[ServerProcess]:
+def serving(
+    data: Path, *options: str, listen: str = "127.0.0.1:0", program: Sequence[str] = PROGRAM
+) -> Iterator[ServerProcess]:
     """A running server, ended and its log shown at the end whatever happens."""
-    server = ServerProcess(data, *options, listen=listen)
+    server = ServerProcess(data, *options, listen=listen, program=program)
     try:
         assert server.ready_line.startswith("ringfence ready "), server.log
         yield server
@@ -170,14 +174,17 @@ def peer_of(server: ServerProcess, worker: int | None = None) -> Iterator[Peer]:
 
 
 def batch(called: list[int], **fields: Any) -> events.StreamEventsRequest:
-    """A batch with one call now by CALLER for each number called, unless said otherwise."""
+    """A batch with one call now for each number called, unless said otherwise.
+
+    Each number has a caller of its own: one who called many would be a robot.
+    """
     events_wanted = len(called)
     return events.StreamEventsRequest(
         **{
             "feed": "test",
             "sequence": 1,
             "called": called,
-            "caller": [CALLER] * events_wanted,
+            "caller": [CALLERS[number % len(CALLERS)] for number in called],
             "occurred_at": [int(time.time())] * events_wanted,
             "kind": [types.EVENT_KIND_CALL] * events_wanted,
             **fields,

@@ -9,8 +9,10 @@ import numpy as np
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import NUMBER_MASK, Engine, Inserted
 from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Policy, Pool, Rule
+from ringfence.engine.settings import NO_SPRAY, Policy, Pool, Rule, Spray
+from ringfence.engine.wire import EventDecoder
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
+from ringfence.v1.event_service_pb2 import StreamEventsRequest
 
 KEY = bytes(range(16))
 START = 1_700_000_000  # when the numbers of these tests went into quarantine
@@ -58,9 +60,12 @@ def make_table(
     numbers: Iterable[int] = NUMBERS,
     capacity_numbers: int = 16,
     ring_entries: int = 12,
+    spray: Spray = NO_SPRAY,
 ) -> SmallTable:
     """A new table, in anonymous memory unless a path is given."""
-    segment = Segment.create(path, capacity_numbers=capacity_numbers, ring_entries=ring_entries)
+    segment = Segment.create(
+        path, capacity_numbers=capacity_numbers, ring_entries=ring_entries, spray=spray
+    )
     table = SmallTable(segment, TableWriter(segment), Engine(segment, caller_key=KEY))
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))
     table.writer.publish([policy], [Pool("pool", "policy")])
@@ -78,6 +83,17 @@ def insert(engine: Engine, events: Sequence[Event], now: int = START + 1000) -> 
         np.array(kind, np.int32),
         now=now,
     )
+
+
+def take(engine: Engine, events: Sequence[Event], now: int = START + 1000) -> Inserted:
+    """Inserts events as a worker does, from the bytes of a message: with what the journal keeps."""
+    called, caller, occurred_at, kind = zip(*events, strict=True)
+    message = StreamEventsRequest(
+        feed="feed", called=called, caller=caller, occurred_at=occurred_at, kind=kind
+    )
+    decoder = EventDecoder()
+    decoder.decode(message.SerializeToString())
+    return engine.insert_decoded(decoder, now=now)
 
 
 def a_call(number: int = NUMBERS[0], after_s: int = 0, caller: int = ALICE) -> Event:

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from robots import week_spray
 from small_table import KEY, START, SmallTable, make_table
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
 from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Policy, Pool, Rule
+from ringfence.engine.settings import Policy, Pool, Rule, Spray
 from ringfence.engine.snapshot import format as snapshot_format
 from ringfence.engine.snapshot import load_snapshot, write_snapshot
 from ringfence.engine.words import Measure
 
 MANY = list(range(447700900000, 447700901000))
 BLOCK_BYTES = 4096
+SPRAY = week_spray(callers=1024)
 POSITIONS = {"worker-0": 17, "worker-1": 2**40}
 KEEPER_STATE = bytes(range(256)) * 40  # more than two blocks
 
@@ -58,11 +60,19 @@ class Taken:
 
 
 def busy_table(
-    path: Path | None = None, *, numbers: int = len(MANY), ring_entries: int = 12
+    path: Path | None = None,
+    *,
+    numbers: int = len(MANY),
+    ring_entries: int = 12,
+    spray: Spray = SPRAY,
 ) -> SmallTable:
     """A table with events at all its numbers and some bits in its spray map."""
     table = make_table(
-        path, numbers=MANY[:numbers], capacity_numbers=max(1, numbers), ring_entries=ring_entries
+        path,
+        numbers=MANY[:numbers],
+        capacity_numbers=max(1, numbers),
+        ring_entries=ring_entries,
+        spray=spray,
     )
     table.writer.set_spray(np.arange(1, 2000, dtype=np.uint64), caller_key=KEY)
     called, caller, occurred_at, kind = random_events(1, MANY[:numbers], 5 * numbers, 0)
@@ -88,9 +98,13 @@ def random_events(
     )
 
 
-def empty_segment(capacity_numbers: int = len(MANY), ring_entries: int = 12) -> Segment:
+def empty_segment(
+    capacity_numbers: int = len(MANY), ring_entries: int = 12, spray: Spray = SPRAY
+) -> Segment:
     """A segment to load into."""
-    return Segment.create(None, capacity_numbers=capacity_numbers, ring_entries=ring_entries)
+    return Segment.create(
+        None, capacity_numbers=capacity_numbers, ring_entries=ring_entries, spray=spray
+    )
 
 
 def loaded(
@@ -98,10 +112,11 @@ def loaded(
     *,
     capacity_numbers: int = len(MANY),
     ring_entries: int = 12,
+    spray: Spray = SPRAY,
     drop_free_also_in: Path | None = None,
 ) -> SmallTable:
     """The table of a snapshot, with the settings that the keeper would publish."""
-    segment = empty_segment(capacity_numbers, ring_entries)
+    segment = empty_segment(capacity_numbers, ring_entries, spray)
     load_snapshot(path, segment, threads=4, drop_free_also_in=drop_free_also_in)
     table = SmallTable(segment, TableWriter(segment), Engine(segment, caller_key=KEY))
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))

@@ -115,6 +115,17 @@ def test_claim_whose_sender_did_not_wait_is_reported(journals):
     play(journals, story)
 
 
+def test_claim_that_becomes_durable_after_it_was_looked_for_is_reported(journals):
+    async def story(worker):
+        for begin in range(10, 210, 10):
+            worker.submit(begin, begin + 10).cancel()  # nobody will tell when it is durable
+            await asyncio.sleep(0)
+            await worker.reporter._report()  # which is too early for it
+            await worker.covered((10, begin + 10))
+
+    play(journals, story)
+
+
 def test_what_came_while_the_keeper_was_away_is_reported_later(journals):
     async def story(worker):
         await worker.submit(10, 20)
@@ -173,5 +184,25 @@ def test_more_than_is_remembered_is_read_from_the_journal(journals, monkeypatch)
         await worker.covered((10, 20))
         await asyncio.gather(*(worker.submit(begin, begin + 1) for begin in range(20, 40)))
         await worker.covered((10, 40))
+
+    play(journals, story)
+
+
+def test_value_that_cannot_be_read_stops_no_report_in_silence(journals, caplog, monkeypatch):
+    monkeypatch.setattr(claim_reporter, "FAILED_PAUSE_S", 0.01)
+
+    async def story(worker):
+        worker.link.away = True
+        await worker.submit(10, 20)
+        await worker.submit(30, 40)
+        await worker.durable.submit(b"damaged")
+        await worker.submit(50, 60)
+        worker.link.away = False
+        await worker.covered((10, 20), (30, 40))
+        async with asyncio.timeout(10):
+            while caplog.text.count("claims are not reported") < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert "position=3" in caplog.text
+        assert worker.inside.segment.feeds()[0].covered == ((10, 20), (30, 40))
 
     play(journals, story)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from keeper_inside import NOW, KeeperInside, run
+from rich.progress import Progress
 
 from ringfence.engine.journal import Journal
 from ringfence.engine.journal_lmdb import open_journal
@@ -13,7 +14,7 @@ from ringfence.engine.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
 from ringfence.server.feed_traffic import FeedTraffic
 from ringfence.server.keeper_journal import keeper_values
 from ringfence.server.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
-from ringfence.server.keeper_value_pb2 import KeeperImage
+from ringfence.server.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.refusal import Refusal
 from ringfence.server.replay import Replay, Start
 
@@ -159,8 +160,8 @@ def test_image_has_what_was_reported_also_before_it_is_journalled(segment, journ
     run(segment, journal, use)
     for image in (KeeperImage(), *images):
         again = Segment.create(None, capacity_numbers=100)
-        with Replay(again, Start(image=image), [journal]) as replay:
-            replay.commands(journal)  # what workers see before there is a keeper
+        replay = Replay(again, Start(image=image), [journal], Progress(disable=True))
+        replay.commands(journal)  # what workers see before there is a keeper
         covered = [feed.covered for feed in again.feeds() if feed is not None]
         assert covered == [((10, 20), (30, 40), (50, 60))]
         run(Segment.create(None, capacity_numbers=100), journal, look, image=image)
@@ -180,6 +181,27 @@ def test_image_has_claims_that_the_journal_never_got(segment, journal):
     async def look(inside):
         assert inside.keeper.reports.held("worker-0") == 3
         assert await gaps(inside) == [20]
+
+    run(segment, journal, use)
+    run(Segment.create(None, capacity_numbers=100), journal, look, image=images[0])
+
+
+def test_image_alone_says_what_the_keeper_has_of_the_journals(segment, journal):
+    images = []
+
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        report(inside, 0, 3, west=[10, 20])
+        report(inside, 0, 7, "worker-1", west=[20, 30])
+        await flush(inside)
+        image = inside.keeper.state.image()
+        image.position = journal.last
+        images.append(image)
+
+    async def look(inside):
+        held = inside.keeper.reports.held
+        assert (held("worker-0"), held("worker-1"), held("worker-2")) == (3, 7, 0)
+        assert await gaps(inside) == [30]
 
     run(segment, journal, use)
     run(Segment.create(None, capacity_numbers=100), journal, look, image=images[0])
@@ -209,6 +231,7 @@ def test_many_reports_share_a_value_and_positions_alone_are_seldom_journalled(se
 def test_feed_with_too_many_gaps_counts_less_as_covered_and_never_more(segment, journal):
     async def use(inside):
         await inside.ask("PutFeed", feed={"name": "west"})
+        assert FEED_INTERVALS_MAX == 4_096 + 1  # so many gaps lie between
         bounds = list(range(10, 10 + 4 * FEED_INTERVALS_MAX, 2))  # of 2 s, 2 s apart
         report(inside, 0, 3, west=bounds)
         await flush(inside)
@@ -219,6 +242,27 @@ def test_feed_with_too_many_gaps_counts_less_as_covered_and_never_more(segment, 
         assert len(feed.covered) == FEED_INTERVALS_MAX
         assert feed.covered[-1] == (bounds[-1] + 10, bounds[-1] + 11)
         assert set(feed.covered[:-1]) < claimed
+
+    run(segment, journal, use)
+
+
+def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_nothing(
+    segment, journal
+):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        for upto in range(1, 11):
+            bounds = range(upto * 100_000, upto * 100_000 + 40_000, 2)
+            request = ReportClaimsRequest(journal="worker-0", after=upto - 1, upto=upto)
+            each = [bound for begin in bounds[::2] for bound in (begin, begin + 2)]
+            request.claims["west"].CopyFrom(ReportedClaims(bounds=each, watermark=each[-1]))
+            assert inside.keeper.reports.take(request) == upto
+        value = KeeperValue()
+        inside.keeper.reports.fill(value)
+        assert len(value.claims[0].bounds) == 2 * FEED_INTERVALS_MAX
+        await flush(inside)
+        (feed,) = inside.segment.feeds()
+        assert (len(feed.covered), feed.watermark) == (FEED_INTERVALS_MAX, 1_039_998)
 
     run(segment, journal, use)
 

@@ -273,7 +273,7 @@ def test_pools_say_what_covers_them_and_count_verdicts(ringfence) -> None:
 def test_status_says_how_full_the_table_is(ringfence) -> None:
     assert " of 10,000 (" in ringfence("status").stdout
     (status,) = objects(ringfence("status", "--json"))
-    assert (status["workers"], status["ring_entries"]) == (2, 12)
+    assert (status["workers"], status["ring_entries"]) == (2, 60)
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,8 @@ def test_events_are_told_by_kind_and_caller_the_busiest_first() -> None:
     )
     lines = [line.rstrip() for line in said(number).splitlines()]
     assert " ".join(lines[-6:-4]) == (
-        "The newest events that are kept: 2 calls, 1 text message, 1 application message,"
-        " 1 voicemail, from 3 callers and withheld callers; 1 of them from robots, which do not"
-        " count."
+        "Kept are 5 events, 1 of them from robots, which do not count: 2 calls, 1 text message,"
+        " 1 application message, 1 voicemail, from 3 callers and withheld callers."
     )
     assert lines[-4:] == [
         "  caller 2 tried 2 times: from 2026-06-01T09:00:00Z to 2026-06-01T10:00:00Z",
@@ -157,7 +156,7 @@ def test_events_that_are_no_longer_kept_are_counted() -> None:
     assert "Events since" not in said(replace(NUMBER, recent=kept, events_total=1))
     text = said(replace(NUMBER, recent=kept, events_total=1234))
     assert "Events since its quarantine began: 1,234, with those that were sent again." in text
-    assert "The newest events that are kept: 1 call, from 1 caller." in text
+    assert "The newest event that is kept: 1 call, from 1 caller." in text
     withheld = (RecentEvent(NOW, EventKind.CALL, 0, False),)
     assert "1 call, from withheld callers." in said(replace(NUMBER, recent=withheld))
 

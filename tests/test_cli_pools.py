@@ -95,14 +95,32 @@ def feeds(servicer: Servicer) -> None:
 
 @pytest.mark.usefixtures("feeds")
 def test_feeds_are_listed_with_those_that_nobody_registered(ringfence: Ringfence) -> None:
-    _, line, stray = ringfence("feeds").stdout.splitlines()
+    _, line, *gaps, stray = ringfence("feeds").stdout.splitlines()
     assert line.split() == [
         *("hep-1", "2025-06-15T15:06:40Z", "1", "minute", "30", "seconds", "6", "7000", "2", "-")
+    ]
+    assert gaps == [
+        "hep-1: gap from 2025-06-15T15:07:40Z to now",
+        "hep-1: gap from 2025-06-15T15:06:40Z to 2025-06-15T15:06:49Z",
     ]
     assert stray.endswith(": stray")
     (told,) = objects(ringfence("feeds", "--json"))
     assert told["feed"]["silence_max"] == "120s"
     assert told["gaps"][0] == {"began_at": "2025-06-15T15:07:40Z", "ended_at": None}
+
+
+@pytest.mark.parametrize(("gaps", "lines"), [(0, 0), (3, 3), (4, 4), (100, 4)])
+def test_newest_three_gaps_of_a_feed_are_listed(
+    servicer: Servicer, ringfence: Ringfence, gaps: int, lines: int
+) -> None:
+    status = v1.FeedStatus(feed=v1.Feed(name="hep-1", silence_max=Duration(seconds=120)))
+    for begin in range(SECONDS, SECONDS - 10 * gaps, -10):
+        status.gaps.add(began_at=Timestamp(seconds=begin), ended_at=Timestamp(seconds=begin + 5))
+    servicer.answer = lambda _: v1.ListFeedsResponse(feeds=[status])
+    _, _, *told = ringfence("feeds").stdout.splitlines()
+    assert len(told) == lines
+    assert all(line.startswith("hep-1: gap from 2025-06-15T15:06:") for line in told[:3])
+    assert all(line.endswith("`ringfence feeds show hep-1`") for line in told[3:])
 
 
 @pytest.mark.usefixtures("feeds")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.engine.segment import Segment
-from ringfence.engine.settings import DAY_S, Feed, Policy, Pool, Rule
+from ringfence.engine.settings import DAY_S, NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
 from ringfence.server.config import default_text, load_config, load_feed, load_policy, load_pool
@@ -47,15 +47,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ringfence.toml"
 
 
-def test_shipped_policy_and_pool_are_those_of_the_design() -> None:
+def test_shipped_policy_and_pool_are_those_that_the_simulation_chose() -> None:
     config = load_config()
     (policy,) = config.policies
     assert policy == Policy(
         name="default",
         rules=(
-            Rule(Measure.REPEAT_CALLERS, 90 * DAY_S, 0),
-            Rule(Measure.EVENTS, 90 * DAY_S, 0, frozenset({EventKind.A2P_SMS})),
-            Rule(Measure.EVENTS, 30 * DAY_S, 10),
+            Rule(Measure.REPEAT_CALLERS, 150 * DAY_S, 0),
+            Rule(Measure.EVENTS, 150 * DAY_S, 0, frozenset({EventKind.A2P_SMS})),
         ),
         minimum_age_s=90 * DAY_S,
         maximum_age_s=365 * DAY_S,
@@ -67,7 +66,7 @@ def test_shipped_policy_and_pool_are_those_of_the_design() -> None:
     assert pool == Pool("default", "default", (), pool.description)
     assert config.server.listen == "127.0.0.1:50051"
     assert config.server.capacity_numbers == 1_000_000
-    assert config.server.ring_entries == 12
+    assert config.server.ring_entries == 60
     assert 1 <= config.server.workers <= 64
 
 
@@ -152,8 +151,8 @@ def test_options_win_over_the_file_and_none_is_no_option(path: Path) -> None:
         ),
         (POLICY.replace('"VIDEO"', '"FAX"'), "policy[0].rule[0].kinds[1]: value='FAX', bound="),
         (
-            POLICY.replace("limit = 3", "limit = 12"),
-            "policy[0].rule[0].limit: value=12, bound=0 to 11",
+            POLICY.replace("limit = 3", "limit = 60"),
+            "policy[0].rule[0].limit: value=60, bound=0 to 59",
         ),
         (POLICY.replace("strict", "Strict"), "policy[0].name: value='Strict', bound=[a-z0-9]"),
         (POLICY + POLICY, "policy[1].name: value='strict', bound=once"),
@@ -191,7 +190,7 @@ def test_limits_are_judged_by_the_rings_of_the_file(path: Path) -> None:
     rule = POLICY.replace("limit = 3", "limit = 27") + '[[pool]]\nname = "p"\npolicy = "strict"\n'
     path.write_text("[server]\nring_entries = 28\n" + rule)
     assert load_config(path).policies[0].rules[0].limit == 27
-    assert "bound=0 to 11" in problems(path, rule)[0]
+    assert "bound=0 to 11" in problems(path, "[server]\nring_entries = 12\n" + rule)[0]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -282,6 +281,66 @@ def test_file_of_one_feed_is_read_as_in_the_configuration(path: Path) -> None:
 def test_default_file_says_what_a_number_takes() -> None:
     a_number = (Segment.bytes_needed(10**7) - Segment.bytes_needed(1)) / 10**7
     assert f"{a_number:.0f} bytes a number with 12 ring entries" in default_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("numbers = 1", "spray.numbers: value=1, bound=2 to 8"),
+        ("numbers = 9", "spray.numbers: value=9, bound=2 to 8"),
+        ("numbers = -1", "spray.numbers: value=-1, bound=2 to 8"),
+        ('numbers = "8"', "spray.numbers: input should be a valid integer, value='8'"),
+        ('window = "0s"', "spray.window: value=0 s, bound=1 to 34560000 s"),
+        ('window = "401d"', "spray.window: value=34646400 s, bound=1 to 34560000 s"),
+        ("window = 7", "spray.window: value=7, bound=days, hours, minutes, seconds"),
+        ("callers = 8", "spray.callers: value=8, bound=a power of two, 16 to 16777216"),
+        ("callers = 1000", "spray.callers: value=1000, bound=a power of two, 16 to 16777216"),
+        ("callers = -16", "spray.callers: value=-16, bound=a power of two, 16 to 16777216"),
+        (
+            "callers = 33_554_432",
+            "spray.callers: value=33554432, bound=a power of two, 16 to 16777216",
+        ),
+        ("spray_callers_max = 0", "spray.spray_callers_max: value=0, bound=1 to 16777216"),
+        (
+            "spray_callers_max = 16_777_217",
+            "spray.spray_callers_max: value=16777217, bound=1 to 16777216",
+        ),
+        ("numbers = 0\ncallers = 17", "spray.callers: value=17, bound=a power of two, "),
+        ('numbers = 0\nwindow = "0s"', "spray.window: value=0 s, bound=1 to 34560000 s"),
+        ("number = 8", "unknown key spray.number: did you mean spray.numbers?"),
+    ],
+)
+def test_spray_settings_that_cannot_be_are_refused(path: Path, line: str, told: str) -> None:
+    (problem,) = problems(path, f"[spray]\n{line}\n")
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("capacity_numbers", "callers"),
+    [
+        (1, 1 << 10), (4_096, 1 << 10), (4_100, 1 << 11), (1_000_000, 1 << 18),
+        (10_000_000, 1 << 22), (1_000_000_000, 1 << 24),
+    ],
+)  # fmt: skip
+def test_room_for_callers_follows_the_capacity(capacity_numbers: int, callers: int) -> None:
+    config = load_config(None, capacity_numbers=capacity_numbers)
+    assert config.spray_settings == Spray(8, 3_600, callers, 131_072)
+
+
+def test_spray_settings_are_those_of_the_file(path: Path) -> None:
+    path.write_text('[spray]\nnumbers = 3\nwindow = "1h"\ncallers = 64\nspray_callers_max = 9\n')
+    assert load_config(path).spray_settings == Spray(3, 3_600, 64, 9)
+    path.write_text("[spray]\nnumbers = 0\ncallers = 64\n")
+    assert load_config(path).spray_settings == NO_SPRAY
+
+
+def test_default_file_says_what_callers_take() -> None:
+    for capacity_numbers in (10**6, 4 * 10**6, 10**7, 4 << 20, (4 << 20) + 4):
+        callers = load_config(None, capacity_numbers=capacity_numbers).spray_settings.callers
+        without = Segment.bytes_needed(capacity_numbers)
+        more = Segment.bytes_needed(capacity_numbers, 12, callers) - without
+        assert 18 <= more / capacity_numbers <= 36
+    assert "18 to 36 for the callers" in default_text()
 
 
 @pytest.mark.parametrize("value", [16_777_215, 2**44 + 1, '"1G"'])

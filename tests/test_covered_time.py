@@ -34,3 +34,9 @@ def test_the_shortest_interval_is_dropped_first():
     covered = CoveredTime([(0, 10), (20, 22), (30, 35), (40, 41)])
     covered.shorten(3)
     assert covered.intervals == ((0, 10), (30, 35), (40, 41))
+
+
+def test_earlier_one_of_the_shortest_intervals_is_dropped():
+    covered = CoveredTime([(0, 10), (20, 22), (30, 32), (40, 42), (50, 51)])
+    covered.shorten(3)
+    assert covered.intervals == ((0, 10), (40, 42), (50, 51))

@@ -51,6 +51,7 @@ class Served:
         self.journal = journal
         self.gate = threading.Event()
         self.gate.set()
+        self._held_behind = 0
         self.now = NOW
         self.writer = TableWriter(segment)
 
@@ -64,7 +65,12 @@ class Served:
             image=KeeperImage(),
             wall_clock=lambda: self.now,
         )
-        self.journal.after_commit(self.gate.wait)
+        self.journal.after_commit(self._wait_at_gate)
+
+    def _wait_at_gate(self) -> None:
+        """Not after a commit that was done when the gate was shut, and is told of late."""
+        if self.journal.last > self._held_behind:
+            self.gate.wait()
 
     async def quarantine(
         self, *numbers: int, command_id: str = "", **fields: Any
@@ -82,6 +88,7 @@ class Served:
 
     async def hold_back(self) -> None:
         """From now on commands are decided and wait together; `gate.set()` lets them go on."""
+        self._held_behind = self.journal.last
         self.gate.clear()
         await self.quarantine(NUMBER + 50)
 

@@ -109,7 +109,7 @@ def test_flipped_bit_of_a_journal_is_refused_or_makes_no_difference(
 
 def test_flipped_bit_of_a_snapshot_is_found_and_the_other_snapshot_used(folder: Folder) -> None:
     kinds = kinds_of(folder, "snapshot: ")
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     ends = flip_many(folder, kinds, random.randrange(10**6))
     assert ends.keys() == {"passed over", "found by verify"}  # the newer one, the older one
 

@@ -9,21 +9,23 @@ import struct
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from feed_model import union
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from oracle import AHEAD_S_MAX, TIME_MAX, TRACKED, Answer, Oracle, Record
-from siphash import caller_mark
+from oracle import AHEAD_S_MAX, TIME_MAX, TRACKED, Answer, Oracle, Record, longest_window_s
+from robots import robots_of
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import NUMBER_MASK, Engine, Explanation
 from ringfence.engine.scan import TableScan
 from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Feed, Policy, Pool, Rule
+from ringfence.engine.settings import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "120"))
@@ -76,6 +78,12 @@ def feeds(draw: st.DrawFn, name: str, start: int, unit: int) -> Feed:
     return Feed(name, tuple(claims))
 
 
+def sprays(unit: int) -> st.SearchStrategy[Spray]:
+    """Who is a spray caller: who calls 2 or 3 numbers within a few units, or nobody."""
+    windows_s = st.integers(1, 40).map(lambda units: units * unit)
+    return st.just(NO_SPRAY) | st.builds(Spray, st.integers(2, 3), windows_s, st.just(1024))
+
+
 class EngineMachine(RuleBasedStateMachine):
     """One table, driven through the engine and through the oracle at once."""
 
@@ -94,10 +102,13 @@ class EngineMachine(RuleBasedStateMachine):
         self.start = {"today": 1_700_000_000, "first": 40, "last": last}[era]
         self.unit = unit
         self.now = self.start
-        self.segment = Segment.create(None, capacity_numbers=16, ring_entries=ring_entries)
+        spray = data.draw(sprays(unit))
+        self.segment = Segment.create(
+            None, capacity_numbers=16, ring_entries=ring_entries, spray=spray
+        )
         self.writer = TableWriter(self.segment)
         self.engine = Engine(self.segment, caller_key=KEY)
-        self.oracle = Oracle(ring_entries, KEY)
+        self.oracle = Oracle(ring_entries, KEY, spray)
         self.publish(data)
         for number in NUMBERS[:2]:
             self.quarantine(number, data.draw(st.integers(0, 2)), 0, data.draw(observed_after))
@@ -125,6 +136,23 @@ class EngineMachine(RuleBasedStateMachine):
             Pool("all-feeds", "mild", tuple(data.draw(st.permutations(names)))),
         ]
         self.writer.publish(self.oracle.policies, self.oracle.pools, self.oracle.feeds)
+
+    @rule(
+        which=st.integers(0, 2),
+        begin=st.integers(-20, GRID),
+        units=st.integers(0, 60),
+        nudge=nudges,
+        past=st.booleans(),
+    )
+    def claim(self, which: int, begin: int, units: int, nudge: int, past: bool) -> None:
+        """A feed claims some time, or all that has passed: its coverage is published alone."""
+        end = self.now if past else self.start + (begin + units) * self.unit + nudge
+        claimed = (max(0, self.start + begin * self.unit), min(max(0, end), TIME_MAX))
+        feed = self.oracle.feeds[which]
+        if claimed[0] < claimed[1]:
+            feed = replace(feed, covered=tuple(union([*feed.covered, claimed])))
+        self.oracle.feeds[which] = feed
+        self.writer.publish_coverage({which: feed})
 
     @rule(
         number=numbers,
@@ -212,14 +240,20 @@ class EngineMachine(RuleBasedStateMachine):
         """An event at the bounds of what a clock may say."""
         self.insert_rows([(number, CALLERS[1], max(0, self.now + ahead_s), EventKind.CALL)])
 
-    @rule(caller=st.sampled_from(CALLERS), number=numbers)
-    def spray_caller_calls(self, caller: int, number: int) -> None:
-        """A caller turns out to be a robot, and calls again: the discount works backwards."""
-        self.insert_rows([(number, caller, max(1, self.now - 1), EventKind.VIDEO)])
-        if self.now % 3 == 0:
-            self.writer.set_spray(np.array([caller], np.uint64), caller_key=KEY)
-            self.oracle.spray |= {caller_mark(KEY, caller)} - {0}
-        self.insert_rows([(number, caller, max(1, self.now), EventKind.VIDEO)])
+    @rule(
+        caller=st.sampled_from(CALLERS),
+        called=st.permutations(NUMBERS),
+        kind=st.sampled_from([EventKind.CALL, EventKind.VIDEO, EventKind.A2P_SMS]),
+        gap=st.integers(0, 20),
+        nudge=nudges,
+    )
+    def call_around(self, caller: int, called: list[int], kind: int, gap: int, nudge: int) -> None:
+        """A caller calls all numbers, and may turn out to be a robot: that works backwards."""
+        gap_s = max(0, gap * self.unit + nudge)
+        times = [min(max(1, self.now - i * gap_s), TIME_MAX) for i in range(len(called))]
+        self.insert_rows(
+            [(number, caller, time, kind) for number, time in zip(called, times, strict=True)]
+        )
 
     def insert_rows(self, rows: list[tuple[int, int, int, int]]) -> None:
         outcomes = [self.oracle.insert(*row, self.now) for row in rows]
@@ -298,7 +332,7 @@ class EngineMachine(RuleBasedStateMachine):
         for number, record in self.oracle.records.items():
             _, policy = self.oracle.settings(record)
             quiet_s, times = policy.quiet_period_s, {entry >> 32 for entry in record.ring}
-            reaches = {0, quiet_s, policy.longest_window_s + quiet_s}
+            reaches = {0, quiet_s, longest_window_s(policy) + quiet_s}
             reaches |= {rule.window_s for rule in policy.rules}
             ages = {0, policy.minimum_age_s, policy.maximum_age_s or 0}
             moments = {time + reach for time in sorted(times)[-12:] for reach in reaches}
@@ -373,7 +407,8 @@ class EngineMachine(RuleBasedStateMachine):
         assert got.last_event_at == max((time for time, *_ in want.recent), default=0)
 
     def compare_rings(self) -> None:
-        """The entries that count, by the array view of the table."""
+        """The entries that count, by the array view of the table, and who is a spray caller."""
+        assert robots_of(self.engine.segment) == self.oracle.spray
         rows = {int(row["key"]) & NUMBER_MASK: row for row in self.engine.records() if row["key"]}
         assert rows.keys() == self.oracle.records.keys()
         for number, record in self.oracle.records.items():

@@ -4,27 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_table import ALICE, BOB, KEY, NUMBERS, START, SmallTable, a_call, insert, make_table
+from small_table import (
+    ALICE,
+    BOB,
+    KEY,
+    NUMBERS,
+    START,
+    a_call,
+    insert,
+    make_table,
+    take,
+)
 
 from ringfence.engine.control import HEADER, TableFull, quarantine_headers
-from ringfence.engine.core import Inserted
-from ringfence.engine.wire import EventDecoder
 from ringfence.engine.words import EventKind, Outcome, State
-from ringfence.v1.event_service_pb2 import StreamEventsRequest
 
-Event = tuple[int, int, int, int]
 NOW = START + 1_000
-
-
-def take(table: SmallTable, events: list[Event]) -> Inserted:
-    """Inserts events as a worker does: from the bytes of a message."""
-    called, caller, occurred_at, kind = zip(*events, strict=True)
-    message = StreamEventsRequest(
-        feed="feed", called=called, caller=caller, occurred_at=occurred_at, kind=kind
-    )
-    decoder = EventDecoder()
-    decoder.decode(message.SerializeToString())
-    return table.engine.insert_decoded(decoder, now=NOW)
 
 
 events = st.lists(
@@ -42,7 +37,7 @@ events = st.lists(
 @given(st.lists(events, min_size=1, max_size=5), st.randoms())
 def test_batches_repeated_in_any_order_and_twice_give_the_same_table(batches, random) -> None:
     live, again = make_table(), make_table()
-    taken = [take(live, batch).taken for batch in batches]
+    taken = [take(live.engine, batch).taken for batch in batches]
     taken += random.sample(taken, len(taken) // 2)
     random.shuffle(taken)
     for each in taken:
@@ -54,7 +49,7 @@ def test_batches_repeated_in_any_order_and_twice_give_the_same_table(batches, ra
 def test_taken_holds_the_accepted_events_only() -> None:
     table = make_table()
     inserted = take(
-        table,
+        table.engine,
         [
             a_call(),
             a_call(number=447700900999),  # nobody's in this table
@@ -72,9 +67,9 @@ def test_taken_holds_the_accepted_events_only() -> None:
 
 def test_decision_on_a_spray_caller_is_repeated_and_not_taken_again() -> None:
     table, again = make_table(), make_table()
-    before = take(table, [a_call(caller=BOB)])
+    before = take(table.engine, [a_call(caller=BOB)])
     table.writer.set_spray(np.array([ALICE, BOB], np.uint64), caller_key=KEY)
-    after = take(table, [a_call(after_s=1, caller=ALICE), a_call(after_s=2, caller=BOB)])
+    after = take(table.engine, [a_call(after_s=1, caller=ALICE), a_call(after_s=2, caller=BOB)])
     assert after.accepted == 2
     assert len(table.rings()[NUMBERS[0]]) == 1
     # The copy knows of no spray caller when it repeats the first, and of both for the second.
@@ -86,7 +81,7 @@ def test_decision_on_a_spray_caller_is_repeated_and_not_taken_again() -> None:
 
 def test_repeat_leaves_out_numbers_that_are_not_tracked_now() -> None:
     table, again = make_table(), make_table()
-    taken = take(table, [a_call(), a_call(NUMBERS[1])]).taken
+    taken = take(table.engine, [a_call(), a_call(NUMBERS[1])]).taken
     again.writer.set_state(NUMBERS[0], State.ASSIGNED, since=NOW)
     assert again.engine.repeat(taken) == 1
     assert again.rings()[NUMBERS[0]] == []
@@ -169,5 +164,5 @@ def test_positions_are_published_for_everybody() -> None:
 def test_kind_survives_the_spray_mark() -> None:
     table = make_table()
     table.writer.set_spray(np.array([ALICE], np.uint64), caller_key=KEY)
-    taken = take(table, [(NUMBERS[0], ALICE, START, EventKind.SMS)]).taken
+    taken = take(table.engine, [(NUMBERS[0], ALICE, START, EventKind.SMS)]).taken
     assert int(np.frombuffer(taken, "<u8")[1]) & 0xFF == 0x80 | EventKind.SMS

@@ -303,6 +303,7 @@ def test_rejected_events_are_counted_with_the_first_reasons() -> None:
     [
         (grpc.StatusCode.UNIMPLEMENTED, Unimplemented),
         (grpc.StatusCode.PERMISSION_DENIED, Internal),
+        (grpc.StatusCode.ABORTED, Internal),
         (grpc.StatusCode.OK, Internal),  # a server may not end a stream just so
     ],
 )

@@ -81,6 +81,12 @@ def test_unregistered_feed_holds_nothing(worker):
     assert worker.claim(0, T + 5, feed="stray") == (T + 5, T + 5)
 
 
+def test_feed_counts_as_soon_as_it_is_registered(worker):
+    assert not worker.claims.is_registered("stray")
+    worker.publish(Feed("west"), Feed("stray"))
+    assert worker.claims.is_registered("stray")
+
+
 def test_feed_that_was_registered_again_holds_nothing(worker):
     worker.claim(T, T + 9)
     worker.publish(None, Feed("west"))

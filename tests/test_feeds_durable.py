@@ -1,5 +1,6 @@
 """Claims that were answered are there after any death, and none is made of what was lost."""
 
+import json
 from pathlib import Path
 
 from durable_server import TWO, end_snapshot, killed, recovered_from, take_snapshot
@@ -7,7 +8,13 @@ from server_process import DEADLINE_S, batch, peer_of, serving, wait_until
 from told_claims import claim, gaps_of, hour_ago, put_feed, status_of, wait_for_watermark
 
 from ringfence.engine.journal_lmdb import open_for_replay
+from ringfence.engine.segment import Segment
+from ringfence.engine.snapshot import write_snapshot
+from ringfence.server import snapshot_taker
+from ringfence.server.config import load_config
+from ringfence.server.installation import Installation
 from ringfence.server.journal_folders import journal_identity
+from ringfence.server.keeper_value_pb2 import KeeperImage
 from ringfence.server.secret_file import read_secret
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
@@ -109,3 +116,27 @@ def test_claims_come_back_from_a_snapshot_when_the_journals_are_truncated(tmp_pa
         wanted += [(began + 250, began + 350), (began + 360, 0)]
         wait_until(lambda: gaps_of(peer, "switch") == wanted)
         assert status_of(peer, "switch").watermark.seconds == began + 360
+
+
+def test_journals_keep_the_claims_that_the_older_snapshot_does_not_have(tmp_path: Path) -> None:
+    config = load_config(workers=3)
+    installation = Installation(config, tmp_path, tmp_path, bytes(16), bytes(16))
+    installation.snapshots.mkdir()
+    held = {"worker-0": 4, "worker-1": 20}  # an image may be ahead of the positions
+    for number in (1, 2):
+        image = KeeperImage()
+        for name, position in held.items():
+            image.journals.add(name=name, position=position * number)
+        write_snapshot(
+            Segment.create(None, capacity_numbers=10),
+            installation.snapshots,
+            number=number,
+            positions={f"worker-{index}": 9 * number for index in range(3)},
+            keeper_position=5 * number,
+            keeper_state=image.SerializeToString(),
+            keeper_state_position=5 * number,
+            taken_at=hour_ago(),
+        )
+    snapshot_taker._truncate(installation)
+    upto = json.loads((tmp_path / "truncate.json").read_text())
+    assert upto == {"worker-0": 4, "worker-1": 9, "worker-2": 0, "keeper": 5}

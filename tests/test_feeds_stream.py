@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from server_process import CALLER, wait_until
+from server_process import CALLER, peer_of, wait_until
 from told_claims import gaps_of, hour_ago, put_feed, status_of
 
 from ringfence import EventKind, EventStream
+from ringfence.v1 import number_service_pb2 as numbers
 
 
 class Clock:
@@ -107,3 +108,50 @@ def test_time_of_events_that_were_dropped_is_not_claimed(server, peer, fresh_num
     wait_until(lambda: status_of(peer, "full").watermark.seconds == began + 30)
     ((lost_from, lost_until),) = gaps_of(peer, "full")
     assert began + 10 <= lost_from <= began + 15 < lost_until < began + 25
+
+
+def test_interval_of_a_batch_with_a_rejected_event_is_not_claimed(server, peer, fresh_numbers):
+    put_feed(peer, "faulty", silence_max={"seconds": 86_400})
+    (called,) = fresh_numbers(1)
+    clock = Clock()
+    began = clock.now
+
+    async def send() -> None:
+        async with stream(server, "faulty", clock) as sending:
+            clock.now += 10
+            await heard(sending, began + 10)
+            clock.now += 10
+            assert sending.send(12, CALLER, clock.now, EventKind.CALL)
+            assert sending.send(called, CALLER, clock.now, EventKind.CALL)
+            await sending.flush()
+            assert sending.stats.rejected == 1
+            clock.now += 10
+            await heard(sending, began + 30)
+
+    asyncio.run(send())
+    wait_until(lambda: status_of(peer, "faulty").watermark.seconds == began + 30)
+    assert gaps_of(peer, "faulty") == [(began + 10, began + 20)]
+
+
+def test_claims_go_on_without_a_gap_when_workers_die(own_server, fresh_numbers):
+    (called,) = fresh_numbers(1)
+    clock = Clock()
+    began = clock.now
+    with peer_of(own_server) as peer:
+        put_feed(peer, "killed", silence_max={"seconds": 86_400})
+        peer.quarantine([called], quarantined_at=[clock.now])
+
+        async def send() -> None:
+            async with stream(own_server, "killed", clock) as sending:
+                for turn in range(4):
+                    clock.now += 10
+                    assert sending.send(called, CALLER, clock.now - 5, EventKind.CALL)
+                    own_server.kill(f"worker-{turn % 2}")  # of which one has the stream
+                    await heard(sending, clock.now)
+
+        asyncio.run(send())
+    with peer_of(own_server) as peer:
+        wait_until(lambda: status_of(peer, "killed").watermark.seconds == began + 40)
+        assert gaps_of(peer, "killed") == []
+        answer = peer.numbers.GetNumber(numbers.GetNumberRequest(number=called), timeout=10)
+        assert len(answer.recent) == 4

@@ -21,6 +21,7 @@ from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Policy, Pool, Rule
 from ringfence.engine.words import Measure
+from ringfence.server.config import load_config
 from ringfence.server.history.database import HistoryError, open_reader, open_writer
 from ringfence.server.history.exports import holes
 from ringfence.server.history.schema import bring_up_to_date, check_up_to_date
@@ -77,10 +78,13 @@ def test_lost_database_begins_again_and_the_hole_is_kept(history: HistoryInstall
     history.keeper.append(values.settings())
     filled(history, 6)
     truncate(history, 4)
+    config = load_config()
     segment = Segment.create(
         history.run_folder / "segment",
-        capacity_numbers=1_000_000,
+        capacity_numbers=config.server.capacity_numbers,
+        ring_entries=config.server.ring_entries,
         folder_id=(history.data / "folder_id").read_bytes(),
+        spray=config.spray_settings,
     )
     policies = [Policy("quiet", (Rule(Measure.EVENTS, 86_400, 3),))]
     TableWriter(segment).publish(policies, [Pool("was-in-the-hole", "quiet")])

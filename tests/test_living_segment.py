@@ -24,6 +24,7 @@ from server_process import ServerProcess, peer_of, serving
 from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
+from ringfence.server.config import load_config
 
 
 def segment_of(server: ServerProcess) -> Path:
@@ -209,7 +210,14 @@ def test_server_killed_in_its_recovery_leaves_a_segment_that_is_not_taken_over(t
     data = tmp_path / "data"
     before, path = filled(data)
     path.unlink()
-    segment = Segment.create(path, capacity_numbers=1000, folder_id=_folder_id(path))
+    config = load_config(None, capacity_numbers=1000)
+    segment = Segment.create(
+        path,
+        capacity_numbers=1000,
+        ring_entries=config.server.ring_entries,
+        folder_id=_folder_id(path),
+        spray=config.spray_settings,
+    )
     segment.close()
     with serving(data, *TWO) as server:
         assert "segment not taken over: it was being rebuilt" in server.log

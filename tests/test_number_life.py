@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from feed_life import FeedLife
 from google.rpc.error_details_pb2 import ErrorInfo
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from keeper_inside import KEY, NOW, KeeperInside
 from number_model import No, NumberModel, Reservation
 from siphash import caller_mark
@@ -29,7 +30,7 @@ from ringfence.server.keeper_journal import keeper_values
 from ringfence.server.keeper_state import headers_of
 from ringfence.server.keeper_value_pb2 import KeeperImage
 from ringfence.server.refusal import Refusal
-from ringfence.server.setting_messages import policy_message, pool_message
+from ringfence.server.setting_messages import policy_message
 from ringfence.v1 import types_pb2 as types
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "30"))
@@ -60,11 +61,11 @@ def policies(draw: st.DrawFn, name: str) -> Policy:
         minimum_age_s=draw(st.sampled_from([0, 0, 0, 60, 600])),
         maximum_age_s=draw(st.sampled_from([None, 500])),
         quiet_period_s=draw(st.sampled_from([0, 20, 100])),
-        minimum_coverage=draw(st.sampled_from([0.0, 0.0, 0.0, 0.9])),
+        minimum_coverage=draw(st.sampled_from([0.0, 0.0, 0.5, 0.9])),
     )
 
 
-class NumberLife(RuleBasedStateMachine):
+class NumberLife(FeedLife):
     """One installation, driven through a keeper and through the model at once."""
 
     def __init__(self) -> None:
@@ -104,24 +105,24 @@ class NumberLife(RuleBasedStateMachine):
         self.policies = [strict, mild]
         self.open(KeeperImage())
         assert self.inside is not None
-        for policy, pool in zip(self.policies, POOLS[1:], strict=True):
+        for policy in self.policies:
             self.ask("PutPolicy", policy=policy_message(policy))
-            self.ask("PutPool", pool=pool_message(Pool(pool, policy.name)))
         self.first = self.inside.keeper.state.published.policies[0]
-        self.publish()
+        self.begin_feeds()
         for number in NUMBERS[:5]:
             self.quarantine([number], 1 + number % 2, 20 + number % 7, 0)
 
     def publish(self) -> None:
         """Tells the model which settings hold."""
         assert self.first is not None
-        placed = [Pool("default", "default"), Pool("east", "strict"), Pool("west", "mild")]
+        placed = [Pool("default", "default"), *map(self.pool, self.required)]
         self.model.publish([self.first, *self.policies], placed)
 
     def open(self, image: KeeperImage) -> None:
         """A new keeper."""
         if self.inside is not None:
             self.run(self.inside.stop())
+            self.model.feeds.die()
         self.inside = KeeperInside(self.segment, self.journal)
         self.inside.now = self.model.now
         self.run(self.inside.start(image))

@@ -194,6 +194,23 @@ def test_policy_is_put_listed_and_decides(peer, fresh_numbers):
     assert sum(counts.values()) == 1
 
 
+def test_every_worker_judges_by_a_policy_as_soon_as_it_is_answered(server, fresh_numbers):
+    (number,) = fresh_numbers(1)
+    with peer_of(server, 0) as left, peer_of(server, 1) as right:
+        put_policy(left, "turning")
+        put_pool(left, "turning", policy="turning")
+        left.quarantine([number], pool="turning", quarantined_at=[LONG_AGO])
+        asked = numbers.CheckNumbersRequest(numbers=[number])
+        for turn in range(20):
+            age_s, wanted = (0, "CLEAN") if turn % 2 else (3_650 * 86_400, "AGING")
+            policy = commands.Policy(name="turning", minimum_age={"seconds": age_s})
+            policy.rules.add(measure=types.MEASURE_EVENTS, limit=3).window.seconds = 60
+            putting, asking = (left, right) if turn % 4 < 2 else (right, left)
+            putting.commands.PutPolicy(commands.PutPolicyRequest(policy=policy), timeout=DEADLINE_S)
+            (verdict,) = asking.numbers.CheckNumbers(asked, timeout=DEADLINE_S).verdicts
+            assert types.Verdict.Name(verdict) == f"VERDICT_{wanted}"
+
+
 def test_counts_say_when_they_were_made(peer):
     status = pool_status(peer, "default")
     assert abs(status.counted_at.seconds - time.time()) < 60
@@ -246,7 +263,7 @@ def _policy(**fields):
         (_policy(rules=[commands.Rule(measure=1, kinds=[1, 0])]), "policy.rules[1].kinds[1]"),
         (_policy(rules=[commands.Rule(measure=1)]), "policy.rules[1].window"),
         (
-            _policy(rules=[commands.Rule(measure=1, limit=12, window={"seconds": 1})]),
+            _policy(rules=[commands.Rule(measure=1, limit=60, window={"seconds": 1})]),
             "policy.rules[1].limit",
         ),
         (
@@ -399,7 +416,7 @@ def test_unreadable_message_is_a_bad_field(peer, method):
 def test_status_tells_what_is_served(peer, fresh_numbers):
     peer.quarantine(fresh_numbers(2))
     status = peer.commands.GetStatus(commands.GetStatusRequest(), timeout=DEADLINE_S)
-    assert (status.workers, status.capacity_numbers, status.ring_entries) == (2, 10_000, 12)
+    assert (status.workers, status.capacity_numbers, status.ring_entries) == (2, 10_000, 60)
     assert status.numbers >= 2
     assert status.version
     assert status.journal_writable

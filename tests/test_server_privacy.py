@@ -5,12 +5,15 @@ import time
 from pathlib import Path
 
 import grpc
+from durable_server import take_snapshot
 from server_process import DEADLINE_S, batch, peer_of, serving
 
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import number_service_pb2 as numbers
+from ringfence.v1 import quarantine_service_pb2 as commands
 
 CALLED = 447700900321
+ELSEWHERE = [CALLED + 1 + i for i in range(20)]  # enough to make a caller a robot
 CALLER = 441632960777
 TEXT = "fiction-bank"
 TEXT_CALLER = int.from_bytes(hashlib.sha256(TEXT.encode()).digest()[:8], "big") | 1 << 63
@@ -47,7 +50,7 @@ def test_caller_is_nowhere_in_segment_folder_answers_and_log(tmp_path):
         serving(tmp_path / "data", "--workers", "2", "--capacity", "1000") as server,
         peer_of(server) as peer,
     ):
-        peer.quarantine([CALLED], quarantined_at=[1_700_000_000])
+        peer.quarantine([CALLED, *ELSEWHERE], quarantined_at=[1_700_000_000])
         raw = peer.channel.unary_unary("/ringfence.v1.EventService/RecordEvents")
         for caller in (CALLER, TEXT_CALLER):
             sound = batch([CALLED] * 3, caller=[caller] * 3)
@@ -61,6 +64,7 @@ def test_caller_is_nowhere_in_segment_folder_answers_and_log(tmp_path):
                 batch([5], caller=[caller]),
                 batch([CALLED], caller=[caller] * 2),
                 batch([CALLED], caller=[caller], feed="Not A Name"),
+                batch(ELSEWHERE, caller=[caller] * len(ELSEWHERE)),
             ):
                 try_call(
                     lambda request=request: list(
@@ -72,7 +76,11 @@ def test_caller_is_nowhere_in_segment_folder_answers_and_log(tmp_path):
         asked = numbers.GetNumberRequest(number=CALLED)
         got = peer.numbers.GetNumber(asked, timeout=DEADLINE_S)
         assert len({event.caller_tag for event in got.recent}) == 2
-        answers.append(str(got))
+        assert all(event.spray for event in got.recent)
+        status = peer.commands.GetStatus(commands.GetStatusRequest(), timeout=DEADLINE_S)
+        assert status.spray_callers == 2
+        answers += [str(got), str(status)]
+        take_snapshot(server)
         segment = (server.run_folder / "segment").read_bytes()
     where = {
         "segment": segment,
@@ -86,7 +94,8 @@ def test_caller_is_nowhere_in_segment_folder_answers_and_log(tmp_path):
         },
     }
     journals = {f"journal/{name}/data.mdb" for name in ("keeper", "worker-0", "worker-1")}
-    assert {"lock", "folder_id", "caller_key", *journals} < where.keys()
+    snapshot = "snapshots/snapshot-0000000000000001.rfs"
+    assert {"lock", "folder_id", "caller_key", snapshot, *journals} < where.keys()
     assert _finds(CALLED, where), "the search itself does not work"
     assert not _finds(CALLER, where)
     assert not _finds(TEXT_CALLER, where)

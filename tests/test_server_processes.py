@@ -53,7 +53,7 @@ def test_ready_line_says_where_and_what_was_found(server):
     assert words[:2] == ["ringfence", "ready"]
     assert server.address.startswith("127.0.0.1:")
     assert "workers=2 capacity=10000" in server.ready_line
-    assert server.ready_line.endswith(" ring_entries=12 fresh\n")
+    assert server.ready_line.endswith(" ring_entries=60 fresh\n")
 
 
 def test_killed_worker_is_replaced_and_streams_of_the_other_go_on(own_server):
@@ -69,6 +69,35 @@ def test_killed_worker_is_replaced_and_streams_of_the_other_go_on(own_server):
     with peer_of(own_server, 0) as again:
         assert again.worker() == 0
         assert _get(again).events_total == 3
+
+
+LOOKS_AFTER_NOTHING = """
+import sys
+from pathlib import Path
+import ringfence.server.worker as worker
+
+first = Path(sys.argv.pop(1))
+
+async def fails(*_):
+    try:
+        first.touch(exist_ok=False)
+    except FileExistsError:
+        return
+    raise RuntimeError("no more")
+
+worker.keep_truncating = fails
+from ringfence.server.cli import main
+main()
+"""
+
+
+def test_worker_that_looks_after_nothing_any_more_is_replaced(tmp_path):
+    program = ("-c", LOOKS_AFTER_NOTHING, str(tmp_path / "failed"))
+    with serving(tmp_path / "data", "--workers", "1", "--capacity", "100", program=program) as own:
+        wait_until(lambda: own.log.count("ready on") > 1)
+        assert "no more" in own.log
+        with peer_of(own) as peer:
+            assert _pool_names(peer) == ["default"]
 
 
 def test_killed_keeper_is_replaced_with_its_settings_while_the_rest_goes_on(own_server):

@@ -44,6 +44,8 @@ from ringfence.engine.snapshot import (
     snapshot_number,
     write_snapshot,
 )
+from ringfence.engine.snapshot.format import Kind
+from ringfence.engine.snapshot.read import SnapshotFile
 from ringfence.engine.words import State
 
 __all__ = ["small_blocks"]
@@ -261,8 +263,10 @@ def test_damage_in_the_older_snapshot_is_named_and_leaves_the_segment_empty(
     table.writer.set_state(MANY[0], State.FREE, since=START + 5)
     taken = Taken(table, tmp_path)
     older, newer = taken.take(1), taken.take(2)
+    with SnapshotFile(older) as file:
+        *_, last = file.blocks_of(Kind.RECORDS)
     content = bytearray(older.read_bytes())
-    content[-(2**21) - 5000] ^= 1
+    content[last.offset + last.size_bytes // 2] ^= 1
     older.write_bytes(content)
     segment = empty_segment()
     with pytest.raises(SnapshotDamaged) as caught:

@@ -75,7 +75,8 @@ def test_snapshot_has_blocks_of_every_kind(path: Path) -> None:
     blocks = blocks_of(path)
     kinds = [block.kind for block in blocks]
     assert kinds == [
-        Kind.HEADER, *[Kind.KEEPER_STATE] * 3, *[Kind.RECORDS] * 4, Kind.SPRAY_MAP, Kind.TRAILER
+        Kind.HEADER, *[Kind.KEEPER_STATE] * 3, *[Kind.RECORDS] * 4, Kind.SPRAY_MAP,
+        *[Kind.CALLERS] * 18, Kind.TRAILER,
     ]  # fmt: skip
     assert [block.number for block in blocks] == list(range(len(blocks)))
     assert end_of(blocks[-1]) == path.stat().st_size
@@ -171,7 +172,7 @@ def with_version(path: Path, version: int) -> Path:
 def test_newer_format_is_refused_by_name(path: Path) -> None:
     newer = with_version(path, snapshot_format.VERSION + 1)
     for refuse in (check_snapshot, read_header, read_keeper_state):
-        with pytest.raises(SnapshotNewer, match="newer format: version=2, limit=1") as caught:
+        with pytest.raises(SnapshotNewer, match="newer format: version=3, limit=2") as caught:
             refuse(newer)
         assert str(newer) in str(caught.value)
     segment = empty_segment()
@@ -196,6 +197,8 @@ def test_format_that_never_was_is_refused(path: Path) -> None:
         ("ring_entries", 13), ("record_bytes", 64), ("block_bytes", 100), ("block_bytes", 0),
         ("block_bytes", 2**40), ("numbers", -1), ("numbers", 2**64), ("folder_id", "00"),
         ("folder_id", "zz"), ("positions", {"worker-0": -1}), ("positions", 5), ("surprise", 1),
+        ("spray", 5), ("spray", {"numbers": 1}), ("spray", {"callers": 17}),
+        ("spray", {"surprise": 1}),
     ],
 )  # fmt: skip
 def test_header_that_no_program_wrote_is_refused(path: Path, field: str, value: object) -> None:

@@ -29,6 +29,7 @@ from ringfence.engine import durable_files
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import NUMBER_MASK, Engine
 from ringfence.engine.segment import Segment
+from ringfence.engine.settings import NO_SPRAY
 from ringfence.engine.snapshot import (
     SnapshotError,
     check_snapshot,
@@ -78,9 +79,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline, "nothing comes forward"
 
 
+# Spray is switched off in these tables: what is sent again is decided anew, not repeated.
+
+
 def resent(path: Path, since: list[int], until: list[int]) -> SmallTable:
     """The table of a snapshot and of the batches since these positions."""
-    table = loaded(path)
+    table = loaded(path, spray=NO_SPRAY)
     for sender in range(SENDERS):
         for batch in range(since[sender], until[sender]):
             insert_batch(table.engine, sender, batch)
@@ -90,7 +94,7 @@ def resent(path: Path, since: list[int], until: list[int]) -> SmallTable:
 def test_copy_made_under_inserts_and_what_was_sent_since_before_it_equal_the_table(
     tmp_path: Path, segment_path: Path
 ) -> None:
-    table = busy_table(segment_path)
+    table = busy_table(segment_path, spray=NO_SPRAY)
     senders = [start(send_batches, str(segment_path), sender) for sender in range(SENDERS)]
     for _, line in senders:
         line.send("go")
@@ -127,14 +131,14 @@ def test_copy_made_under_inserts_and_what_was_sent_since_before_it_equal_the_tab
 def test_copy_made_under_a_keeper_has_every_number_and_only_settled_headers(
     tmp_path: Path, segment_path: Path
 ) -> None:
-    table = busy_table(segment_path)
+    table = busy_table(segment_path, spray=NO_SPRAY)
     del table.writer
     process, line = start(change_headers, str(segment_path), MANY, START + 10**6)
     line.send("go")
     try:
         for number in range(1, 6):
             assert line.recv() == "changing"
-            segment = empty_segment()
+            segment = empty_segment(spray=NO_SPRAY)
             load_snapshot(Taken(table, tmp_path).take(number), segment, threads=2)
             records = Engine(segment).records()  # as they are before a TableWriter repairs any
             assert sorted(records["key"] & np.uint64(NUMBER_MASK)) == MANY
@@ -169,7 +173,7 @@ def test_killed_writer_leaves_only_whole_snapshots(tmp_path: Path, segment_path:
     seed = 21
     print(f"seed={seed}, rounds={ROUNDS}")
     chance = random.Random(seed)
-    table = busy_table(segment_path)
+    table = busy_table(segment_path, spray=NO_SPRAY)
     unfinished = 0
     for turn in range(ROUNDS):
         process, line = start(write_snapshots, str(segment_path), str(tmp_path), 1000 * turn)

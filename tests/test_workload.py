@@ -12,21 +12,6 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from benchmarks_path import BENCHMARKS
-from workload import Workload
-from workload_delivery import Switches
-from workload_events import (
-    BACKGROUND,
-    CALLER_RANGES,
-    DAY_S,
-    FIRST_NUMBER,
-    HOUR_S,
-    START,
-    TrueClass,
-    make_attempts,
-    text_caller,
-)
-from workload_numbers import background_only, make_numbers
-from workload_parameters import CLIMATES, Delivery, Departures, Traffic
 from workload_seen import (
     AT_ONCE,
     SEED,
@@ -37,6 +22,21 @@ from workload_seen import (
 )
 
 from ringfence.engine.words import DisconnectReason, EventKind
+from ringfence.server.simulation.traffic.delivery import Switches
+from ringfence.server.simulation.traffic.events import (
+    BACKGROUND,
+    CALLER_RANGES,
+    DAY_S,
+    FIRST_NUMBER,
+    HOUR_S,
+    START,
+    TrueClass,
+    make_attempts,
+    text_caller,
+)
+from ringfence.server.simulation.traffic.numbers import background_only, make_numbers
+from ringfence.server.simulation.traffic.parameters import CLIMATES, Delivery, Departures, Traffic
+from ringfence.server.simulation.traffic.workload import Workload
 
 
 def digest(workload: Workload) -> str:

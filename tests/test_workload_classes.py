@@ -5,24 +5,8 @@ from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
-import benchmarks_path  # noqa: F401  # where the workload is
 import numpy as np
 import pytest
-from workload import Workload
-from workload_events import (
-    CALLER_RANGES,
-    DAY_S,
-    HOUR_S,
-    NEIGHBOUR_OFFSET,
-    START,
-    WEEK_S,
-    Records,
-    TrueClass,
-    text_caller,
-)
-from workload_parameters import CLIMATES, Departures, Traffic
-from workload_personal import PersonalSource
-from workload_recurring import DebtSource, ScheduleSource
 from workload_seen import (
     AT_ONCE,
     DAYS,
@@ -37,9 +21,24 @@ from workload_seen import (
     originals,
     per_number,
 )
-from workload_spray import lognormal_of
 
 from ringfence.engine.words import EventKind
+from ringfence.server.simulation.traffic.events import (
+    CALLER_RANGES,
+    DAY_S,
+    HOUR_S,
+    NEIGHBOUR_OFFSET,
+    START,
+    WEEK_S,
+    Records,
+    TrueClass,
+    text_caller,
+)
+from ringfence.server.simulation.traffic.parameters import CLIMATES, Departures, Traffic
+from ringfence.server.simulation.traffic.personal import PersonalSource
+from ringfence.server.simulation.traffic.recurring import DebtSource, ScheduleSource
+from ringfence.server.simulation.traffic.spray import lognormal_of
+from ringfence.server.simulation.traffic.workload import Workload
 
 
 @pytest.mark.parametrize("name", CLIMATES)

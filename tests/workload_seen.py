@@ -8,16 +8,16 @@ import math
 from functools import cache
 from typing import Any
 
-import benchmarks_path  # noqa: F401  # where the workload is
 import numpy as np
 import numpy.typing as npt
-from workload import Workload
-from workload_events import (
+
+from ringfence.server.simulation.traffic.events import (
     FIRST_NUMBER,
     Records,
     TrueClass,
 )
-from workload_parameters import CLIMATES, Departures, Traffic
+from ringfence.server.simulation.traffic.parameters import CLIMATES, Departures, Traffic
+from ringfence.server.simulation.traffic.workload import Workload
 
 SEED = 20_260_101
 SIGMAS = 5.0

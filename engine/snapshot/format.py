@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from ringfence.engine.record_blocks import SPRAY_MAP_BYTES
+from ringfence.engine.record_blocks import SPRAY_MAP_BYTES, callers_bytes
 from ringfence.engine.segment import RING_ENTRIES
+from ringfence.engine.settings import NO_SPRAY, Spray
 
 MAGIC = b"RNGFSNAP"
-VERSION = 1
+VERSION = 2
 OLDEST_VERSION = 1
 BLOCK_BYTES = 1 << 22
 """Of a block's payload, as this program writes it; a whole number of records for every K."""
@@ -42,6 +43,7 @@ class Kind(IntEnum):
     RECORDS = 3
     SPRAY_MAP = 4
     TRAILER = 5
+    CALLERS = 6
 
 
 class Block(NamedTuple):
@@ -79,6 +81,8 @@ class SnapshotHeader:
     """What `keeper_state` stands for, exactly."""
     keeper_state_bytes: int
     block_bytes: int = BLOCK_BYTES
+    spray: Spray = NO_SPRAY  # version 1 has none
+    """Under which the spray map was made; its `callers` are those of the file."""
 
     def encode(self) -> bytes:
         """The header as JSON, for the payload of block 0."""
@@ -91,7 +95,10 @@ class SnapshotHeader:
         """The header of such a payload; raises ValueError for one that no program wrote."""
         fields = json.loads(payload)
         try:
-            header = cls(**{**fields, "folder_id": bytes.fromhex(fields["folder_id"])})
+            fields["folder_id"] = bytes.fromhex(fields["folder_id"])
+            if "spray" in fields:
+                fields["spray"] = Spray(**fields["spray"])
+            header = cls(**fields)
             header.check()
         except (KeyError, TypeError) as error:
             raise ValueError(f"header fields: {error}") from error
@@ -107,6 +114,7 @@ class SnapshotHeader:
         _check_count("block_bytes", self.block_bytes)
         for name, position in self.positions.items():
             _check_count(f"positions[{name}]", position)
+        self.spray.check()
         if len(self.folder_id) != FILE_ID_BYTES:
             raise ValueError(f"folder_id: bytes={len(self.folder_id)}, bound={FILE_ID_BYTES}")
         if self.ring_entries not in RING_ENTRIES:
@@ -184,11 +192,13 @@ def layout(header: SnapshotHeader, header_bytes: int) -> Iterator[Block]:
         (Kind.KEEPER_STATE, header.keeper_state_bytes),
         (Kind.RECORDS, header.records_bytes),
         (Kind.SPRAY_MAP, SPRAY_MAP_BYTES),
+        (Kind.CALLERS, callers_bytes(header.spray.callers)),
         (Kind.TRAILER, TRAILER.size),
     ]
     number, offset = 0, PREAMBLE.size
     for kind, section_bytes in sections:
-        most = header.block_bytes if kind in (Kind.KEEPER_STATE, Kind.RECORDS) else section_bytes
+        cut = kind in (Kind.KEEPER_STATE, Kind.RECORDS, Kind.CALLERS)
+        most = header.block_bytes if cut else section_bytes
         for first_byte in range(0, section_bytes, most):
             size_bytes = min(most, section_bytes - first_byte)
             yield Block(number, kind, offset, size_bytes, first_byte)

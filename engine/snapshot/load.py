@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ringfence.engine.core import NUMBER_MASK
 from ringfence.engine.record_blocks import (
+    callers_memory,
     index_records,
     records_memory,
     set_numbers,
@@ -23,6 +24,7 @@ from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot.errors import SnapshotError
 from ringfence.engine.snapshot.format import Block, Kind, SnapshotHeader
 from ringfence.engine.snapshot.read import SnapshotFile, free_numbers, free_rows
+from ringfence.engine.spray import adopt_spray
 
 Positions = npt.NDArray[np.intp]
 
@@ -35,7 +37,7 @@ def load_snapshot(
     progress: Callable[[int, int], None] | None = None,
     drop_free_also_in: Path | None = None,
 ) -> SnapshotHeader:
-    """Fills a new, empty segment with the records and the spray map of a snapshot; its header.
+    """Fills a new, empty segment with records, spray map and callers of a snapshot; its header.
 
     `progress` is told bytes of records done and in all. Numbers that are FREE here and in the
     snapshot `drop_free_also_in` get no record; then the segment has fewer numbers than the header.
@@ -52,11 +54,11 @@ def load_snapshot(
         with ThreadPoolExecutor(threads, thread_name_prefix="snapshot") as pool:
             free = _read_records(file, segment, pool, progress)
             unneeded = _also_free_in(drop_free_also_in, segment, free)
-            (spray_map,) = file.blocks_of(Kind.SPRAY_MAP)
-            file.read(spray_map, spray_map_memory(segment))
+            _read_spray(file, segment, pool)
             numbers = _close_gaps(segment, file.header.numbers, unneeded)
             _index(file, segment, pool, numbers)
         set_numbers(segment, numbers)
+        adopt_spray(segment, file.header.spray)
         return file.header
 
 
@@ -103,6 +105,21 @@ def _read_records(
         if progress is not None:
             progress(done, file.header.records_bytes)
     return np.concatenate(found)
+
+
+def _read_spray(file: SnapshotFile, segment: Segment, pool: ThreadPoolExecutor) -> None:
+    """Brings the spray map into its place, and the caller table if it is of the same size."""
+    (spray_map,) = file.blocks_of(Kind.SPRAY_MAP)
+    file.read(spray_map, spray_map_memory(segment))
+    if file.header.spray.callers != segment.callers:
+        file.check(Kind.CALLERS)  # this one begins anew: nobody can say where the calls belong
+        return
+
+    def read(block: Block) -> None:
+        file.read(block, callers_memory(segment, block.first_byte, block.size_bytes))
+
+    for _ in pool.map(read, file.blocks_of(Kind.CALLERS)):
+        pass
 
 
 def _also_free_in(older: Path | None, segment: Segment, free: Positions) -> Positions:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ringfence.engine.durable_files import sync
-from ringfence.engine.record_blocks import copy_records, copy_spray_map
+from ringfence.engine.record_blocks import copy_callers, copy_records, copy_spray_map
 from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotError
@@ -64,6 +64,7 @@ def write_snapshot(
         ),
         keeper_state_bytes=len(keeper_state),
         block_bytes=layout.BLOCK_BYTES,
+        spray=segment.spray,
     )
     try:
         header.check()
@@ -116,6 +117,8 @@ def _write_file(
                 payload = _copied_records(segment, block, buffer)
             case Kind.SPRAY_MAP:
                 payload = _copied_spray_map(segment, block)
+            case Kind.CALLERS:
+                payload = _copied_callers(segment, block, buffer)
             case Kind.TRAILER:
                 payload = memoryview(TRAILER.pack(len(blocks), file_bytes))
         _write_whole(
@@ -135,6 +138,14 @@ def _copied_records(
 ) -> memoryview:
     copied = buffer[: block.size_bytes // 8]
     copy_records(segment, block.first_byte // segment.record_bytes, copied)
+    return copied.data.cast("B")
+
+
+def _copied_callers(
+    segment: Segment, block: Block, buffer: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
+) -> memoryview:
+    copied = buffer[: block.size_bytes // 8]
+    copy_callers(segment, block.first_byte, copied)
     return copied.data.cast("B")
 
 

@@ -40,6 +40,7 @@ _MODULES = {
     "feeds": "ringfence.server.cli.feeds",
     "watch": "ringfence.server.cli.watch",
     "status": "ringfence.server.cli.status",
+    "simulate": "ringfence.server.cli.simulate",
     "data": "ringfence.server.cli.data",
     "adapter": "ringfence.server.cli.adapter",
 }

@@ -140,9 +140,10 @@ def _events(recent: Sequence[RecentEvent], total: int) -> Iterator[str]:
     robots = sum(event.spray for event in recent)
     if total > len(recent):
         yield f"Events since its quarantine began: {total:,}, with those that were sent again."
-    yield f"The newest events that are kept: {counts}, from {_callers(callers)}" + (
-        f"; {robots} of them from robots, which do not count." if robots else "."
-    )
+    kept = "The newest event that is kept" if len(recent) == 1 else f"Kept are {len(recent)} events"
+    if robots:
+        kept += f", {robots} of them from robots, which do not count"
+    yield f"{kept}: {counts}, from {_callers(callers)}."
     for tag, events in sorted(callers.items(), key=lambda item: (-len(item[1]), item[0])):
         who = f"caller {tag}" if tag else "withheld callers"
         if events[0].spray:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ringfence import Client, Feed, FeedStatus
+from ringfence import Client, Feed, FeedStatus, Gap
 from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows, time_text
 from ringfence.server.cli.settings import SettingsGroup, put_options, read_setting
@@ -13,6 +13,7 @@ from ringfence.server.cli.words import distance_text, span_text
 from ringfence.server.config import load_feed
 
 _GAPS_MAX = 100  # that the server tells
+_GAPS_LISTED_MAX = 3  # of each feed; `show` has the rest
 
 
 @click.group(cls=SettingsGroup)
@@ -27,7 +28,7 @@ def feeds() -> None:
 @json_option
 @client_options
 def list_(as_json: bool, client: Client) -> None:
-    """List the registered feeds, and who else sends events.
+    """List the registered feeds with their newest gaps, and who else sends events.
 
     LAG is how long ago the time ends that the feed has claimed.
     """
@@ -51,6 +52,11 @@ def list_(as_json: bool, client: Client) -> None:
             for status in found
         ),
     )
+    for status in found:
+        for gap in status.gaps[:_GAPS_LISTED_MAX]:
+            click.echo(f"{status.feed.name}: gap {_span(gap)}")
+        if len(status.gaps) > _GAPS_LISTED_MAX:
+            click.echo(f"{status.feed.name}: more with `ringfence feeds show {status.feed.name}`")
     if unregistered := client.list_unregistered_feeds():
         names = ", ".join(unregistered)
         click.echo(f"not registered, so that their events count and their claims do not: {names}")
@@ -86,8 +92,7 @@ def show(name: str, as_json: bool, client: Client) -> None:
         }
     )
     for gap in status.gaps:
-        until = time_text(gap.ended_at) if gap.ended_at else "now"
-        click.echo(f"  from {time_text(gap.began_at)} to {until}")
+        click.echo(f"  {_span(gap)}")
 
 
 @feeds.command()
@@ -127,6 +132,11 @@ def _alarm(status: FeedStatus) -> str:
     if silence_max is not None and status.lag > silence_max:
         return f"silent for {distance_text(status.lag)}"
     return ""
+
+
+def _span(gap: Gap) -> str:
+    until = time_text(gap.ended_at) if gap.ended_at else "now"
+    return f"from {time_text(gap.began_at)} to {until}"
 
 
 def _gaps(status: FeedStatus) -> str:

@@ -2,8 +2,17 @@
 
 import numpy as np
 import numpy.typing as npt
-from workload_events import DAY_S, EVENT, HOUR_S, START, Attempts, Floats, Records
-from workload_parameters import Delivery
+
+from ringfence.server.simulation.traffic.events import (
+    DAY_S,
+    EVENT,
+    HOUR_S,
+    START,
+    Attempts,
+    Floats,
+    Records,
+)
+from ringfence.server.simulation.traffic.parameters import Delivery
 
 
 class Switches:

@@ -9,8 +9,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from workload_clock import PRIVATE
-from workload_events import (
+
+from ringfence.engine.words import EventKind
+from ringfence.server.simulation.traffic.clock import PRIVATE
+from ringfence.server.simulation.traffic.events import (
     CALLER_RANGES,
     DAY_S,
     START,
@@ -23,9 +25,7 @@ from workload_events import (
     join_attempts,
     make_attempts,
 )
-from workload_parameters import Personal
-
-from ringfence.engine.words import EventKind
+from ringfence.server.simulation.traffic.parameters import Personal
 
 
 class PersonalSource:

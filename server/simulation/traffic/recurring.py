@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from workload_clock import OFFICE, PRIVATE
-from workload_events import (
+
+from ringfence.engine.words import EventKind
+from ringfence.server.simulation.traffic.clock import OFFICE, PRIVATE
+from ringfence.server.simulation.traffic.events import (
     CALLER_RANGES,
     DAY_S,
     START,
@@ -19,9 +21,7 @@ from workload_events import (
     make_attempts,
     text_caller,
 )
-from workload_parameters import Debts, Schedules
-
-from ringfence.engine.words import EventKind
+from ringfence.server.simulation.traffic.parameters import Debts, Schedules
 
 Chosen = npt.NDArray[np.int64]
 

@@ -8,7 +8,8 @@ rates over whole weeks are what they were.
 from collections.abc import Sequence
 
 import numpy as np
-from workload_events import DAY_S, HOUR_S, WEEK_S, Floats
+
+from ringfence.server.simulation.traffic.events import DAY_S, HOUR_S, WEEK_S, Floats
 
 HOURS = 168
 

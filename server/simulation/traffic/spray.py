@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from workload_clock import COMMERCIAL
-from workload_events import (
+
+from ringfence.engine.words import EventKind
+from ringfence.server.simulation.traffic.clock import COMMERCIAL
+from ringfence.server.simulation.traffic.events import (
     CALLER_RANGES,
     DAY_S,
     FIRST_NUMBER,
@@ -21,10 +23,8 @@ from workload_events import (
     TrueClass,
     make_attempts,
 )
-from workload_numbers import P95_SIGMAS
-from workload_parameters import Campaigns, Climate, Storms, Stuck
-
-from ringfence.engine.words import EventKind
+from ringfence.server.simulation.traffic.numbers import P95_SIGMAS
+from ringfence.server.simulation.traffic.parameters import Campaigns, Climate, Storms, Stuck
 
 AREA = 10**7  # numbers that share all but their last seven digits
 BLOCK = 10**4

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from workload_events import DAY_S, FIRST_NUMBER, NUMBER, START, Records
-from workload_parameters import Departures
 
 from ringfence.engine.words import DisconnectReason
+from ringfence.server.simulation.traffic.events import DAY_S, FIRST_NUMBER, NUMBER, START, Records
+from ringfence.server.simulation.traffic.parameters import Departures
 
 P95_SIGMAS = 1.6448536269514722  # of the normal distribution
 

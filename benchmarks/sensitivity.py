@@ -1,0 +1,124 @@
+"""How far the default policy's figures hang on parameters that nobody has measured.
+
+    python benchmarks/sensitivity.py
+
+Each row changes one assumed parameter of the generated workload, in one climate, and plays the
+calendar and the default policy on the same three years. The last column says whether the goals
+still hold: at least 95 % of background-only numbers released by their minimum age, the share of
+released numbers with people, applications or collectors within 30 days at most a quarter of the
+calendar's, and a median at most 10 days later.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+from frontier_candidates import CALENDAR, shipped
+from rich.console import Console
+from rich.progress import Progress
+
+from ringfence.server.simulation.generated import GeneratedHistory
+from ringfence.server.simulation.outcome import Outcome, Share
+from ringfence.server.simulation.play import play
+from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
+
+IN_TIME, OF_CALENDAR, LATER_DAYS = 0.95, 0.25, 10.0
+
+VARIED: dict[str, list[dict[str, object]]] = {
+    "climate": [{"fresh_share": 0.5}, {"fresh_share": 0.95}],
+    "campaigns": [
+        {"exposure_shape": 0.3},
+        {"exposure_shape": 1.0},
+        {"days_max": 2.0},
+        {"days_max": 30.0},
+        {"calls_mean": 40.0, "calls_p95": 120.0},
+    ],
+    "personal": [
+        {"bursts_per_day": 1 / 90},
+        {"bursts_per_day": 1 / 10},
+        {"half_life_days": 12.0},
+        {"half_life_days": 50.0},
+        {"slow_share": 0.05},
+        {"slow_share": 0.40},
+        {"redial_share": 0.20},
+        {"redial_share": 0.60},
+        {"withheld_share": 0.25},
+    ],
+    "schedules": [{"code_gap_days": 60.0}, {"pruned_median_days": 365.0}],
+    "debts": [
+        {"agencies": 30},
+        {"agencies": 3_000},
+        {"callers_min": 1, "callers_max": 2},
+        {"callers_min": 20, "callers_max": 50},
+    ],
+    "delivery": [{"late_share": 0.03}, {"copies_share": 0.10}],
+}
+
+
+def varied(traffic: Traffic) -> Iterator[tuple[str, Traffic]]:
+    """The workload as it is, then with one thing changed."""
+    yield "as it is", traffic
+    for part, changes in VARIED.items():
+        for change in changes:
+            names = ", ".join(f"{name} = {value:.4g}" for name, value in change.items())
+            was = ", ".join(f"{getattr(getattr(traffic, part), name):.4g}" for name in change)
+            changed = replace(getattr(traffic, part), **change)
+            yield f"{part}: {names} (was {was})", replace(traffic, **{part: changed})
+
+
+def holds(calendar: Outcome, default: Outcome) -> str:
+    """Which of the goals are missed."""
+    missed = []
+    if _value(default.background_by_minimum_age) < IN_TIME:
+        missed.append("background in time")
+    if _value(default.residual) > OF_CALENDAR * _value(calendar.residual):
+        missed.append("residual")
+    assert calendar.median_days is not None
+    if default.median_days is None or default.median_days - calendar.median_days > LATER_DAYS:
+        missed.append("median")
+    return ", ".join(missed) or "all hold"
+
+
+def _value(share: Share | None) -> float:
+    assert share is not None and share.share is not None
+    return share.share
+
+
+def main() -> None:
+    """Plays every variation and prints a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--climate", choices=CLIMATES, default="ncsu")
+    parser.add_argument("--numbers", type=int, default=50_000)
+    parser.add_argument("--days", type=int, default=1_095)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    print(f"command   python {shlex.join(sys.argv)}\n")
+    print(
+        "| workload | residual, calendar | residual, default | of the calendar's | collectors,"
+        " default | background in time | days later | missed |\n|---|---|---|---|---|---|---|---|"
+    )
+    rows = list(varied(Traffic(CLIMATES[asked.climate])))
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        for name, traffic in progress.track(rows, description="variations"):
+            history = GeneratedHistory(
+                traffic, numbers=asked.numbers, days=asked.days, seed=asked.seed
+            )
+            calendar, default = play(history, [CALENDAR, shipped(asked.numbers)])
+            later = (default.median_days or float("inf")) - (calendar.median_days or 0.0)
+            cells = [
+                name,
+                f"{_value(calendar.residual):.1%}",
+                f"{_value(default.residual):.1%}",
+                f"{_value(default.residual) / _value(calendar.residual):.2f}",
+                f"{_value(default.collector):.1%}",
+                f"{_value(default.background_by_minimum_age):.1%}",
+                f"{later:.1f}",
+                holds(calendar, default),
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The outcomes of a simulation as tables for people, and as JSON for programs."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+
+from ringfence.engine.settings import DAY_S
+from ringfence.server.cli.output import terminal
+from ringfence.server.duration import format_duration
+from ringfence.server.simulation.candidate import Candidate
+from ringfence.server.simulation.history import History
+from ringfence.server.simulation.outcome import Outcome, Share, last_check
+
+_BY_KIND = (
+    "This history does not say who called, so shares are by kind: PERSONAL is any call or message"
+    " of a person or a robot, APPLICATION any A2P message."
+)
+_OF_AN_ENGINE = ("policy", "ring_entries", "spray_numbers", "spray_window")
+
+
+def print_outcomes(outcomes: Sequence[Outcome], history: History, source: str) -> None:
+    """Prints what was played, the figures, the yardstick and the months."""
+    console = terminal()
+    for line in _played(outcomes, history, source):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print()
+    console.print(_figures(outcomes))
+    if not history.knows_classes:
+        console.print(f"\n{_BY_KIND}")
+    never = outcomes[0].never_assigned
+    if never.numbers:
+        console.print(
+            f"\n{never.numbers:,} numbers were never assigned; to each came"
+            f" {never.events_per_number_day or 0:.3f} events a day, all of it background"
+        )
+        console.print(_yardstick(outcomes))
+    console.print("\nDeclared clean, by 30-day months since the history begins")
+    console.print(_months(outcomes))
+
+
+def _played(outcomes: Sequence[Outcome], history: History, source: str) -> Iterator[str]:
+    days = (last_check(history) - history.begins_at) // DAY_S
+    yield f"History: {source}; {outcomes[0].numbers:,} numbers, {days:,} days"
+    candidate = outcomes[0].candidate
+    if isinstance(candidate, Candidate):  # K and spray settings are the same for all
+        spray = candidate.spray
+        robots = (
+            f"a caller of {spray.numbers} numbers in {format_duration(spray.window_s)} is a robot"
+            if spray.numbers
+            else "no caller becomes a robot"
+        )
+        yield f"Ring entries: {candidate.ring_entries}; {robots}"
+
+
+def _figures(outcomes: Sequence[Outcome]) -> Table:
+    table = _table(
+        *("POLICY", "RELEASED", "MEDIAN DAYS"),
+        *("PERSONAL", "APPLICATION", "COLLECTOR", "RESIDUAL", "BACKGROUND IN TIME"),
+    )
+    for outcome in outcomes:
+        table.add_row(
+            outcome.candidate.name,
+            _percent(Share(outcome.released, outcome.numbers)),
+            "-" if outcome.median_days is None else f"{outcome.median_days:.1f}",
+            _percent(outcome.personal),
+            _percent(outcome.application),
+            _percent(outcome.collector),
+            _percent(outcome.residual),
+            _percent(outcome.background_by_minimum_age),
+        )
+    return table
+
+
+def _yardstick(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("POLICY", "NEVER ASSIGNED, IN TIME", "NOISY AT MINIMUM AGE")
+    for outcome in outcomes:
+        never = outcome.never_assigned
+        table.add_row(
+            outcome.candidate.name,
+            _percent(never.by_minimum_age),
+            _percent(never.noisy_at_minimum_age),
+        )
+    return table
+
+
+def _months(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("MONTH", *(outcome.candidate.name for outcome in outcomes))
+    counts = zip(*(outcome.released_per_month for outcome in outcomes), strict=True)
+    for month, released in enumerate(counts, 1):
+        table.add_row(str(month), *(f"{count:,}" for count in released))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """The first column to the left, figures to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        # A long name goes on in the next line: its end tells it from others.
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
+    return table
+
+
+def _percent(share: Share | None) -> str:
+    if share is None or share.share is None:
+        return "-"
+    return f"{share.share:.1%}"
+
+
+def outcome_json(outcome: Outcome, history: History) -> dict[str, object]:
+    """The line of one candidate: every share with the counts behind it."""
+    candidate, never = outcome.candidate, outcome.never_assigned
+    engine: dict[str, object] = dict.fromkeys(_OF_AN_ENGINE)
+    if isinstance(candidate, Candidate):
+        spray = candidate.spray
+        window = f"{spray.window_s}s" if spray.numbers else None
+        values = (candidate.policy.name, candidate.ring_entries, spray.numbers, window)
+        engine = dict(zip(_OF_AN_ENGINE, values, strict=True))
+    return {
+        "candidate": candidate.name,
+        **engine,
+        "minimum_age": f"{candidate.minimum_age_s}s",
+        "true_classes": history.knows_classes,
+        "numbers": outcome.numbers,
+        "released": outcome.released,
+        "released_per_month": list(outcome.released_per_month),
+        "median_days": outcome.median_days,
+        "personal": _counts(outcome.personal),
+        "application": _counts(outcome.application),
+        "collector": _counts(outcome.collector),
+        "residual": _counts(outcome.residual),
+        "background_by_minimum_age": _counts(outcome.background_by_minimum_age),
+        "never_assigned": {
+            "numbers": never.numbers,
+            "events": never.events,
+            "events_per_number_day": never.events_per_number_day,
+            "by_minimum_age": _counts(never.by_minimum_age),
+            "noisy_at_minimum_age": _counts(never.noisy_at_minimum_age),
+        },
+    }
+
+
+def _counts(share: Share | None) -> dict[str, object] | None:
+    if share is None:
+        return None
+    return {"count": share.count, "of": share.of, "share": share.share}

@@ -1,0 +1,237 @@
+"""`ringfence simulate`: tables, JSON, mistakes, and a bar on terminals only."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ringfence.engine.settings import NO_SPRAY
+from ringfence.server.cli import main
+from ringfence.server.cli.simulation_text import outcome_json
+from ringfence.server.config import load_config, load_policy
+from ringfence.server.simulation.candidate import Calendar, Candidate
+from ringfence.server.simulation.generated import GeneratedHistory
+from ringfence.server.simulation.play import play
+from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
+
+COMMAND = [sys.executable, "-m", "ringfence.server.cli", "simulate"]
+SMALL = ["--climate", "quiet", "--numbers", "400", "--days", "300", "--seed", "7"]
+K12 = ["--ring-entries", "12"]
+DAY_S = 86_400
+POLICY = """[[policy]]
+name = "{name}"
+minimum_age = "60d"
+minimum_coverage = 0.95
+[[policy.rule]]
+measure = "EVENTS"
+window = "30d"
+limit = {limit}
+"""
+
+
+def simulate(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    path = tmp_path / "policy.toml"
+    path.write_text(POLICY.format(name="count", limit=3))
+    return str(path)
+
+
+def test_json_is_a_line_for_each_candidate(policy: str) -> None:
+    done = simulate(
+        *SMALL, "--policy", policy, "--calendar", "60d", "--spray-numbers=0", "--json", *K12
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    history = GeneratedHistory(Traffic(CLIMATES["quiet"]), numbers=400, days=300, seed=7)
+    count, calendar = map(json.loads, done.stdout.splitlines())
+    wanted = play(
+        history,
+        [
+            Candidate("count", load_policy(policy), 12, NO_SPRAY),
+            Calendar("calendar 60d", 60 * DAY_S),
+        ],
+    )
+    assert [count, calendar] == [outcome_json(outcome, history) for outcome in wanted]
+    assert count["minimum_age"] == calendar["minimum_age"] == f"{60 * DAY_S}s"
+    assert (count["ring_entries"], count["spray_numbers"], count["spray_window"]) == (12, 0, None)
+    assert (calendar["policy"], calendar["ring_entries"]) == (None, None)
+    assert 0 < count["released"] < calendar["released"]
+    assert sum(calendar["released_per_month"]) == calendar["released"]
+    assert len(calendar["released_per_month"]) == 10
+    personal = calendar["personal"]
+    assert personal["share"] == personal["count"] / personal["of"] > 0
+
+
+def test_table_has_the_same_figures_as_shares(policy: str) -> None:
+    options = (*SMALL, "--policy", policy, "--calendar", "60d")
+    done = simulate(*options)
+    assert (done.returncode, done.stderr) == (0, "")
+    count, calendar = map(json.loads, simulate(*options, "--json").stdout.splitlines())
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    for row in (count, calendar):
+        (line,) = (
+            text
+            for text in done.stdout.splitlines()
+            if text.startswith(row["candidate"]) and text.count("%") == 6
+        )
+        cells = line.removeprefix(row["candidate"]).split()
+        shares = ("personal", "application", "collector", "residual", "background_by_minimum_age")
+        assert cells == [
+            f"{row['released'] / row['numbers']:.1%}",
+            f"{row['median_days']:.1f}",
+            *(f"{row[name]['share']:.1%}" for name in shares),
+        ]
+    assert done.stdout.splitlines()[:2] == [
+        "History: made up, climate quiet, seed 7; 400 numbers, 300 days",
+        f"Ring entries: {count['ring_entries']}; a caller of 8 numbers in 1h is a robot",
+    ]
+    never = calendar["never_assigned"]
+    assert f"{never['numbers']} numbers were never assigned" in done.stdout
+    assert f"{never['events_per_number_day']:.3f} events a day" in done.stdout
+
+
+def test_default_policy_is_played_when_none_is_named() -> None:
+    done = simulate(*SMALL, "--json")
+    assert done.returncode == 0, done.stderr
+    default, calendar = map(json.loads, done.stdout.splitlines())
+    config = load_config()
+    wanted = config.policies[0]
+    assert (default["candidate"], default["policy"]) == (wanted.name, wanted.name)
+    assert default["minimum_age"] == f"{wanted.minimum_age_s}s"
+    assert default["ring_entries"] == config.server.ring_entries
+    assert default["spray_numbers"] == config.spray.numbers
+    assert default["spray_window"] == f"{config.spray.window}s"
+    assert calendar["candidate"] == "calendar 90d"
+
+
+def test_two_policies_of_one_name_are_told_apart_by_their_files(tmp_path: Path) -> None:
+    options = []
+    for limit in (0, 11):
+        path = tmp_path / f"{limit}.toml"
+        path.write_text(POLICY.format(name="count", limit=limit))
+        options += ["--policy", str(path)]
+    done = simulate(*SMALL, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    strict, mild, _ = map(json.loads, done.stdout.splitlines())
+    assert strict["candidate"] == f"count ({tmp_path / '0.toml'})"
+    assert mild["candidate"] == f"count ({tmp_path / '11.toml'})"
+    assert strict["released"] < mild["released"]
+
+
+def test_long_names_of_files_stand_whole_in_every_table(tmp_path: Path) -> None:
+    options = []
+    for name in ("strict", "mild"):
+        path = tmp_path / f"policies-of-a-long-named-region-{name}.toml"
+        path.write_text(POLICY.format(name="count", limit=3))
+        options += ["--policy", str(path)]
+    done = simulate(*SMALL, *options)
+    assert done.returncode == 0, done.stderr
+    assert "…" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_limits_follow_the_entries_of_a_ring(tmp_path: Path) -> None:
+    path = tmp_path / "much.toml"
+    path.write_text(POLICY.format(name="much", limit=12))
+    done = simulate(*SMALL, "--policy", str(path), *K12)
+    assert done.returncode == 2
+    wanted = f"{path}: rules[0].limit: value=12, bound=0 to 11 (--ring-entries 12)"
+    assert wanted in " ".join(done.stderr.split())
+    done = simulate(*SMALL, "--policy", str(path), "--ring-entries", "28", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["ring_entries"] == 28
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--policy", "missing.toml"], "missing.toml: cannot be read"),
+        (["--climate", "tropical"], "'tropical' is not one of 'quiet', 'ncsu', 'phoneypot'"),
+        (["--numbers", "0"], "0 is not in the range 1<=x<=100000000"),
+        (["--spray-numbers", "9"], "--spray-numbers: value=9, bound=2 to 8"),
+        (["--spray-window", "0s"], "--spray-window: value=0 s, bound=1 to"),
+        (["--calendar", "soon"], "value='soon', bound=days, hours"),
+        (["--events", __file__], "--events and --numbers-file go together"),
+        (["--data", ".", "--seed", "1"], "--seed means nothing with --data"),
+        (["--data", ".", "--spray-numbers", "8"], "--spray-numbers means nothing with --data"),
+        (["--data", "."], "no data folder: ."),
+        (
+            ["--data", ".", "--events", __file__, "--numbers-file", __file__],
+            "one history: --data, or --events and --numbers-file",
+        ),
+        (
+            ["--events", __file__, "--numbers-file", __file__, "--days", "3"],
+            "--days means nothing with --events",
+        ),
+        (
+            ["--events", __file__, "--numbers-file", __file__],
+            "test_cli_simulate.py, line 1: no column 'number' in the header",
+        ),
+    ],
+)
+def test_wrong_usage_is_said(options: list[str], message: str) -> None:
+    done = CliRunner().invoke(main, ["simulate", *options])
+    assert done.exit_code == 2
+    assert message in " ".join(done.stderr.split())
+    assert done.stdout == ""
+
+
+def test_files_are_played(tmp_path: Path, policy: str) -> None:
+    numbers, events = tmp_path / "numbers.csv", tmp_path / "events.csv"
+    numbers.write_text("number,quarantined_at,colour\n+447700900000,2024-01-01,red\n")
+    events.write_text(
+        "called,caller,occurred_at,kind\n+447700900000,,2024-03-30,CALL\n"
+        "+447700900000,,2024-04-10,CALL\n+447700900001,,2024-03-30,CALL\n"
+    )
+    files = ("--events", str(events), "--numbers-file", str(numbers), "--policy", policy)
+    done = simulate(*files, "--json")
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"{numbers}: columns not read: colour\n"
+        f"1 events are of numbers that {numbers} does not have\n"
+    )
+    count, _ = map(json.loads, done.stdout.splitlines())
+    assert count["personal"] == {"count": 1, "of": 1, "share": 1.0}
+    shown = " ".join(simulate(*files).stdout.split())
+    assert "does not say who called, so shares are by kind" in shown
+    assert "never assigned" not in shown
+
+
+def test_bar_of_days_is_shown_on_a_terminal_only() -> None:
+    ours, theirs = pty.openpty()
+    written: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while chunk := os.read(ours, 4096):
+                written.append(chunk)
+        except OSError:  # nobody has the other end any more
+            return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    done = subprocess.run(
+        [*COMMAND, *SMALL, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+        check=False,
+    )
+    os.close(theirs)
+    reader.join()
+    os.close(ours)
+    shown = b"".join(written).decode()
+    assert done.returncode == 0, shown
+    assert "days" in shown
+    assert "300/300" in shown
+    assert len(done.stdout.splitlines()) == 2
+    assert simulate(*SMALL).stderr == ""

@@ -1,0 +1,253 @@
+"""A history from the data folder of a real server, running or stopped."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from durable_server import end_snapshot, take_snapshot
+from server_process import DEADLINE_S, Peer, batch, peer_of, serving, wait_until
+from small_history import DAY_S, Candidate, rule_policy
+
+from ringfence.engine.journal_lmdb import copy_journal, open_for_replay, open_journal
+from ringfence.engine.words import Measure
+from ringfence.server.cli import main
+from ringfence.server.data_copy import WrongFolder
+from ringfence.server.event_value import EventValue, encode_event_value
+from ringfence.server.journal_folders import journal_identity
+from ringfence.server.secret_file import read_secret
+from ringfence.server.simulation.history import HistoryError, Taken
+from ringfence.server.simulation.journalled import journalled_history
+from ringfence.server.simulation.outcome import Share
+from ringfence.server.simulation.play import play
+from ringfence.server.simulation.recorded import RecordedHistory
+from ringfence.v1 import number_service_pb2 as numbers_v1
+from ringfence.v1 import quarantine_service_pb2 as commands_v1
+from ringfence.v1 import types_pb2 as types
+
+FRIENDS, SILENT, BANKS, UNSEEN, GIVEN, RETIRED = range(447700900000, 447700900006)
+TODAY = int(time.time()) // DAY_S * DAY_S
+BEGAN = TODAY - 50 * DAY_S
+"""When all of them came into quarantine: an event on day n is n days later."""
+REPEAT = Candidate(
+    "repeat", replace(rule_policy(Measure.REPEAT_CALLERS, window_days=20), minimum_coverage=0.95)
+)
+OPTIONS = ("--workers", "2", "--capacity", "100")
+
+
+def send(peer: Peer, number: int, *days: float, kind: int = types.EVENT_KIND_CALL) -> None:
+    occurred_at = [int(BEGAN + day * DAY_S) for day in days]
+    count = len(days)
+    request = batch([number] * count, occurred_at=occurred_at, kind=[kind] * count)
+    (answer,) = peer.events.StreamEvents(iter([request]), timeout=DEADLINE_S)
+    assert answer.accepted == count
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a running server: a part is in its snapshot, the rest in its journals."""
+    folder = tmp_path_factory.mktemp("journalled") / "data"
+    config = folder.with_suffix(".toml")
+    config.write_text("[server]\nring_entries = 28\n")
+    with serving(folder, *OPTIONS, "--config", str(config)) as server, peer_of(server) as peer:
+        begin = {"quarantined_at": [BEGAN], "observed_since": [BEGAN]}
+        peer.quarantine([FRIENDS, SILENT, BANKS, GIVEN, RETIRED], **begin)
+        never = [types.DISCONNECT_REASON_NEVER_ASSIGNED]
+        peer.quarantine([UNSEEN], quarantined_at=[BEGAN], reason=never)  # nobody listened until now
+        send(peer, FRIENDS, 5.1, 5.2)
+        send(peer, BANKS, 3, kind=types.EVENT_KIND_A2P_SMS)
+        take_snapshot(server)
+        take_snapshot(server)  # and the journals are let go up to the one before
+        wait_until(lambda: oldest_position(folder) > 1)
+        send(peer, FRIENDS, 5.1, 8)  # the first one is a copy
+        send(peer, BANKS, 20, kind=types.EVENT_KIND_A2P_SMS)
+        override = commands_v1.OverrideNumbersRequest(numbers=[GIVEN], note="known to be clean")
+        peer.commands.OverrideNumbers(override, timeout=DEADLINE_S)
+        numbers = peer.numbers
+        request = numbers_v1.ReserveNumbersRequest(pool="default", numbers=[GIVEN])
+        reserved = numbers.ReserveNumbers(request, timeout=DEADLINE_S)
+        numbers.ConfirmReservation(
+            numbers_v1.ConfirmReservationRequest(id=reserved.id), timeout=DEADLINE_S
+        )
+        peer.commands.RetireNumbers(
+            commands_v1.RetireNumbersRequest(numbers=[RETIRED], note="out of use"),
+            timeout=DEADLINE_S,
+        )
+        yield folder
+
+
+def oldest_position(folder: Path) -> int:
+    """Of the values that the journals of workers still have, the greatest."""
+    folder_id = read_secret(folder / "folder_id")
+    oldest = []
+    for name in ("worker-0", "worker-1"):
+        identity = journal_identity(folder_id, name)
+        with TemporaryDirectory() as aside:
+            copy_journal(folder / "journal" / name, Path(aside, "copy"), identity=identity)
+            with closing(open_for_replay(Path(aside, "copy"), identity=identity)) as journal:
+                oldest.append(journal.first)
+    return max(oldest)
+
+
+def load(folder: Path) -> RecordedHistory:
+    return journalled_history(folder, lambda: None)
+
+
+def day_of(moment: int) -> int:
+    return (moment - BEGAN) // DAY_S
+
+
+def test_numbers_are_those_in_quarantine_now(data: Path) -> None:
+    history = load(data)
+    assert history.numbers.number.tolist() == [FRIENDS, SILENT, BANKS, UNSEEN]
+    assert set(history.numbers.quarantined_at.tolist()) == {BEGAN}
+    observed = history.numbers.observed_since
+    assert set(observed[:3].tolist()) == {BEGAN}
+    assert observed[3] >= TODAY
+    assert history.begins_at == BEGAN
+    assert TODAY <= history.ends_at <= time.time() + 60
+
+
+def test_events_are_those_of_snapshot_and_journals(data: Path) -> None:
+    seen = [
+        (int(place), round((int(at) - BEGAN) / DAY_S, 1), int(was))
+        for day in load(data).days()
+        for place, at, was in zip(*vars(day.truth).values(), strict=True)
+    ]
+    assert seen == [(2, 3, 2), (0, 5.1, 1), (0, 5.2, 1), (0, 8, 1), (2, 20, 2)]
+
+
+def test_rings_are_no_larger_than_those_that_the_events_come_from(data: Path) -> None:
+    def simulated(*options: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["simulate", "--data", str(data), "--json", *options])
+        return done.exit_code, done.output
+
+    code, said = simulated()
+    assert (code, json.loads(said.splitlines()[0])["ring_entries"]) == (0, 28)
+    code, said = simulated("--ring-entries", "12")
+    assert (code, json.loads(said.splitlines()[0])["ring_entries"]) == (0, 12)
+    code, said = simulated("--ring-entries", "60")
+    assert code == 2
+    assert "--ring-entries: value=60, bound=28" in said
+
+
+def test_policy_is_played_on_them(data: Path) -> None:
+    (outcome,) = play(load(data), [REPEAT])
+    # Ages are reached on day 10. The friend has two calls in 20 days until day 25.2, when only the
+    # one of day 8 is left; nobody listened to the last number for most of its 20 days.
+    assert outcome.released_per_month == (3, 0)
+    assert outcome.median_days == 18  # of 10, 10, 26 and longer
+    # Two of them 30 days before the end: the message of day 20 came to one.
+    assert outcome.application == Share(1, 2)
+    assert outcome.personal == Share(0, 2)
+    assert outcome.collector is None
+    assert outcome.background_by_minimum_age is None
+    never = outcome.never_assigned
+    assert (never.numbers, never.by_minimum_age) == (1, Share(0, 1))
+    assert never.noisy_at_minimum_age == Share(0, 1)  # it was UNOBSERVED
+
+
+def test_command_prints_the_same_of_a_running_server(data: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "repeat.toml"
+    policy.write_text(
+        '[[policy]]\nname = "repeat"\nminimum_age = "10d"\nminimum_coverage = 0.0\n'
+        '[[policy.rule]]\nmeasure = "REPEAT_CALLERS"\nwindow = "20d"\nlimit = 0\n'
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ringfence.server.cli", "simulate", "--data", str(data)),
+            *("--policy", str(policy), "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    repeat, calendar = map(json.loads, done.stdout.splitlines())
+    assert repeat["released"] == 4  # a policy that asks for no coverage takes the last one too
+    assert repeat["application"] == {"count": 1, "of": 3, "share": 1 / 3}
+    assert (repeat["collector"], repeat["true_classes"]) == (None, False)
+    assert calendar["candidate"] == "calendar 90d"
+    assert calendar["released"] == 0
+
+
+def test_stopped_server_and_damaged_snapshot(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with serving(folder, *OPTIONS) as server, peer_of(server) as peer:
+        peer.quarantine([FRIENDS], quarantined_at=[BEGAN], observed_since=[BEGAN])
+        send(peer, FRIENDS, 5.1)
+        end_snapshot(server)
+        send(peer, FRIENDS, 5.2)
+    whole = play(load(folder), [REPEAT])
+    assert whole[0].released_per_month == (1, 0)
+    assert whole[0].median_days == 26
+    for path in (folder / "snapshots").iterdir():
+        content = bytearray(path.read_bytes())
+        content[content.index(FRIENDS.to_bytes(8, "little"))] ^= 1
+        path.write_bytes(content)  # the journals go back to the beginning
+    assert play(load(folder), [REPEAT]) == whole
+
+
+def test_decision_about_spray_is_repeated_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with serving(folder, *OPTIONS) as server, peer_of(server) as peer:
+        peer.quarantine([FRIENDS, SILENT], quarantined_at=[BEGAN], observed_since=[BEGAN])
+        send(peer, FRIENDS, 5.1)
+        send(peer, SILENT, 5.1)
+    entries = [(BEGAN + 5 * DAY_S + second) << 32 | 7 << 8 | 1 for second in (1, 2)]
+    taken = [(FRIENDS, entry) for entry in entries] + [(SILENT, entry | 0x80) for entry in entries]
+    value = encode_event_value(EventValue("test", 0, 0, np.array(taken, np.uint64).tobytes()))
+    identity = journal_identity(read_secret(folder / "folder_id"), "worker-0")
+    journal = open_journal(folder / "journal" / "worker-0", identity=identity)
+    journal.append(value, lambda position: None)
+    journal.close()
+    history = load(folder)
+    player_days = [day for day in history.days() if vars(day.evidence)["taken"]]
+    assert all(isinstance(day.evidence, Taken) for day in player_days)
+    assert sum(len(vars(day.evidence)["taken"]) for day in player_days) == 16 * 6
+    assert [int(day.truth.was.sum()) for day in player_days] == [4]  # robots are nobody
+    (outcome,) = play(history, [REPEAT])
+    assert outcome.released_per_month == (2, 0)
+    assert outcome.median_days == (10 + 26) / 2
+
+
+def test_folder_without_numbers_is_no_history(tmp_path: Path) -> None:
+    with pytest.raises(WrongFolder, match="no data folder"):
+        load(tmp_path)
+    folder = tmp_path / "data"
+    with serving(folder, *OPTIONS):
+        pass
+    with pytest.raises(HistoryError, match=rf"{folder}: no number is in quarantine"):
+        load(folder)
+
+
+@pytest.mark.parametrize("damaged", ["folder_id", "journal/worker-0/data.mdb"])
+def test_damaged_folder_is_a_failure_that_names_the_file(tmp_path: Path, damaged: str) -> None:
+    folder = tmp_path / "data"
+    with serving(folder, "--workers", "1", "--capacity", "100") as server, peer_of(server) as peer:
+        peer.quarantine([FRIENDS], quarantined_at=[BEGAN])
+        send(peer, FRIENDS, 5.1)
+    path = folder / damaged
+    content = bytearray(path.read_bytes())
+    at = content.find(FRIENDS.to_bytes(8, "little"))
+    content[at if at > 0 else 0] ^= 1
+    path.write_bytes(content)
+    done = CliRunner().invoke(main, ["simulate", "--data", str(folder)])
+    assert done.exit_code == 4
+    assert Path(damaged).parent.name in done.stderr
+    assert f"`ringfence data verify {folder}` says more" in done.stderr
+    assert done.stdout == ""
+
+
+def test_nothing_is_left_behind(data: Path) -> None:
+    before = set(Path("/tmp").glob("ringfence-simulate-*"))
+    load(data)
+    assert set(Path("/tmp").glob("ringfence-simulate-*")) <= before
