@@ -1,7 +1,7 @@
 """Which policies release numbers soon, and what still comes to those that they release.
 
     python benchmarks/frontier.py --numbers 300000
-    python benchmarks/frontier.py --numbers 50000 --picture benchmarks/frontier.svg
+    python benchmarks/frontier.py --numbers 20000 --picture benchmarks/frontier.svg
 
 For each climate of the generated workload three years of traffic are made once and played, through
 the engine with its clock moved along, against calendars, a plain count, and repeat callers with

@@ -71,10 +71,12 @@ cdef inline bucket_t *caller_bucket(const callers_t *callers, uint32_t mark) noe
 
 cdef inline void caller_prefetch(const callers_t *callers, uint32_t mark) noexcept nogil:
     """Fetches what looking for a caller needs."""
-    cdef const bucket_t *bucket = caller_bucket(callers, mark)
-    prefetch_write(&bucket.heads[0])
-    prefetch_write(&bucket.heads[BUCKET_CALLERS // 2])
+    cdef const bucket_t *bucket
     prefetch_read(&callers.spray_map[mark >> 3])
+    if callers.numbers:
+        bucket = caller_bucket(callers, mark)
+        prefetch_write(&bucket.heads[0])
+        prefetch_write(&bucket.heads[BUCKET_CALLERS // 2])
 
 cdef inline uint64_t *caller_claim(bucket_t *bucket, uint32_t mark, uint32_t time) noexcept nogil:
     """The entries of a caller that calls at `time`, for which it may get another's slot.

@@ -102,5 +102,3 @@ class TableWriter:
         Raises SettingError, and leaves all as it was; RuntimeError before the first `publish` of a
         writer whose predecessor died in one.
         """
-    def set_spray(self, callers: npt.NDArray[np.uint64], *, caller_key: bytes) -> None:
-        """Sets the bit of each caller in the spray map."""

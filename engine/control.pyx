@@ -17,8 +17,6 @@ from ringfence.engine.atomic cimport (
     store_relaxed_u64,
     store_release_u64,
 )
-from ringfence.engine.callers cimport callers_t, mark_set_spray
-from ringfence.engine.mark cimport caller_key_t, caller_mark
 from ringfence.engine.record cimport (
     FEED_INTERVALS_MAX,
     FEEDS_MAX,
@@ -387,19 +385,6 @@ cdef class TableWriter:
         for i, (begin, end) in enumerate(covered):
             coverage.intervals[<int>i].begin = begin
             coverage.intervals[<int>i].end = end
-
-    def set_spray(self, callers, *, caller_key):
-        cdef const uint64_t[::1] cells = callers
-        cdef callers_t table = self._segment.caller_table()
-        cdef caller_key_t key
-        cdef uint64_t mark, i
-        if len(caller_key) != 16:
-            raise ValueError(f"caller_key: bytes={len(caller_key)}, bound=16")
-        memcpy(&key, <const char *>caller_key, 16)
-        for i in range(<uint64_t>cells.shape[0]):
-            mark = caller_mark(&key, cells[i])
-            if mark:  # a withheld caller is never spray
-                mark_set_spray(&table, <uint32_t>mark)
 
 
 cdef uint64_t _next_generation(uint64_t control) noexcept:

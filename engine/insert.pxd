@@ -84,6 +84,26 @@ cdef inline bint event_is_tracked(const record_t *record, uint32_t occurred_at) 
         return True
     return state_is_tracked(header.state) and occurred_at >= header.quarantined_at
 
+cdef inline void entry_take(
+    const table_t *table, const callers_t *callers, record_t *record, uint64_t number,
+    uint64_t entry, bint repeated, inserted_t *out,
+) noexcept nogil:
+    """Accepts an entry: it joins the ring, or takes no slot because its caller is spray."""
+    cdef bint is_spray = repeated and entry & ENTRY_SPRAY
+    entry &= ~ENTRY_SPRAY
+    if not repeated:
+        is_spray = entry_is_spray(entry, callers.spray_map)
+    if is_spray:
+        entry |= ENTRY_SPRAY
+        out.spray += 1
+    else:
+        ring_insert(&record.entries[0], table.ring_entries, entry)
+    add_relaxed_u32(&record.events_total, 1)
+    if out.taken != NULL:
+        out.taken[2 * out.accepted] = number
+        out.taken[2 * out.accepted + 1] = entry
+    out.accepted += 1
+
 cdef inline void block_insert(
     const table_t *table, const callers_t *callers, const uint64_t *numbers,
     const uint64_t *entries, uint64_t size, bint repeated, inserted_t *out,
@@ -94,9 +114,8 @@ cdef inline void block_insert(
     was noted, or, when `repeated`, as the entry says. With `out.taken` the accepted ones are
     written there, each as its number and its entry.
     """
-    cdef uint64_t i, entry
+    cdef uint64_t i
     cdef uint32_t mark
-    cdef bint is_spray
     cdef uint64_t mixed[BLOCK_EVENTS]
     cdef record_t *records[BLOCK_EVENTS]
     cdef bint noted[BLOCK_EVENTS]  # its call is one for the caller table
@@ -104,11 +123,9 @@ cdef inline void block_insert(
     for i in range(size):
         mixed[i] = number_mix(numbers[i])
         prefetch_read(&table.index[table_home(table, mixed[i])])
-        noted[i] = (
-            callers.numbers != 0 and entries[i] != 0
-            and entry_mark(entries[i]) != 0 and entry_can_be_spray(entries[i])
-        )
-        if noted[i]:
+        noted[i] = False
+        if entries[i] and entry_mark(entries[i]) and entry_can_be_spray(entries[i]):
+            noted[i] = callers.numbers != 0
             caller_prefetch(callers, entry_mark(entries[i]))
     for i in range(size):
         records[i] = NULL
@@ -130,35 +147,26 @@ cdef inline void block_insert(
             records[i] = NULL
             out.untracked += 1
             continue
-        if noted[i]:
+        if callers.numbers == 0:  # nothing more to wait for
+            entry_take(table, callers, records[i], numbers[i], entries[i], repeated, out)
+        elif noted[i]:
             mark = entry_mark(entries[i])
             kept[i] = caller_claim(
                 caller_bucket(callers, mark), mark, <uint32_t>(entries[i] >> TIME_SHIFT)
             )
             if kept[i] != NULL:
                 prefetch_write(kept[i])
+    if callers.numbers == 0:
+        return
     for i in range(size):
         if records[i] == NULL:
             continue
-        entry = entries[i] & ~ENTRY_SPRAY
-        is_spray = repeated and entries[i] != entry
-        mark = entry_mark(entry)
-        if noted[i] and is_spray:
+        mark = entry_mark(entries[i])
+        if noted[i] and repeated and entries[i] & ENTRY_SPRAY:
             mark_set_spray(callers, mark)
         elif noted[i] and kept[i] != NULL and not mark_is_spray(callers.spray_map, mark):
-            caller_note(callers, kept[i], mark, mixed[i], <uint32_t>(entry >> TIME_SHIFT))
-        if not repeated:
-            is_spray = entry_is_spray(entry, callers.spray_map)
-        if is_spray:
-            entry |= ENTRY_SPRAY
-            out.spray += 1
-        else:
-            ring_insert(&records[i].entries[0], table.ring_entries, entry)
-        add_relaxed_u32(&records[i].events_total, 1)
-        if out.taken != NULL:
-            out.taken[2 * out.accepted] = numbers[i]
-            out.taken[2 * out.accepted + 1] = entry
-        out.accepted += 1
+            caller_note(callers, kept[i], mark, mixed[i], <uint32_t>(entries[i] >> TIME_SHIFT))
+        entry_take(table, callers, records[i], numbers[i], entries[i], repeated, out)
 
 cdef inline void batch_insert(
     const table_t *table, const caller_key_t *key, const callers_t *callers,

@@ -92,7 +92,9 @@ cdef inline record_t *table_at(const table_t *table, uint64_t at) noexcept nogil
 
 cdef inline void record_prefetch(const table_t *table, const record_t *record) noexcept nogil:
     """Fetches a record's lines, all at once."""
-    cdef uint32_t at = 0
+    cdef uint32_t at = 2 * LINE_BYTES  # the first two are always there
+    prefetch_write(record)
+    prefetch_write(<const uint8_t *>record + LINE_BYTES)
     while at < table.record_bytes:
         prefetch_write(<const uint8_t *>record + at)
         at += LINE_BYTES

@@ -26,6 +26,13 @@ def week_spray(**changes: int) -> Spray:
     return replace(Spray(8, 7 * DAY_S, callers=1024), **changes)
 
 
+def mark_as_spray(segment: Segment, callers: Iterable[int]) -> None:
+    """Sets the bits of callers in the map, as if they had called many numbers long ago."""
+    spray_map = spray_map_memory(segment)
+    for mark in (caller_mark(KEY, caller) for caller in callers):
+        spray_map[mark >> 3] |= 1 << (mark & 7)
+
+
 def robot_table(
     spray: Spray | None = None,
     *,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from robots import week_spray
+from robots import mark_as_spray, week_spray
 from small_table import KEY, START, SmallTable, make_table
 
 from ringfence.engine.control import TableWriter
@@ -74,7 +74,7 @@ def busy_table(
         ring_entries=ring_entries,
         spray=spray,
     )
-    table.writer.set_spray(np.arange(1, 2000, dtype=np.uint64), caller_key=KEY)
+    mark_as_spray(table.segment, range(1, 2000))
     called, caller, occurred_at, kind = random_events(1, MANY[:numbers], 5 * numbers, 0)
     table.engine.insert(called, caller, occurred_at, kind, now=START + 10**6)
     return table

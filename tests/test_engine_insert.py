@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from robots import mark_as_spray
 from small_table import ALICE, BOB, KEY, NUMBERS, START, Event, a_call, insert, make_table
 
 from ringfence.engine.core import Engine
@@ -186,7 +187,7 @@ def test_query_for_an_impossible_number_fails_and_names_it(number: int) -> None:
 
 def test_spray_call_is_accepted_and_takes_no_slot() -> None:
     table = make_table()
-    table.writer.set_spray(np.array([BOB], np.uint64), caller_key=KEY)
+    mark_as_spray(table.segment, [BOB])
     sent = [(NUMBERS[0], BOB, START + kind, kind) for kind in EventKind]
     assert insert(table.engine, sent).accepted == 6
     kept = {entry & 0xFF for entry in table.rings()[NUMBERS[0]]}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from robots import mark_as_spray
 from small_table import (
     ALICE,
     BOB,
-    KEY,
     NUMBERS,
     START,
     a_call,
@@ -68,13 +68,13 @@ def test_taken_holds_the_accepted_events_only() -> None:
 def test_decision_on_a_spray_caller_is_repeated_and_not_taken_again() -> None:
     table, again = make_table(), make_table()
     before = take(table.engine, [a_call(caller=BOB)])
-    table.writer.set_spray(np.array([ALICE, BOB], np.uint64), caller_key=KEY)
+    mark_as_spray(table.segment, [ALICE, BOB])
     after = take(table.engine, [a_call(after_s=1, caller=ALICE), a_call(after_s=2, caller=BOB)])
     assert after.accepted == 2
     assert len(table.rings()[NUMBERS[0]]) == 1
     # The copy knows of no spray caller when it repeats the first, and of both for the second.
     assert again.engine.repeat(after.taken) == 2
-    again.writer.set_spray(np.array([ALICE, BOB], np.uint64), caller_key=KEY)
+    mark_as_spray(again.segment, [ALICE, BOB])
     assert again.engine.repeat(before.taken) == 1
     assert again.rings() == table.rings()
 
@@ -163,6 +163,6 @@ def test_positions_are_published_for_everybody() -> None:
 
 def test_kind_survives_the_spray_mark() -> None:
     table = make_table()
-    table.writer.set_spray(np.array([ALICE], np.uint64), caller_key=KEY)
+    mark_as_spray(table.segment, [ALICE])
     taken = take(table.engine, [(NUMBERS[0], ALICE, START, EventKind.SMS)]).taken
     assert int(np.frombuffer(taken, "<u8")[1]) & 0xFF == 0x80 | EventKind.SMS

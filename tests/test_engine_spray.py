@@ -318,8 +318,10 @@ def test_million_callers_neither_grow_memory_nor_become_robots(segment_path: Pat
 def test_callers_who_share_a_mark_are_few() -> None:
     """With S robots S / 2**24 of all others are taken for one, so as many as may be are bounded."""
     table = robot_table()
-    marks = np.arange(131_072, dtype=np.uint64) | np.uint64(1 << 63)
-    table.writer.set_spray(marks, caller_key=KEY)
-    assert 130_000 < table.segment.spray_callers == len(robots_of(table.segment)) <= 131_072
+    marks = np.random.default_rng(1).choice(2**24, 131_071, replace=False)
+    spray_map = np.frombuffer(spray_map_memory(table.segment), np.uint8)
+    np.bitwise_or.at(spray_map, marks >> 3, (1 << (marks & 7)).astype(np.uint8))
+    assert adopt_spray(table.segment, table.segment.spray) == 0
+    assert table.segment.spray_callers == len(robots_of(table.segment)) == 131_071
     strangers_call(table.engine, 1 << 32, 65_536, 0)
     assert 400 < table.segment.counters()[0].spray < 620  # 65,536 / 128 = 512
