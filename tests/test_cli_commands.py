@@ -172,8 +172,8 @@ def test_explain_says_why_and_never_who(ringfence, client, fresh_numbers) -> Non
     )
     said = ringfence("explain", f"+{number}").stdout
     assert f"+{number}  NOISY" in said
-    assert "1 caller who tried more than once in 90 days, and none is allowed." in said
-    assert f"If it stays silent it is clean from {days_ago(-88)} (in 88 days)." in said
+    assert "1 caller who tried more than once in 150 days, and none is allowed." in said
+    assert f"If it stays silent it is clean from {days_ago(-148)} (in 148 days)." in said
     assert f"In quarantine since {since} (100 days ago); reason: not said." in said
     assert "5 calls, 1 text message" in said
     assert f"caller 1 called 5 times: from {days_ago(5)} to {days_ago(1)}" in said
@@ -185,7 +185,7 @@ def test_explain_says_why_and_never_who(ringfence, client, fresh_numbers) -> Non
     assert known["rule_results"][0] == {
         "measure": "REPEAT_CALLERS",
         "kinds": [],
-        "window": "7776000s",
+        "window": "12960000s",
         "limit": 0,
         "value": 1,
         "broken": True,
@@ -239,7 +239,7 @@ def test_policies_are_shown_as_they_are_put(ringfence, tmp_path) -> None:
     listed = {policy["name"]: policy for policy in objects(ringfence("policies", "--json"))}
     assert listed["copy"]["minimum_age"] == "7776000s"
     assert listed["copy"]["rules"] == listed["default"]["rules"]
-    assert "at most 0 application messages in 90d" in ringfence("policies", "list").stdout
+    assert "at most 0 application messages in 150d" in ringfence("policies", "list").stdout
     ringfence("policies", "show", "absent", code=4)
 
 

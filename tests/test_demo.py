@@ -82,7 +82,7 @@ def test_demo_shows_what_became_of_the_numbers(demo: Demo, tmp_path: Path) -> No
     }
     assert shares.keys() == {"CLEAN", "AGING", "NOISY"}
     assert sum(shares.values()) == 1_000
-    broken = re.findall(r"^ +(\w.+?) +(?:30|90) days +\d+ +(\d+) *$", demo.output, re.MULTILINE)
+    broken = re.findall(r"^ +(\w.+?) +150 days +\d+ +(\d+) *$", demo.output, re.MULTILINE)
     assert {rule for rule, _ in broken} >= {
         "callers who tried more than once",
         "application messages",
