@@ -109,6 +109,29 @@ def test_setting_of_another_revision_changes_nothing(client: Client) -> None:
     assert descriptions == {"kept"}
 
 
+def test_put_on_the_command_line_replaces_the_revision_that_was_shown(
+    ringfence: Ringfence, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY.format(window="30d").replace("quiet", "shown"))
+    feed = tmp_path / "feed.toml"
+    feed.write_text('[[feed]]\nname = "shown"\n')
+    pool = tmp_path / "pool.toml"
+    pool.write_text('[[pool]]\nname = "shown"\npolicy = "shown"\n')
+    for group, file in (("policies", policy), ("feeds", feed), ("pools", pool)):
+        put = (group, "put", str(file))
+        kind = {"policies": "policy"}.get(group, group[:-1])
+        ringfence(*put)
+        (shown,) = objects(ringfence(group, "show", "shown", "--json"))
+        assert shown.get(kind, shown)["revision"] == 1
+        assert ringfence(*put, "--revision", "1").stdout == f"{kind} shown: revision 2\n"
+        for options in ((), ("--dry-run",)):  # somebody has been faster
+            refused = ringfence(*put, "--revision", "1", *options, code=4)
+            assert "revision" in refused.stderr
+        assert f"{kind} shown: would be" in ringfence(*put, "--revision", "2", "--dry-run").stdout
+        assert ringfence(*put, "--revision", "0").stdout == f"{kind} shown: revision 3\n"
+
+
 def test_feeds_tell_how_they_are_doing(
     server: ServerProcess, ringfence: Ringfence, client: Client
 ) -> None:

@@ -185,6 +185,21 @@ def test_wrong_usage_is_said(options: list[str], message: str) -> None:
     assert done.stdout == ""
 
 
+def test_a_history_too_short_to_say_is_called_so() -> None:
+    short = simulate("--numbers", "100", "--days", "119").stdout
+    assert "It has to be longer than the minimum age and 30 days." in " ".join(short.split())
+    assert "has to be longer" not in simulate("--numbers", "100", "--days", "300").stdout
+
+
+def test_output_that_finds_no_room_is_a_failure() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *SMALL, "--json"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 4
+    assert done.stderr == b"Error: the output was cut off: No space left on device\n"
+
+
 def test_files_are_played(tmp_path: Path, policy: str) -> None:
     numbers, events = tmp_path / "numbers.csv", tmp_path / "events.csv"
     numbers.write_text("number,quarantined_at,colour\n+447700900000,2024-01-01,red\n")

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 from small_history import FRIEND, NUMBERS, at, released_at, rule_policy
 
 from ringfence.engine.words import Measure
 from ringfence.server.simulation.candidate import Calendar, Candidate
+from ringfence.server.simulation.csv_rows import NotRead
 from ringfence.server.simulation.history import Heard, HistoryError
 from ringfence.server.simulation.imported import imported_history
 from ringfence.server.simulation.outcome import Share
@@ -39,7 +41,23 @@ def load(tmp_path: Path, numbers: str, events: str) -> tuple[RecordedHistory, in
     (tmp_path / "numbers.csv").write_text(numbers)
     (tmp_path / "events.csv").write_text(events)
     files = tmp_path / "numbers.csv", tmp_path / "events.csv"
-    return imported_history(*files, now=at(400), not_read=lambda file, columns: None)
+    return imported(*files)
+
+
+def imported(
+    numbers: Path,
+    events: Path,
+    *,
+    not_read: NotRead = lambda file, columns: None,
+    progress: Progress | None = None,
+) -> tuple[RecordedHistory, int]:
+    return imported_history(
+        numbers,
+        events,
+        now=at(400),
+        not_read=not_read,
+        progress=progress or Progress(disable=True),
+    )
 
 
 def test_files_are_a_history(tmp_path: Path) -> None:
@@ -171,12 +189,18 @@ def test_mistake_in_the_numbers_is_named(
 
 def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match=r"missing.csv: cannot be read: No such file"):
-        imported_history(
-            tmp_path / "missing.csv",
-            tmp_path / "events.csv",
-            now=at(400),
-            not_read=lambda file, columns: None,
-        )
+        imported(tmp_path / "missing.csv", tmp_path / "events.csv")
+
+
+def test_bars_show_how_much_of_each_file_is_read(tmp_path: Path) -> None:
+    files = tmp_path / "numbers.csv", tmp_path / "events.csv"
+    for file, text in zip(files, (NUMBERS_CSV, EVENTS_CSV), strict=True):
+        file.write_text(text)
+    progress = Progress(disable=True)
+    imported(*files, progress=progress)
+    assert [(task.description, task.completed, task.total) for task in progress.tasks] == [
+        (f"reading {file.name}, bytes", file.stat().st_size, file.stat().st_size) for file in files
+    ]
 
 
 def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
@@ -184,9 +208,7 @@ def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
     numbers.write_text(f"number,resaon,quarantined_at,colour\n{A},FRAUD,2026-01-01,red\n")
     events.write_text(HEADER + GOOD)
     told: list[tuple[Path, Sequence[str]]] = []
-    imported_history(
-        numbers, events, now=at(400), not_read=lambda file, columns: told.append((file, columns))
-    )
+    imported(numbers, events, not_read=lambda file, columns: told.append((file, columns)))
     assert told == [(numbers, ["resaon", "colour"])]
 
 

@@ -10,21 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from durable_server import end_snapshot, take_snapshot
 from server_process import DEADLINE_S, Peer, batch, peer_of, serving, wait_until
 from small_history import DAY_S, Candidate, rule_policy
 
-from ringfence.engine.journal_lmdb import copy_journal, open_for_replay, open_journal
-from ringfence.engine.words import Measure
+from ringfence.engine.journal_lmdb import copy_journal, open_for_replay
+from ringfence.engine.settings import Rule
+from ringfence.engine.words import EventKind, Measure
 from ringfence.server.cli import main
 from ringfence.server.data_copy import WrongFolder
-from ringfence.server.event_value import EventValue, encode_event_value
 from ringfence.server.journal_folders import journal_identity
 from ringfence.server.secret_file import read_secret
-from ringfence.server.simulation.history import HistoryError, Taken
+from ringfence.server.simulation.history import APPLICATION, PERSONAL, HistoryError
 from ringfence.server.simulation.journalled import journalled_history
 from ringfence.server.simulation.outcome import Share
 from ringfence.server.simulation.play import play
@@ -43,10 +42,17 @@ REPEAT = Candidate(
 OPTIONS = ("--workers", "2", "--capacity", "100")
 
 
-def send(peer: Peer, number: int, *days: float, kind: int = types.EVENT_KIND_CALL) -> None:
+def send(
+    peer: Peer,
+    number: int,
+    *days: float,
+    kind: int = types.EVENT_KIND_CALL,
+    caller: int = 441632960000,
+) -> None:
     occurred_at = [int(BEGAN + day * DAY_S) for day in days]
     count = len(days)
-    request = batch([number] * count, occurred_at=occurred_at, kind=[kind] * count)
+    fields = {"caller": [caller] * count, "kind": [kind] * count}
+    request = batch([number] * count, occurred_at=occurred_at, **fields)
     (answer,) = peer.events.StreamEvents(iter([request]), timeout=DEADLINE_S)
     assert answer.accepted == count
 
@@ -101,8 +107,22 @@ def load(folder: Path) -> RecordedHistory:
     return journalled_history(folder, lambda: None)
 
 
-def day_of(moment: int) -> int:
-    return (moment - BEGAN) // DAY_S
+def days_since_began(moment: int) -> float:
+    return round((moment - BEGAN) / DAY_S, 1)
+
+
+def known(peer: Peer, number: int) -> numbers_v1.Number:
+    request = numbers_v1.GetNumberRequest(number=number)
+    return peer.numbers.GetNumber(request, timeout=DEADLINE_S)
+
+
+def truth(history: RecordedHistory) -> list[tuple[int, float, int]]:
+    """Place, days since BEGAN and true class of each event."""
+    return [
+        (int(place), days_since_began(int(at)), int(was))
+        for day in history.days()
+        for place, at, was in zip(*vars(day.truth).values(), strict=True)
+    ]
 
 
 def test_numbers_are_those_in_quarantine_now(data: Path) -> None:
@@ -117,12 +137,7 @@ def test_numbers_are_those_in_quarantine_now(data: Path) -> None:
 
 
 def test_events_are_those_of_snapshot_and_journals(data: Path) -> None:
-    seen = [
-        (int(place), round((int(at) - BEGAN) / DAY_S, 1), int(was))
-        for day in load(data).days()
-        for place, at, was in zip(*vars(day.truth).values(), strict=True)
-    ]
-    assert seen == [(2, 3, 2), (0, 5.1, 1), (0, 5.2, 1), (0, 8, 1), (2, 20, 2)]
+    assert truth(load(data)) == [(2, 3, 2), (0, 5.1, 1), (0, 5.2, 1), (0, 8, 1), (2, 20, 2)]
 
 
 def test_rings_are_no_larger_than_those_that_the_events_come_from(data: Path) -> None:
@@ -196,27 +211,40 @@ def test_stopped_server_and_damaged_snapshot(tmp_path: Path) -> None:
     assert play(load(folder), [REPEAT]) == whole
 
 
-def test_decision_about_spray_is_repeated_as_it_was(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    with serving(folder, *OPTIONS) as server, peer_of(server) as peer:
+def test_robots_are_those_that_the_server_knows(tmp_path: Path) -> None:
+    folder, config = tmp_path / "data", tmp_path / "two.toml"
+    config.write_text("[spray]\nnumbers = 2\n")
+    in_snapshot, in_journal = (441632960901, 5.1), (441632960902, 9.1)
+    with serving(folder, *OPTIONS, "--config", str(config)) as server, peer_of(server) as peer:
         peer.quarantine([FRIENDS, SILENT], quarantined_at=[BEGAN], observed_since=[BEGAN])
-        send(peer, FRIENDS, 5.1)
-        send(peer, SILENT, 5.1)
-    entries = [(BEGAN + 5 * DAY_S + second) << 32 | 7 << 8 | 1 for second in (1, 2)]
-    taken = [(FRIENDS, entry) for entry in entries] + [(SILENT, entry | 0x80) for entry in entries]
-    value = encode_event_value(EventValue("test", 0, 0, np.array(taken, np.uint64).tobytes()))
-    identity = journal_identity(read_secret(folder / "folder_id"), "worker-0")
-    journal = open_journal(folder / "journal" / "worker-0", identity=identity)
-    journal.append(value, lambda position: None)
-    journal.close()
+        send(peer, FRIENDS, 6.1)
+
+        def call_both(robot: int, day: float) -> None:
+            """The first call takes a slot, as nobody knows yet; so do messages of applications."""
+            for kind in (types.EVENT_KIND_CALL, types.EVENT_KIND_A2P_SMS):
+                send(peer, SILENT, day, kind=kind, caller=robot)
+                send(peer, FRIENDS, day + 0.01, kind=kind, caller=robot)
+
+        call_both(*in_snapshot)
+        take_snapshot(server)
+        take_snapshot(server)  # and the journals are let go up to the one before
+        wait_until(lambda: oldest_position(folder) > 1)
+        call_both(*in_journal)
+        was = {types.EVENT_KIND_CALL: PERSONAL, types.EVENT_KIND_A2P_SMS: APPLICATION}
+        count = [
+            (place, days_since_began(event.occurred_at.seconds), was[event.kind])
+            for place, number in enumerate((FRIENDS, SILENT))
+            for event in known(peer, number).recent
+            if not event.spray
+        ]
+    people = [(0, 6.1, PERSONAL)]
+    banks = [(place, day, APPLICATION) for place in (0, 1) for day in (5.1, 9.1)]
+    assert sorted(count) == sorted(people + banks)  # as the server says
     history = load(folder)
-    player_days = [day for day in history.days() if vars(day.evidence)["taken"]]
-    assert all(isinstance(day.evidence, Taken) for day in player_days)
-    assert sum(len(vars(day.evidence)["taken"]) for day in player_days) == 16 * 6
-    assert [int(day.truth.was.sum()) for day in player_days] == [4]  # robots are nobody
-    (outcome,) = play(history, [REPEAT])
-    assert outcome.released_per_month == (2, 0)
-    assert outcome.median_days == (10 + 26) / 2
+    assert sorted(event for event in truth(history) if event[2]) == sorted(count)
+    calls = Rule(Measure.EVENTS, 20 * DAY_S, 0, frozenset({EventKind.CALL}))
+    (outcome,) = play(history, [replace(REPEAT, policy=replace(REPEAT.policy, rules=(calls,)))])
+    assert outcome.median_days == (10 + 27) / 2
 
 
 def test_folder_without_numbers_is_no_history(tmp_path: Path) -> None:

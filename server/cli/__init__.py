@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 the server cannot be re
 or failed; 128 + the signal when interrupted, or when nobody reads the output any more.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -63,13 +64,23 @@ class Commands(click.Group):
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
-        except BrokenPipeError:
-            # `| head` has seen enough. What is still buffered must not fail at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # `| head` has seen enough
+            _discard_output()
             ctx.exit(128 + signal.SIGPIPE)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or error.filename is not None:
+                raise
+            _discard_output()
+            click.echo(f"Error: the output was cut off: {error.strerror}", err=True)
+            ctx.exit(4)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(128 + signal.SIGINT)
+
+
+def _discard_output() -> None:
+    """What is still buffered must not fail at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

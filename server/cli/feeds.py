@@ -8,7 +8,7 @@ import click
 from ringfence import Client, Feed, FeedStatus, Gap
 from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows, time_text
-from ringfence.server.cli.settings import SettingsGroup, put_options, read_setting
+from ringfence.server.cli.settings import SettingsGroup, print_stored, put_options, read_setting
 from ringfence.server.cli.words import distance_text, span_text
 from ringfence.server.config import load_feed
 
@@ -98,7 +98,7 @@ def show(name: str, as_json: bool, client: Client) -> None:
 @feeds.command()
 @put_options
 @client_options
-def put(file: Path, dry_run: bool, client: Client) -> None:
+def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
     """Register the feed of a TOML file, or change it; what it has covered stays.
 
     The file has one [[feed]], written as in the server's configuration
@@ -106,13 +106,10 @@ def put(file: Path, dry_run: bool, client: Client) -> None:
     """
     wanted = read_setting(load_feed, file)
     stored = client.put_feed(
-        Feed(wanted.name, timedelta(seconds=wanted.silence_max_s), wanted.description),
+        Feed(wanted.name, timedelta(seconds=wanted.silence_max_s), wanted.description, revision),
         validate_only=dry_run,
     )
-    if dry_run:
-        click.echo(f"feed {stored.name}: would be accepted; nothing has changed")
-    else:
-        click.echo(f"feed {stored.name}: revision {stored.revision}")
+    print_stored("feed", stored, dry_run)
 
 
 @feeds.command()

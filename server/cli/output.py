@@ -78,7 +78,14 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 def progress(description: str, total: int) -> Progress:
     """A progress bar on standard error, if that is a terminal; its one task is numbered 0."""
-    bar = Progress(
+    bar = progress_bars()
+    bar.add_task(description, total=total)
+    return bar
+
+
+def progress_bars() -> Progress:
+    """Room for progress bars on standard error, if that is a terminal."""
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -86,8 +93,6 @@ def progress(description: str, total: int) -> Progress:
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-    bar.add_task(description, total=total)
-    return bar
 
 
 def time_text(moment: datetime | None) -> str:

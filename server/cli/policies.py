@@ -10,7 +10,7 @@ from ringfence import Client, EventKind, Measure, Policy, Rule
 from ringfence.engine import settings
 from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows
-from ringfence.server.cli.settings import SettingsGroup, put_options, read_setting
+from ringfence.server.cli.settings import SettingsGroup, print_stored, put_options, read_setting
 from ringfence.server.cli.words import rule_text
 from ringfence.server.config import load_policy
 from ringfence.server.duration import format_duration
@@ -78,17 +78,15 @@ def show(name: str, as_toml: bool, as_json: bool, client: Client) -> None:
 @policies.command()
 @put_options
 @client_options
-def put(file: Path, dry_run: bool, client: Client) -> None:
+def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
     """Create or replace the policy of a TOML file.
 
     The file has one [[policy]], written as in the server's configuration
     (`ringfence serve --print-config`). Verdicts follow at once.
     """
-    stored = client.put_policy(_to_send(read_setting(load_policy, file)), validate_only=dry_run)
-    if dry_run:
-        click.echo(f"policy {stored.name}: would be accepted; nothing has changed")
-    else:
-        click.echo(f"policy {stored.name}: revision {stored.revision}")
+    wanted = _to_send(read_setting(load_policy, file), revision)
+    stored = client.put_policy(wanted, validate_only=dry_run)
+    print_stored("policy", stored, dry_run)
 
 
 @policies.command()
@@ -100,8 +98,8 @@ def delete(name: str, client: Client) -> None:
     click.echo(f"policy {name}: deleted")
 
 
-def _to_send(policy: settings.Policy) -> Policy:
-    """The policy of a file as the client takes it."""
+def _to_send(policy: settings.Policy, revision: int) -> Policy:
+    """The policy of a file as the client takes it, in place of that revision."""
     return Policy(
         name=policy.name,
         rules=tuple(
@@ -120,6 +118,7 @@ def _to_send(policy: settings.Policy) -> Policy:
         quiet_period=timedelta(seconds=policy.quiet_period_s),
         minimum_coverage=policy.minimum_coverage,
         description=policy.description,
+        revision=revision,
     )
 
 

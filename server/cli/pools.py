@@ -8,7 +8,7 @@ from ringfence import Client, Pool, PoolStatus, Verdict
 from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows, terminal, time_text
 from ringfence.server.cli.pool_text import complaints_text, forecast_chart
-from ringfence.server.cli.settings import SettingsGroup, put_options, read_setting
+from ringfence.server.cli.settings import SettingsGroup, print_stored, put_options, read_setting
 from ringfence.server.config import load_pool
 
 _ALWAYS_COVERED = "none: always covered"
@@ -111,7 +111,7 @@ def show(name: str, as_json: bool, client: Client) -> None:
 @pools.command()
 @put_options
 @client_options
-def put(file: Path, dry_run: bool, client: Client) -> None:
+def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
     """Create or replace the pool of a TOML file.
 
     The file has one [[pool]], written as in the server's configuration
@@ -119,13 +119,10 @@ def put(file: Path, dry_run: bool, client: Client) -> None:
     """
     wanted = read_setting(load_pool, file)
     stored = client.put_pool(
-        Pool(wanted.name, wanted.policy, wanted.required_feeds, wanted.description),
+        Pool(wanted.name, wanted.policy, wanted.required_feeds, wanted.description, revision),
         validate_only=dry_run,
     )
-    if dry_run:
-        click.echo(f"pool {stored.name}: would be accepted; nothing has changed")
-    else:
-        click.echo(f"pool {stored.name}: revision {stored.revision}")
+    print_stored("pool", stored, dry_run)
 
 
 @pools.command()

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ringfence import Feed, Policy, Pool
 from ringfence.server.config_problems import ConfigError
 
 T = TypeVar("T")
@@ -21,11 +22,24 @@ class SettingsGroup(click.Group):
 
 
 def put_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `FILE` and `--dry-run`."""
+    """Adds `FILE`, `--revision` and `--dry-run`."""
     function = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))(function)
+    function = click.option(
+        "--revision",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Replace revision N, which `show` says, and no other; 0 = whichever it is.",
+    )(function)
     return click.option(
         "--dry-run", is_flag=True, help="Let the server check it, and change nothing."
     )(function)
+
+
+def print_stored(kind: str, stored: Policy | Pool | Feed, dry_run: bool) -> None:
+    """Says what the server has made, or would make, of a put."""
+    now = "would be accepted; nothing has changed" if dry_run else f"revision {stored.revision}"
+    click.echo(f"{kind} {stored.name}: {now}")
 
 
 def read_setting(load: Callable[[Path], T], file: Path) -> T:

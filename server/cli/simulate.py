@@ -13,7 +13,7 @@ from ringfence.engine.segment import RING_ENTRIES, SegmentError
 from ringfence.engine.settings import NO_SPRAY, Policy, SettingError
 from ringfence.engine.snapshot import SnapshotError
 from ringfence.server.cli.options import Duration, Failed, json_option
-from ringfence.server.cli.output import print_json, progress
+from ringfence.server.cli.output import print_json, progress, progress_bars
 from ringfence.server.cli.settings import read_setting
 from ringfence.server.cli.simulation_text import outcome_json, print_outcomes
 from ringfence.server.config import Config, SprayTable, load_config, load_policy
@@ -229,9 +229,13 @@ def _spray(spray: SprayTable, numbers: int | None, window: timedelta | None) -> 
 
 def _imported(numbers_file: Path, events: Path) -> History:
     now = int(time.time())
-    history, ignored = _told(
-        lambda: imported_history(numbers_file, events, now=now, not_read=_not_read), None
-    )
+    with progress_bars() as bars:
+        history, ignored = _told(
+            lambda: imported_history(
+                numbers_file, events, now=now, not_read=_not_read, progress=bars
+            ),
+            None,
+        )
     if ignored:
         click.echo(f"{ignored} events are of numbers that {numbers_file} does not have", err=True)
     return history

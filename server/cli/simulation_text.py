@@ -15,6 +15,10 @@ _BY_KIND = (
     "This history does not say who called, so shares are by kind: PERSONAL is any call or message"
     " of a person or a robot, APPLICATION any A2P message."
 )
+_NOBODY_LATER = (
+    "-: this history ends before anybody can say, 30 days after a release, what still came to the"
+    " number. It has to be longer than the minimum age and 30 days."
+)
 _OF_AN_ENGINE = ("policy", "ring_entries", "spray_numbers", "spray_window")
 
 
@@ -25,6 +29,8 @@ def print_outcomes(outcomes: Sequence[Outcome], history: History, source: str) -
         console.print(line, markup=False, soft_wrap=True)
     console.print()
     console.print(_figures(outcomes))
+    if not all(outcome.residual.of for outcome in outcomes):
+        console.print(f"\n{_NOBODY_LATER}")
     if not history.knows_classes:
         console.print(f"\n{_BY_KIND}")
     never = outcomes[0].never_assigned

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.progress import Progress
+
 from ringfence.server.simulation.history import HistoryError
 
 Column = Callable[[str], Any]
@@ -22,15 +24,24 @@ def csv_rows(
     required: Mapping[str, Column],
     optional: Mapping[str, Column],
     not_read: NotRead,
+    progress: Progress,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line and cells of each row; of optional columns only those that the file has.
 
     The first line is a header; columns stand in any order, others are not read, and `not_read` is
-    told which. Raises HistoryError for the first thing that is wrong.
+    told which. A bar shows how many bytes are read. Raises HistoryError for the first thing that is
+    wrong.
     """
     rows = csv.reader(())
     try:
-        with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        with progress.open(
+            path,
+            "r",
+            encoding="utf-8-sig",
+            errors="replace",
+            newline="",
+            description=f"reading {path.name}, bytes",
+        ) as file:
             header_line = file.readline()
             delimiter = max(DELIMITERS, key=header_line.count)
             (header,) = csv.reader([header_line or "\n"], delimiter=delimiter)

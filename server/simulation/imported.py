@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.progress import Progress
 
 from ringfence.engine.number import parse_number
 from ringfence.engine.settings import DAY_S
@@ -32,16 +33,17 @@ _TIME_MAX = 2**32 - 1 - 2 * DAY_S  # the last day has an end
 
 
 def imported_history(
-    numbers_file: Path, events_file: Path, *, now: int, not_read: NotRead
+    numbers_file: Path, events_file: Path, *, now: int, not_read: NotRead, progress: Progress
 ) -> tuple[RecordedHistory, int]:
     """The history of two files, and how many events are of numbers that it does not have.
 
     It ends with the day, UTC, of the last event or quarantine; none may lie more than 300 s after
-    `now`. `not_read` is told of each file the columns that are not read. Raises HistoryError.
+    `now`. `not_read` is told of each file the columns that are not read, and bars show how far each
+    is. Raises HistoryError.
     """
     time = _times_until(min(now + _AHEAD_S_MAX, _TIME_MAX))
-    number, quarantined_at, reason = _read_numbers(numbers_file, time, not_read)
-    events = _Events(events_file, time, not_read)
+    number, quarantined_at, reason = _read_numbers(numbers_file, time, not_read, progress)
+    events = _Events(events_file, time, not_read, progress)
     place = places_of(number, events.called)
     known = place >= 0
     order = np.flatnonzero(known)[np.argsort(events.arrived_at[known], kind="stable")]
@@ -79,12 +81,14 @@ def imported_history(
     return history, int(np.count_nonzero(~known))
 
 
-def _read_numbers(path: Path, time: Column, not_read: NotRead) -> tuple[Any, Any, Any]:
+def _read_numbers(
+    path: Path, time: Column, not_read: NotRead, progress: Progress
+) -> tuple[Any, Any, Any]:
     """Numbers ascending, their quarantined_at and reasons."""
     numbers, times, reasons = array("Q"), array("I"), array("B")
     lines: dict[int, int] = {}
     required = {"number": parse_number, "quarantined_at": time}
-    for line, row in csv_rows(path, required, {"reason": _reason}, not_read):
+    for line, row in csv_rows(path, required, {"reason": _reason}, not_read, progress):
         first = lines.setdefault(row["number"], line)
         if first != line:
             raise HistoryError(
@@ -107,13 +111,13 @@ def _read_numbers(path: Path, time: Column, not_read: NotRead) -> tuple[Any, Any
 class _Events:
     """The columns of the file of events, as they stand there."""
 
-    def __init__(self, path: Path, time: Column, not_read: NotRead) -> None:
+    def __init__(self, path: Path, time: Column, not_read: NotRead, progress: Progress) -> None:
         called, caller = array("Q"), array("Q")
         occurred_at, arrived_at = array("I"), array("I")
         kind, true_class = array("i"), array("B")
         required = {"called": parse_number, "caller": _caller, "occurred_at": time, "kind": _kind}
         optional = {"arrived_at": time, "class": _class}
-        for line, row in csv_rows(path, required, optional, not_read):
+        for line, row in csv_rows(path, required, optional, not_read, progress):
             called.append(row["called"])
             caller.append(row["caller"])
             occurred_at.append(row["occurred_at"])

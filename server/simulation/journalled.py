@@ -2,7 +2,7 @@
 
 The folder is read as a backup reads it: snapshots stay as long as it takes, and journals are copied
 beside their owners. Entries hold no callers, only marks, and when an event arrived nobody knows: it
-counts as arrived when it happened.
+counts as arrived when it happened. Robots are those that the server knows now, from the beginning.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
-from ringfence.engine.words import State
+from ringfence.engine.words import EventKind, State
 from ringfence.server.data_copy import check_data_folder
 from ringfence.server.event_value import decode_event_value
 from ringfence.server.installation import KEEPER
@@ -51,6 +51,9 @@ HOURS_SHIFT, HOUR_S = np.uint32(8), 3_600
 TIME_SHIFT = np.uint64(32)  # of an entry
 SPRAY = np.uint64(0x80)
 KIND_MASK = np.uint64(0x7F)
+MARK_SHIFT, MARK_BITS = np.uint64(8), 24
+SPRAY_KINDS = np.zeros(max(EventKind) + 1, np.bool_)  # as engine/verdict.pxd
+SPRAY_KINDS[[EventKind.CALL, EventKind.SMS, EventKind.VOICEMAIL, EventKind.VIDEO]] = True
 
 Rows = npt.NDArray[np.void]
 Words = npt.NDArray[np.uint64]
@@ -70,6 +73,7 @@ def journalled_history(data: Path, waiting: Callable[[], None]) -> RecordedHisto
             headers.append(headers_of(value))
             known_until.append(value.decided_at)
         taken = np.concatenate([snapshot.taken, *map(_journal_taken, workers)])
+    _discount(taken[:, 1], snapshot.robots)
     numbers = _tracked(latest_rows(np.concatenate(headers)))
     if not numbers.number.size:
         raise HistoryError(f"{data}: no number is in quarantine: there is nothing to play")
@@ -100,11 +104,14 @@ class _Snapshot:
         """Raises SnapshotDamaged."""
         self.keeper_position = self.taken_at = 0
         self.ring_entries: int | None = None
+        self.robots = np.zeros(1 << MARK_BITS, np.bool_)
+        """By caller mark: who is a spray caller."""
         headers, taken = [np.empty(0, HEADER)], [np.empty((0, 2), np.uint64)]
         if file is not None:
             self.keeper_position = file.header.keeper_position
             self.taken_at = file.header.taken_at
             self.ring_entries = file.header.ring_entries
+            self.robots = _robots(file)
             for _, payload in file.read_blocks(Kind.RECORDS):
                 records = np.frombuffer(payload, _record(file.header))
                 rows = np.zeros(records.size, HEADER)
@@ -115,6 +122,24 @@ class _Snapshot:
         self.headers: Rows = np.concatenate(headers)
         self.taken: Words = np.concatenate(taken)
         """Number and entry of each event, as a journal would have it."""
+
+
+def _robots(file: SnapshotFile) -> npt.NDArray[np.bool_]:
+    (block,) = file.blocks_of(Kind.SPRAY_MAP)
+    spray_map = bytearray(block.size_bytes)
+    file.read(block, memoryview(spray_map))
+    return np.unpackbits(np.frombuffer(spray_map, np.uint8), bitorder="little").view(np.bool_)
+
+
+def _discount(entries: Words, robots: npt.NDArray[np.bool_]) -> None:
+    """Says of all calls of robots that they are, as the server does, the earlier ones included.
+
+    `robots` are those of the snapshot; whoever became one later has an entry that says so.
+    """
+    marks = entries >> MARK_SHIFT & np.uint64((1 << MARK_BITS) - 1)
+    robots[marks[entries & SPRAY != 0]] = True
+    discounted = robots[marks] & (marks != 0) & SPRAY_KINDS[entries & KIND_MASK]
+    entries[discounted] |= SPRAY
 
 
 def _record(header: SnapshotHeader) -> np.dtype[Any]:
