@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ringfence.engine.segment import Segment
 from ringfence.server.config import Config
-from ringfence.server.data_folder import SEGMENT
+from ringfence.server.data.data_folder import SEGMENT
 
 KEEPER = "keeper"
 WORKER = "worker-"

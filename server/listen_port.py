@@ -3,7 +3,7 @@
 import socket
 
 from ringfence.server.address import parse_address
-from ringfence.server.data_folder import StartError
+from ringfence.server.data.data_folder import StartError
 
 
 def hold_port(listen: str) -> tuple[socket.socket, str]:

@@ -19,11 +19,11 @@ from typing import TextIO
 
 from ringfence.server.child import Child
 from ringfence.server.config import Config
-from ringfence.server.data_folder import StartError, hold_data_folder, hold_run_folder
+from ringfence.server.data.data_folder import StartError, hold_data_folder, hold_run_folder
 from ringfence.server.installation import Installation
 from ringfence.server.listen_port import hold_port
 from ringfence.server.log import configure_log
-from ringfence.server.recovered import Recovered
+from ringfence.server.recovery.recovered import Recovered
 
 FAILURES_MAX = 5
 DRAIN_S = 7.5  # the workers' share of the 10 s in which a stop is over
@@ -167,7 +167,7 @@ def _recover(installation: Installation, signalled: socket.socket) -> Recovered 
     """Has a child make the segment and bring back what the journals hold; None = asked to stop."""
 
     def recovery(ready: Callable[[], None]) -> None:
-        from ringfence.server.recovery import run_recovery
+        from ringfence.server.recovery.recovery import run_recovery
 
         run_recovery(installation)
 
@@ -193,12 +193,12 @@ def _asks_to_stop(signals: bytes) -> bool:
 def _children(installation: Installation, address: str) -> list[Child]:
     # Imported in the child: the supervisor stays without gRPC.
     def keeper(ready: Callable[[], None]) -> None:
-        from ringfence.server.keeper import run_keeper
+        from ringfence.server.keeper.keeper import run_keeper
 
         run_keeper(installation, ready)
 
     def worker(index: int, ready: Callable[[], None]) -> None:
-        from ringfence.server.worker import run_worker
+        from ringfence.server.worker.worker import run_worker
 
         run_worker(installation, index, address, ready)
 
@@ -217,7 +217,7 @@ def _children(installation: Installation, address: str) -> list[Child]:
 
 def _snapshot_child(installation: Installation) -> Child:
     def snapshot(ready: Callable[[], None]) -> None:
-        from ringfence.server.snapshot_taker import run_snapshot
+        from ringfence.server.recovery.snapshot_taker import run_snapshot
 
         run_snapshot(installation, ready)
 

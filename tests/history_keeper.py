@@ -23,15 +23,15 @@ from server_process import wait_until
 
 from ringfence.engine.journal import Journal, JournalError
 from ringfence.engine.journal_lmdb import open_journal
-from ringfence.server.history_backlog import HistoryBacklog
-from ringfence.server.journal_feed import JournalFeed
-from ringfence.server.keeper_service_pb2 import (
+from ringfence.server.keeper.history_backlog import HistoryBacklog
+from ringfence.server.keeper.journal_feed import JournalFeed
+from ringfence.server.keeper.keeper_service_pb2 import (
     DESCRIPTOR,
     ConfirmHistoryRequest,
     ConfirmHistoryResponse,
 )
-from ringfence.server.keeper_value_pb2 import KeeperValue
-from ringfence.server.routes import parsing, service
+from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
+from ringfence.server.rpc.routes import parsing, service
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import number_service_pb2_grpc as numbers_grpc
 

@@ -12,9 +12,9 @@ from ringfence.engine.core import Engine
 from ringfence.engine.journal import Journal
 from ringfence.engine.segment import Segment
 from ringfence.server.config import Config, load_config
-from ringfence.server.drain import Drain
-from ringfence.server.keeper import Keeper, open_keeper
-from ringfence.server.keeper_value_pb2 import KeeperImage
+from ringfence.server.keeper.keeper import Keeper, open_keeper
+from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
+from ringfence.server.rpc.drain import Drain
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 

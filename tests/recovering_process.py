@@ -22,11 +22,11 @@ from pathlib import Path
 from ringfence.engine.core import Engine
 from ringfence.engine.segment import Segment
 from ringfence.server.config import load_config
-from ringfence.server.data_folder import StartError, hold_data_folder
-from ringfence.server.data_verify import folder_problems
+from ringfence.server.data.data_folder import StartError, hold_data_folder
+from ringfence.server.data.data_verify import folder_problems
 from ringfence.server.installation import Installation
-from ringfence.server.recovered import Recovered
-from ringfence.server.recovery import run_recovery
+from ringfence.server.recovery.recovered import Recovered
+from ringfence.server.recovery.recovery import run_recovery
 
 CAPACITY_NUMBERS = 1_000
 HUNG_S = 60

@@ -26,10 +26,10 @@ from reservation_ledger import ReservationLedger
 from server_process import ServerProcess
 
 from ringfence.engine.journal_lmdb import open_for_replay
-from ringfence.server.data_folder import hold_data_folder
+from ringfence.server.data.data_folder import hold_data_folder
+from ringfence.server.data.journal_folders import journal_identity
 from ringfence.server.installation import KEEPER
-from ringfence.server.journal_folders import journal_identity
-from ringfence.server.keeper_journal import keeper_values
+from ringfence.server.keeper.keeper_journal import keeper_values
 
 NUMBERS = range(447700900000, 447700900150)
 ALLOCATORS = int(os.environ.get("RINGFENCE_STORM_ALLOCATORS", "32"))

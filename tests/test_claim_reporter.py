@@ -11,11 +11,11 @@ from keeper_inside import KeeperInside, run
 from ringfence.engine.journal import Journal
 from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
-from ringfence.server import claim_reporter
-from ringfence.server.claim_reporter import ClaimReporter
+from ringfence.server.coverage import claim_reporter
+from ringfence.server.coverage.claim_reporter import ClaimReporter
+from ringfence.server.coverage.feed_claims import FeedClaims
 from ringfence.server.durable import Durable
-from ringfence.server.event_value import EventValue, encode_event_value
-from ringfence.server.feed_claims import FeedClaims
+from ringfence.server.worker.event_value import EventValue, encode_event_value
 
 
 @pytest.fixture

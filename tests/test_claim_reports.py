@@ -11,12 +11,12 @@ from rich.progress import Progress
 from ringfence.engine.journal import Journal
 from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
-from ringfence.server.feed_traffic import FeedTraffic
-from ringfence.server.keeper_journal import keeper_values
-from ringfence.server.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
-from ringfence.server.keeper_value_pb2 import KeeperImage, KeeperValue
-from ringfence.server.refusal import Refusal
-from ringfence.server.replay import Replay, Start
+from ringfence.server.coverage.feed_traffic import FeedTraffic
+from ringfence.server.keeper.keeper_journal import keeper_values
+from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
+from ringfence.server.keeper.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.recovery.replay import Replay, Start
+from ringfence.server.rpc.refusal import Refusal
 
 Bounds = list[int]
 

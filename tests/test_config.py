@@ -10,9 +10,9 @@ from ringfence.engine.settings import DAY_S, NO_SPRAY, Feed, Policy, Pool, Rule,
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.address import parse_address
 from ringfence.server.config import default_text, load_config, load_feed, load_policy, load_pool
-from ringfence.server.config_differences import config_differences
 from ringfence.server.config_problems import ConfigError
 from ringfence.server.duration import format_duration, parse_duration
+from ringfence.server.settings.config_differences import config_differences
 
 POLICY = """
 [[policy]]

@@ -55,8 +55,8 @@ def test_committed_code_is_what_the_generator_writes(tmp_path: Path) -> None:
     assert sorted(fresh) == sorted(committed)
     stale = [name for name in fresh if fresh[name] != committed[name]]
     assert stale == [], "run: python proto/generate.py"
-    for path in (tmp_path / "ringfence" / "server").iterdir():
-        committed_too = PROTO_ROOT.parent / "server" / path.name
+    for path in (tmp_path / "ringfence" / "server" / "keeper").iterdir():
+        committed_too = PROTO_ROOT.parent / "server" / "keeper" / path.name
         assert committed_too.read_bytes() == path.read_bytes(), "run: python proto/generate.py"
 
 

@@ -11,9 +11,9 @@ from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import DAY_S, WINDOW_S_MAX
 from ringfence.engine.words import Verdict
-from ringfence.server.claim_reporter import fill_claims
 from ringfence.server.config import Config, load_config
-from ringfence.server.keeper_service_pb2 import ReportClaimsRequest
+from ringfence.server.coverage.claim_reporter import fill_claims
+from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest
 
 FIRST, SECOND = 447700900000, 447700900001
 HOUR_S = 3_600

@@ -10,9 +10,9 @@ from ringfence.engine.journal import Journal
 from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
-from ringfence.server import departures
-from ringfence.server.departures import Departures
-from ringfence.server.keeper_journal import keeper_values
+from ringfence.server.keeper import departures
+from ringfence.server.keeper.departures import Departures
+from ringfence.server.keeper.keeper_journal import keeper_values
 
 FIRST = 447700900000
 KEPT_S = 1_000

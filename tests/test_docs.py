@@ -32,3 +32,12 @@ def test_every_file_that_the_engine_page_names_exists() -> None:
     names = re.findall(r"`(\w+\.(?:h|pxd|pyx|py))`", table.partition("## What holds")[0])
     assert len(names) > 10
     assert not [name for name in names if not (ROOT / "engine" / name).exists()]
+
+
+def test_every_module_and_folder_that_the_server_page_names_exists() -> None:
+    page = (ROOT / "server/README.md").read_text()
+    names = re.findall(r"`([a-z_/]+(?:\.py|/))`", page)
+    assert len(names) > 40
+    assert not [name for name in names if not (ROOT / "server" / name).exists()]
+    folders = {path.parent.name for path in (ROOT / "server").glob("*/__init__.py")}
+    assert folders <= {name.rstrip("/") for name in names}

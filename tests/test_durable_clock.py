@@ -21,7 +21,7 @@ from stepping_clock import SteppingClock
 
 from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.snapshot import list_snapshots, read_header
-from ringfence.server.keeper import keeper_values
+from ringfence.server.keeper.keeper import keeper_values
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 

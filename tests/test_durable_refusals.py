@@ -10,7 +10,7 @@ from test_durable_commands import Asked, Served, run
 
 from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
-from ringfence.server.refusal import Refusal
+from ringfence.server.rpc.refusal import Refusal
 from ringfence.v1 import quarantine_service_pb2 as pb
 
 

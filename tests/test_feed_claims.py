@@ -5,7 +5,7 @@ import pytest
 from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Feed
-from ringfence.server.feed_claims import NO_CLAIM, FeedClaims
+from ringfence.server.coverage.feed_claims import NO_CLAIM, FeedClaims
 
 T = 1_750_000_000
 

@@ -10,12 +10,12 @@ from told_claims import claim, gaps_of, hour_ago, put_feed, status_of, wait_for_
 from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot import write_snapshot
-from ringfence.server import snapshot_taker
 from ringfence.server.config import load_config
+from ringfence.server.data.journal_folders import journal_identity
+from ringfence.server.data.secret_file import read_secret
 from ringfence.server.installation import Installation
-from ringfence.server.journal_folders import journal_identity
-from ringfence.server.keeper_value_pb2 import KeeperImage
-from ringfence.server.secret_file import read_secret
+from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
+from ringfence.server.recovery import snapshot_taker
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import types_pb2 as types

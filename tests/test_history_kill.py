@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, func, select
 
 from ringfence.engine.words import Verdict
 from ringfence.server.history.tables import CHANGES, DECISIONS
-from ringfence.server.keeper_value_pb2 import KeeperValue
+from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
 
 ROUNDS = 12
 FIRST = 999_000_000_000

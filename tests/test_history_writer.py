@@ -21,7 +21,7 @@ from ringfence.server.history.tables import (
     RESERVATIONS,
 )
 from ringfence.server.history.writer import HistoryWriter
-from ringfence.server.keeper_value_pb2 import KeeperValue
+from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
 
 
 @pytest.fixture(scope="module")

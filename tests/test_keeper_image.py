@@ -10,9 +10,9 @@ from keeper_inside import NOW, KeeperInside, run
 from ringfence.engine.journal import Journal
 from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
-from ringfence.server.keeper_service_pb2 import ReadImageResponse
-from ringfence.server.keeper_value_pb2 import KeeperImage
-from ringfence.server.refusal import Refusal
+from ringfence.server.keeper.keeper_service_pb2 import ReadImageResponse
+from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
+from ringfence.server.rpc.refusal import Refusal
 
 FIRST = 447700900000
 LONG_AGO = 1_700_000_000

@@ -13,9 +13,9 @@ from small_table import NUMBERS, START, SmallTable, make_table
 from ringfence.engine.journal import JournalDamaged, JournalReader
 from ringfence.engine.journal_lmdb import open_for_replay, open_journal
 from ringfence.engine.words import EventKind
-from ringfence.server import replay as replay_module
-from ringfence.server.event_value import EventValue, encode_event_value
-from ringfence.server.replay import Replay, Start
+from ringfence.server.recovery import replay as replay_module
+from ringfence.server.recovery.replay import Replay, Start
+from ringfence.server.worker.event_value import EventValue, encode_event_value
 
 JOURNALS = 3
 VALUES = 7

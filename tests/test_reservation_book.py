@@ -11,10 +11,10 @@ from keeper_inside import NOW, run
 from ringfence.engine.journal import Journal
 from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
-from ringfence.server import reservation_book
-from ringfence.server.keeper_value_pb2 import KeptReservation
-from ringfence.server.refusal import Refusal
-from ringfence.server.reservation_book import ACTIVE, CANCELLED, ReservationBook
+from ringfence.server.keeper import reservation_book
+from ringfence.server.keeper.keeper_value_pb2 import KeptReservation
+from ringfence.server.keeper.reservation_book import ACTIVE, CANCELLED, ReservationBook
+from ringfence.server.rpc.refusal import Refusal
 
 FIRST = 447700900000
 BRISK = {

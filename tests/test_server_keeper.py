@@ -15,12 +15,12 @@ from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
 from ringfence.server.config import load_config
-from ringfence.server.drain import Drain
-from ringfence.server.keeper import COMMANDS, open_keeper
-from ringfence.server.keeper_link import KeeperLink
-from ringfence.server.keeper_value_pb2 import KeeperImage
-from ringfence.server.refusal import Refusal, no_such
-from ringfence.server.routes import service
+from ringfence.server.keeper.keeper import COMMANDS, open_keeper
+from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
+from ringfence.server.rpc.drain import Drain
+from ringfence.server.rpc.refusal import Refusal, no_such
+from ringfence.server.rpc.routes import service
+from ringfence.server.worker.keeper_link import KeeperLink
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 

@@ -22,7 +22,7 @@ from server_process import (
     wait_until,
 )
 
-from ringfence.server.data_folder import StartError, hold_data_folder
+from ringfence.server.data.data_folder import StartError, hold_data_folder
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
@@ -74,7 +74,7 @@ def test_killed_worker_is_replaced_and_streams_of_the_other_go_on(own_server):
 LOOKS_AFTER_NOTHING = """
 import sys
 from pathlib import Path
-import ringfence.server.worker as worker
+import ringfence.server.worker.worker as worker
 
 first = Path(sys.argv.pop(1))
 

@@ -20,9 +20,9 @@ from ringfence.engine.journal_lmdb import copy_journal, open_for_replay
 from ringfence.engine.settings import Rule
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.cli import main
-from ringfence.server.data_copy import WrongFolder
-from ringfence.server.journal_folders import journal_identity
-from ringfence.server.secret_file import read_secret
+from ringfence.server.data.data_copy import WrongFolder
+from ringfence.server.data.journal_folders import journal_identity
+from ringfence.server.data.secret_file import read_secret
 from ringfence.server.simulation.history import APPLICATION, PERSONAL, HistoryError
 from ringfence.server.simulation.journalled import journalled_history
 from ringfence.server.simulation.outcome import Share

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ringfence.engine.snapshot import read_header
-from ringfence.server.backup import back_up
 from ringfence.server.cli.options import Failed, json_option
 from ringfence.server.cli.output import print_facts, print_json
 from ringfence.server.cli.times import format_time
-from ringfence.server.data_copy import CopyDamaged, CopyError, DataCopy, WrongFolder
-from ringfence.server.restore import restore as restore_folder
+from ringfence.server.data.backup import back_up
+from ringfence.server.data.data_copy import CopyDamaged, CopyError, DataCopy, WrongFolder
+from ringfence.server.data.restore import restore as restore_folder
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW_FOLDER = click.Path(path_type=Path)

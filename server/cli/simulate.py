@@ -17,9 +17,9 @@ from ringfence.server.cli.output import print_json, progress, progress_bars
 from ringfence.server.cli.settings import read_setting
 from ringfence.server.cli.simulation_text import outcome_json, print_outcomes
 from ringfence.server.config import Config, SprayTable, load_config, load_policy
-from ringfence.server.data_copy import WrongFolder
+from ringfence.server.data.data_copy import WrongFolder
+from ringfence.server.data.secret_file import SecretDamaged
 from ringfence.server.duration import format_duration
-from ringfence.server.secret_file import SecretDamaged
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import GeneratedHistory
 from ringfence.server.simulation.history import History, HistoryError

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ringfence.engine.control import HEADER
 from ringfence.engine.core import NUMBER_MASK
 from ringfence.server.history.database import HistoryError
-from ringfence.server.keeper_value_pb2 import KeeperValue
+from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
 
 POOL_SHIFT = np.uint64(50)  # of a key: record.h
 STATE_MASK = np.uint64(0xFF)  # of a control word

@@ -19,14 +19,14 @@ from ringfence.server.history.inbox import Inbox
 from ringfence.server.history.schema import bring_up_to_date
 from ringfence.server.history.writer import HistoryWriter, PositionMoved
 from ringfence.server.installation import Installation
-from ringfence.server.journal_feed import OLDEST
-from ringfence.server.keeper_link import CHANNEL_OPTIONS
-from ringfence.server.keeper_service_pb2 import (
+from ringfence.server.keeper.journal_feed import OLDEST
+from ringfence.server.keeper.keeper_service_pb2 import (
     DESCRIPTOR,
     ConfirmHistoryRequest,
     FollowJournalRequest,
 )
-from ringfence.server.routes import path
+from ringfence.server.rpc.routes import path
+from ringfence.server.worker.keeper_link import CHANNEL_OPTIONS
 
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 CONFIRM_S = 10.0

@@ -5,7 +5,7 @@ from collections import deque
 
 import grpc
 
-from ringfence.server.keeper_service_pb2 import FollowJournalResponse
+from ringfence.server.keeper.keeper_service_pb2 import FollowJournalResponse
 
 WAITING_BYTES_MAX = 16 << 20
 TAKEN_VALUES_MAX = 1_024

@@ -17,8 +17,8 @@ from ringfence.server.history.database import history_url, open_reader, told
 from ringfence.server.history.follower import Follower
 from ringfence.server.history.reader import list_history
 from ringfence.server.installation import Installation
-from ringfence.server.refusal import keeper_away
-from ringfence.server.routes import parsing, service
+from ringfence.server.rpc.refusal import keeper_away
+from ringfence.server.rpc.routes import parsing, service
 from ringfence.v1 import number_service_pb2
 from ringfence.v1.number_service_pb2 import ListHistoryRequest, ListHistoryResponse
 

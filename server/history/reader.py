@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, select, t
 
 from ringfence.engine.number import is_number
 from ringfence.server.history.tables import CHANGES, DECISIONS, POOLS
-from ringfence.server.paging import page_position, page_size, page_token
-from ringfence.server.refusal import bad_field
+from ringfence.server.rpc.paging import page_position, page_size, page_token
+from ringfence.server.rpc.refusal import bad_field
 from ringfence.v1.number_service_pb2 import HistoryEntry, ListHistoryRequest, ListHistoryResponse
 
 PAGE_BYTES_MAX = 3_000_000

@@ -33,8 +33,8 @@ from ringfence.server.history.tables import (
     PROGRESS,
     RESERVATIONS,
 )
-from ringfence.server.journal_feed import value_digest
-from ringfence.server.keeper_value_pb2 import KeeperValue, KeptReservation
+from ringfence.server.keeper.journal_feed import value_digest
+from ringfence.server.keeper.keeper_value_pb2 import KeeperValue, KeptReservation
 
 
 class PositionMoved(HistoryError):

@@ -27,14 +27,14 @@ from ringfence.engine.snapshot import (
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
 from ringfence.engine.words import EventKind, State
-from ringfence.server.data_copy import check_data_folder
-from ringfence.server.event_value import decode_event_value
+from ringfence.server.data.data_copy import check_data_folder
+from ringfence.server.data.journal_folders import journal_identity, journal_names
+from ringfence.server.data.secret_file import read_secret
 from ringfence.server.installation import KEEPER
-from ringfence.server.journal_folders import journal_identity, journal_names
-from ringfence.server.keeper_journal import keeper_values
-from ringfence.server.keeper_state import headers_of
-from ringfence.server.pending_changes import latest_rows, numbers_of
-from ringfence.server.secret_file import read_secret
+from ringfence.server.keeper.keeper_journal import keeper_values
+from ringfence.server.keeper.keeper_state import headers_of
+from ringfence.server.keeper.pending_changes import latest_rows, numbers_of
+from ringfence.server.recovery.snapshot_lock import keep_snapshots
 from ringfence.server.simulation.history import HistoryError, Numbers, Taken
 from ringfence.server.simulation.recorded import (
     WAS_BY_KIND,
@@ -43,7 +43,7 @@ from ringfence.server.simulation.recorded import (
     first_copies,
     places_of,
 )
-from ringfence.server.snapshot_lock import keep_snapshots
+from ringfence.server.worker.event_value import decode_event_value
 
 STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/record.h
 REASON_MASK = np.uint32(0xFF)  # of an origin

@@ -1,0 +1,1 @@
+"""The control plane: every command, in one order, journalled, applied and answered."""

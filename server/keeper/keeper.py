@@ -1,0 +1,287 @@
+"""The keeper: the one process that changes headers and settings.
+
+It serves the other processes over a socket of its own. One that died is replaced; the new one
+takes in what snapshot and journal hold, applies what the segment lacks, and goes on from there.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import grpc
+
+from ringfence.engine.control import TableWriter
+from ringfence.engine.core import Engine
+from ringfence.engine.journal import Journal, JournalDown
+from ringfence.engine.journal_lmdb import open_journal
+from ringfence.engine.scan import TableScan
+from ringfence.server.config import Config
+from ringfence.server.coverage.claim_reports import ClaimReports
+from ringfence.server.coverage.feed_commands import FeedCommands
+from ringfence.server.coverage.feed_traffic import FeedTraffic
+from ringfence.server.coverage.orphan_claims import report_orphans
+from ringfence.server.data.journal_folders import journal_identity
+from ringfence.server.installation import KEEPER, Installation
+from ringfence.server.keeper.change_feed import ChangeFeed
+from ringfence.server.keeper.change_messages import change_messages
+from ringfence.server.keeper.command_log import ANSWERS_MAX, CommandLog
+from ringfence.server.keeper.departures import Departures
+from ringfence.server.keeper.history_backlog import HistoryBacklog
+from ringfence.server.keeper.journal_feed import JournalFeed
+from ringfence.server.keeper.keeper_image import newest_image
+from ringfence.server.keeper.keeper_journal import keeper_values
+from ringfence.server.keeper.keeper_service import KeeperService
+from ringfence.server.keeper.keeper_state import KeeperState
+from ringfence.server.keeper.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.keeper.leases import Leases
+from ringfence.server.keeper.number_commands import NumberCommands
+from ringfence.server.keeper.quarantine_commands import QuarantineCommands
+from ringfence.server.keeper.reservation_service import ReservationService
+from ringfence.server.keeper.status import status_answer
+from ringfence.server.queue.candidates import Candidates
+from ringfence.server.queue.pool_counts import PoolCounts
+from ringfence.server.recovery.snapshot_taker import newest_taken_at
+from ringfence.server.recovery.truncation import keep_truncating
+from ringfence.server.rpc.drain import Drain
+from ringfence.server.rpc.routes import Answer, service
+from ringfence.server.settings.config_differences import config_differences
+from ringfence.server.settings.setting_commands import SettingCommands
+from ringfence.server.settings.setting_messages import feed_message, policy_message, pool_message
+from ringfence.v1 import number_service_pb2, quarantine_service_pb2
+
+COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]
+NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
+STOP_S = 1.0
+REPLAY_PAUSE_S = 0.1
+RECENT_VALUES = 4_096  # leases that run out and changes of verdicts are among them
+
+_log = logging.getLogger(__name__)
+
+
+class Clock:
+    """The wall clock, except that it never goes back, not even to before what was journalled."""
+
+    def __init__(self, wall_clock: Callable[[], float] = time.time, *, greatest: int = 0) -> None:
+        self._wall_clock = wall_clock
+        self._greatest = greatest
+
+    def now(self) -> int:
+        """Unix seconds."""
+        self._greatest = max(self._greatest, int(self._wall_clock()))
+        return self._greatest
+
+
+class Keeper:
+    """All that the keeper does, over a segment that was brought to where the journal is.
+
+    Made on the loop that it works on; `begin` makes what is needed before it may be asked.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: TableWriter,
+        journal: Journal,
+        drain: Drain,
+        *,
+        config: Config,
+        image: KeeperImage,
+        snapshot_at: Callable[[], int],
+        replaces: bool,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        segment = engine.segment
+        self._config = config
+        self._journal = journal
+        self.state = KeeperState(segment, writer, ended_kept_s=config.queue.reservations_kept)
+        self.state.load(image)
+        self.state.catch_up(keeper_values(journal, image.position))
+        clock = Clock(wall_clock, greatest=self.state.decided_at)
+        leases = Leases(engine, self.state)
+        self._changes: ChangeFeed[bytes] = ChangeFeed()
+        self.backlog = HistoryBacklog(journal, config.history.backlog_bytes)
+        self.log = CommandLog(
+            journal,
+            self.state,
+            clock.now,
+            self._recent() if replaces else (),
+            applied=self._applied,
+            held_up=lambda: self.backlog.text if self.backlog.exceeded else "",
+            first=leases.expire,
+        )
+        self.candidates = Candidates(engine, self.state, self.log, scan_period_s=config.scan.period)
+        self._departures = Departures(engine, self.state, self.log, kept_s=config.queue.left_kept)
+        self._leases = leases
+        traffic = FeedTraffic()
+        self.reports = ClaimReports(self.state, self.log, traffic)
+        counts = PoolCounts(TableScan(segment), clock.now)
+        self.commands: Mapping[str, Answer] = {
+            **QuarantineCommands(engine, self.state, self.log, drain).answers,
+            **NumberCommands(engine, self.state, self.log).answers,
+            **SettingCommands(self.state, self.log, counts, Engine(segment)).answers,
+            **FeedCommands(self.state, self.log, traffic).answers,
+            "GetStatus": status_answer(segment, journal, config.server.workers, snapshot_at),
+        }
+        self.reservations = ReservationService(
+            engine, self.state, self.log, self.candidates
+        ).answers
+        self.internal = KeeperService(
+            self.state,
+            self.log,
+            feed=JournalFeed(journal),
+            backlog=self.backlog,
+            candidates=self.candidates,
+            changes=self._changes,
+            reports=self.reports,
+        ).answers
+
+    async def begin(self) -> None:
+        """Makes the first settings in a new installation, and says where others are in force."""
+        book = self.state.published
+        if not book.policies:  # places that were left stay in the book
+            await self.log.begin(
+                _first_settings(self._config), lambda _: quarantine_service_pb2.Policy()
+            )
+        for difference in config_differences(self._config, book.policies, book.pools, book.feeds):
+            _log.warning(
+                "%s; `ringfence policies|pools|feeds put FILE` changes what is in force", difference
+            )
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """What it does unasked, until it is cancelled."""
+        self.candidates.scanner.start()
+        return [
+            self._leases.watch(self.log),
+            self._departures.watch(),
+            self.backlog.measure(),
+            self.reports.keep_flushing(),
+        ]
+
+    def _applied(self, position: int, value: KeeperValue, size_bytes: int) -> None:
+        self.backlog.appended(position, size_bytes)
+        self.candidates.applied(value)
+        if len(self._changes):
+            for message in change_messages(value, self.state.published):
+                self._changes.tell(message.SerializeToString())
+
+    def _recent(self) -> Iterable[KeeperValue]:
+        """The newest commands that a worker may repeat, oldest first: their ids and answers."""
+        journal = self._journal
+        after = max(journal.first - 1, journal.last - RECENT_VALUES)
+        commands = (
+            KeeperValue(command_id=value.command_id, response=value.response)
+            for _, value in keeper_values(journal, after)
+            if value.command_id
+        )
+        return deque(commands, maxlen=ANSWERS_MAX)
+
+
+def run_keeper(installation: Installation, ready: Callable[[], None]) -> None:
+    """Serves until SIGTERM."""
+    asyncio.run(_serve(installation, ready))
+
+
+async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    config = installation.config
+    segment = installation.open_segment()
+    journal = open_journal(
+        installation.journal_folder(KEEPER),
+        identity=journal_identity(installation.folder_id, KEEPER),
+        map_size_bytes=config.journal.map_size_bytes,
+    )
+    drain = Drain()
+    keeper = await open_keeper(
+        Engine(segment),
+        TableWriter(segment),
+        journal,
+        drain,
+        config=config,
+        image=newest_image(installation.snapshots),
+        snapshot_at=lambda: newest_taken_at(installation.snapshots),
+        replaces=installation.keeper_mark.exists(),
+    )
+    server = grpc.aio.server(options=(("grpc.max_receive_message_length", 4 << 20),))
+    server.add_generic_rpc_handlers(
+        (
+            service(COMMANDS, keeper.commands),
+            service(NUMBERS, keeper.reservations),
+            service(KeeperService.DESCRIPTOR, keeper.internal),
+        )
+    )
+    installation.keeper_mark.touch()
+    installation.keeper_socket.unlink(missing_ok=True)  # of the keeper before
+    server.add_insecure_port(installation.keeper_address)
+    await server.start()
+    ready()
+    _log.info("ready")
+    truncating = keep_truncating(installation.run_folder, journal, lambda: keeper.backlog.confirmed)
+    orphans = report_orphans(installation, keeper.reports)
+    working = asyncio.gather(truncating, orphans, *keeper.work())
+    stopped = asyncio.create_task(stop.wait())
+    working.add_done_callback(lambda _: stopped.cancel())  # one of them has failed
+    try:
+        await stopped
+    except asyncio.CancelledError:
+        working.result()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+    drain.begin()
+    await server.stop(STOP_S)
+    await keeper.candidates.scanner.stop()
+    journal.close()
+
+
+async def open_keeper(
+    engine: Engine,
+    writer: TableWriter,
+    journal: Journal,
+    drain: Drain,
+    *,
+    config: Config,
+    image: KeeperImage,
+    snapshot_at: Callable[[], int] = lambda: 0,
+    replaces: bool = True,
+    wall_clock: Callable[[], float] = time.time,
+) -> Keeper:
+    """A keeper that may be asked. One that replaces another knows its answers, as workers may
+    repeat what that one died with; at a start they are new too.
+    """
+    while True:
+        try:
+            keeper = Keeper(
+                engine,
+                writer,
+                journal,
+                drain,
+                config=config,
+                image=image,
+                snapshot_at=snapshot_at,
+                replaces=replaces,
+                wall_clock=wall_clock,
+            )
+            break
+        except JournalDown:  # it is just being opened again
+            await asyncio.sleep(REPLAY_PAUSE_S)
+    await keeper.begin()
+    return keeper
+
+
+def _first_settings(config: Config) -> KeeperValue:
+    """The settings of the file, as the first command: from then on only commands change them."""
+    value = KeeperValue(command="config")
+    for index, policy in enumerate(config.policies):
+        value.policies.add(index=index, policy=policy_message(replace(policy, revision=1)))
+    for index, pool in enumerate(config.pools):
+        value.pools.add(index=index, pool=pool_message(replace(pool, revision=1)))
+    for index, feed in enumerate(config.feeds):
+        value.feeds.add(index=index, feed=feed_message(replace(feed, revision=1)))
+    return value

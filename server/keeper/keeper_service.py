@@ -1,0 +1,129 @@
+"""What the keeper does for the other processes of its server, see keeper_service.proto."""
+
+from collections.abc import Mapping
+
+import grpc
+
+from ringfence.server.coverage.claim_reports import ClaimReports
+from ringfence.server.keeper.change_feed import ChangeFeed
+from ringfence.server.keeper.command_log import CommandLog
+from ringfence.server.keeper.history_backlog import HistoryBacklog
+from ringfence.server.keeper.journal_feed import JournalFeed
+from ringfence.server.keeper.keeper_service_pb2 import (
+    DESCRIPTOR,
+    ConfirmHistoryRequest,
+    ConfirmHistoryResponse,
+    GetReadinessRequest,
+    GetReadinessResponse,
+    LookUpNumberRequest,
+    LookUpNumberResponse,
+    ReadImageRequest,
+    ReadImageResponse,
+    ReportClaimsRequest,
+    ReportClaimsResponse,
+)
+from ringfence.server.keeper.keeper_state import KeeperState
+from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
+from ringfence.server.queue.candidates import Candidates
+from ringfence.server.rpc.drain import Context
+from ringfence.server.rpc.routes import Answer, parse, parsing, path
+
+PIECE_BYTES = 1 << 20
+IMAGE_WAIT_S = 30.0  # for a keeper that is being replaced
+
+
+class KeeperService:
+    """Asked by workers, the snapshot process and the history process."""
+
+    DESCRIPTOR = DESCRIPTOR.services_by_name["KeeperService"]
+
+    def __init__(
+        self,
+        state: KeeperState,
+        log: CommandLog,
+        *,
+        feed: JournalFeed,
+        backlog: HistoryBacklog,
+        candidates: Candidates,
+        changes: ChangeFeed[bytes],
+        reports: ClaimReports,
+    ) -> None:
+        self._state = state
+        self._log = log
+        self._feed = feed
+        self._backlog = backlog
+        self._candidates = candidates
+        self._changes = changes
+        self._reports = reports
+
+    @property
+    def answers(self) -> Mapping[str, Answer]:
+        """Its methods by name."""
+        return {
+            "FollowJournal": self._feed.answer,
+            "ConfirmHistory": parsing(ConfirmHistoryRequest, self.confirm_history),
+            "GetReadiness": parsing(GetReadinessRequest, self.get_readiness),
+            "LookUpNumber": parsing(LookUpNumberRequest, self.look_up_number),
+            "WatchChanges": self.watch_changes,
+            "ReadImage": self.read_image,
+            "ReportClaims": parsing(ReportClaimsRequest, self.report_claims),
+        }
+
+    async def confirm_history(self, request: ConfirmHistoryRequest) -> ConfirmHistoryResponse:
+        """The history database has everything up to a position."""
+        self._backlog.confirm(request.position)
+        return ConfirmHistoryResponse()
+
+    async def get_readiness(self, _: GetReadinessRequest) -> GetReadinessResponse:
+        """Whether commands are taken, and if not, why."""
+        return GetReadinessResponse(held_up=self._log.held_up)
+
+    async def look_up_number(self, request: LookUpNumberRequest) -> LookUpNumberResponse:
+        """What only the keeper knows of a number."""
+        self._log.begin_due()
+        found = LookUpNumberResponse(
+            reservation=self._state.reservations.holder(request.number),
+            queue_position=self._candidates.position(request.number),
+        )
+        await self._log.settled()
+        return found
+
+    async def report_claims(self, request: ReportClaimsRequest) -> ReportClaimsResponse:
+        """A worker's journal holds claims, and its feeds have sent events."""
+        return ReportClaimsResponse(position=self._reports.take(request))
+
+    async def watch_changes(self, _: bytes, context: Context) -> None:
+        """Every change of a verdict from now on."""
+        with self._changes.listen() as messages:
+            await context.send_initial_metadata(())  # from now on
+            async for message in messages:
+                await context.write(message)
+
+    async def read_image(self, data: bytes, context: Context) -> None:
+        """The keeper's state and its position, in pieces."""
+        await self._reports.reach(parse(ReadImageRequest, data).claims_upto)
+        position = self._log.position()  # of all that the image has: nothing is decided between
+        image = self._state.image()
+        self._reports.fill(image)  # or their values could not be let go of
+        image.position = await position
+        whole = image.SerializeToString()
+        for begin in range(0, len(whole), PIECE_BYTES):
+            piece = ReadImageResponse(data=whole[begin : begin + PIECE_BYTES])
+            await context.write(piece.SerializeToString())
+
+
+def ask_for_image(address: str, claims_upto: Mapping[str, int]) -> KeeperImage:
+    """The image of the running keeper at a socket, if possible with the claims up to positions of
+    workers' journals; raises grpc.RpcError.
+    """
+    method = KeeperService.DESCRIPTOR.methods_by_name["ReadImage"]
+    with grpc.insecure_channel(address) as channel:
+        ask = channel.unary_stream(
+            path(method),
+            request_serializer=ReadImageRequest.SerializeToString,
+            response_deserializer=ReadImageResponse.FromString,
+        )
+        pieces = ask(
+            ReadImageRequest(claims_upto=claims_upto), wait_for_ready=True, timeout=IMAGE_WAIT_S
+        )
+        return KeeperImage.FromString(b"".join(piece.data for piece in pieces))

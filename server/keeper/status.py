@@ -1,0 +1,39 @@
+"""GetStatus: what the installation is and holds."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ringfence.engine.journal import Journal
+from ringfence.engine.segment import Segment
+from ringfence.server.rpc.routes import Answer, parsing
+from ringfence.v1 import quarantine_service_pb2 as pb
+
+
+def status_answer(
+    segment: Segment, journal: Journal, workers: int, snapshot_at: Callable[[], int]
+) -> Answer:
+    """An answer to GetStatus."""
+
+    async def get_status(_: pb.GetStatusRequest) -> pb.GetStatusResponse:
+        taken_at = snapshot_at()
+        counters = segment.counters()
+        spray = segment.spray
+        return pb.GetStatusResponse(
+            snapshot_at=Timestamp(seconds=taken_at) if taken_at else None,
+            version=version("ringfence"),
+            workers=workers,
+            capacity_numbers=segment.capacity_numbers,
+            numbers=segment.numbers,
+            ring_entries=segment.ring_entries,
+            events_total=sum(counted.accepted for counted in counters),
+            spray_callers=segment.spray_callers,
+            spray_events=sum(counted.spray for counted in counters),
+            spray_numbers=spray.numbers,
+            spray_window=Duration(seconds=spray.window_s) if spray.numbers else None,
+            journal_writable=journal.writable,
+        )
+
+    return parsing(pb.GetStatusRequest, get_status)

@@ -1,0 +1,56 @@
+"""Recovery: at a start, makes the segment and brings back what was acknowledged before.
+
+It runs in a process of its own, under the lock of the data folder and before any other touches
+segment or journals. A segment that a killed server left is taken over if it may be; else it is
+rebuilt from disk.
+"""
+
+import time
+from dataclasses import replace
+
+from ringfence.engine.journal import JournalError
+from ringfence.engine.segment import SegmentError
+from ringfence.engine.snapshot import SnapshotError
+from ringfence.server.data.journal_folders import opened_journals
+from ringfence.server.installation import KEEPER, Installation
+from ringfence.server.recovery.living_segment import boot_id, change_start_id, take_over
+from ringfence.server.recovery.recovered import Recovered
+
+
+def run_recovery(installation: Installation) -> None:
+    """Leaves a `Recovered` in the run folder, with a refusal when the server must not start."""
+    try:
+        recovered = _recover(installation)
+    except (JournalError, SnapshotError) as error:
+        recovered = Recovered(
+            refusal=f"{error}; `ringfence data verify {installation.data}` says more"
+        )
+    except (SegmentError, OSError) as error:
+        recovered = Recovered(refusal=str(error))
+    recovered.write(installation.run_folder)
+
+
+def _recover(installation: Installation) -> Recovered:
+    began = time.monotonic()
+    before, start_id = change_start_id(installation.data)
+    recovered = _recover_from_memory(installation, before)
+    if recovered is None:
+        from ringfence.server.recovery.rebuild import (
+            rebuild,  # with much that a take-over does not need
+        )
+
+        recovered = rebuild(installation)
+    installation.open_segment().set_whole(boot_id=boot_id(), start_id=start_id)
+    return replace(recovered, duration_s=time.monotonic() - began)
+
+
+def _recover_from_memory(installation: Installation, before: bytes) -> Recovered | None:
+    if not installation.segment_path.exists():
+        return None
+    with opened_journals(installation, walk=False) as journals:
+        segment = take_over(installation, journals, before)
+        if segment is None:
+            installation.segment_path.unlink()
+            return None
+        keeper = journals.get(KEEPER)
+        return Recovered("memory", (keeper.last if keeper else 0) - segment.applied)

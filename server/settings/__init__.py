@@ -1,0 +1,1 @@
+"""Policies, pools and feeds: how they are changed, kept and published."""

@@ -1,0 +1,1 @@
+"""The data plane: events in, verdicts out. No command is decided here."""

@@ -1,0 +1,174 @@
+"""A worker: a gRPC server on the shared port that takes events and answers for numbers."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from ringfence.engine.core import Engine
+from ringfence.engine.journal import Journal
+from ringfence.engine.journal_lmdb import open_journal
+from ringfence.server.coverage.claim_reporter import ClaimReporter
+from ringfence.server.coverage.feed_claims import FeedClaims
+from ringfence.server.data.journal_folders import journal_identity
+from ringfence.server.durable import Durable
+from ringfence.server.installation import Installation, worker_name
+from ringfence.server.keeper.keeper_service_pb2 import DESCRIPTOR as KEEPER_DESCRIPTOR
+from ringfence.server.keeper.keeper_service_pb2 import GetReadinessResponse
+from ringfence.server.recovery.truncation import keep_truncating
+from ringfence.server.rpc.drain import Drain
+from ringfence.server.rpc.routes import service
+from ringfence.server.settings.published_settings import PublishedSettings
+from ringfence.server.worker.event_service import EventService
+from ringfence.server.worker.keeper_link import KeeperLink
+from ringfence.server.worker.number_service import NumberService
+from ringfence.server.worker.quarantine_stream import QuarantineStream
+from ringfence.server.worker.watch_service import WatchService
+from ringfence.v1 import event_service_pb2, number_service_pb2, quarantine_service_pb2
+
+EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
+KEEPER_SERVICE = KEEPER_DESCRIPTOR.services_by_name["KeeperService"]
+COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]
+
+READINESS = KEEPER_SERVICE.methods_by_name["GetReadiness"]
+
+DRAIN_S = 6.0
+HEALTH_PAUSE_S = 0.1
+READINESS_PAUSE_S = 1.0
+SERVER_OPTIONS = (
+    ("grpc.so_reuseport", 1),
+    ("grpc.max_receive_message_length", 4 << 20),
+    # A feed may ping a quiet connection as often as every 5 s; one that is gone is noticed.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+
+_log = logging.getLogger(__name__)
+
+
+def run_worker(
+    installation: Installation, index: int, address: str, ready: Callable[[], None]
+) -> None:
+    """Serves until SIGTERM, then drains."""
+    asyncio.run(_serve(installation, index, address, ready))
+
+
+async def _serve(
+    installation: Installation, index: int, address: str, ready: Callable[[], None]
+) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    segment = installation.open_segment()
+    engine = Engine(segment, caller_key=installation.caller_key, worker=index)
+    journal = open_journal(
+        installation.journal_folder(worker_name(index)),
+        identity=journal_identity(installation.folder_id, worker_name(index)),
+        map_size_bytes=installation.config.journal.map_size_bytes,
+    )
+    _publish_journalled(journal, engine)
+    drain = Drain()
+    link = KeeperLink(installation.keeper_address)
+    reporter = ClaimReporter(journal, FeedClaims(segment), link)
+    events = EventService(engine, Durable(journal), drain, reporter)
+    history = KeeperLink(installation.history_address)
+    settings = PublishedSettings(segment)
+    watchers = WatchService(link, settings, drain)
+    numbers = {
+        **{method.name: link.answer(method) for method in NUMBERS.methods},
+        "ListHistory": history.answer(NUMBERS.methods_by_name["ListHistory"]),
+        **watchers.answers,
+        **NumberService(engine, Engine(segment), link, settings).answers,
+    }
+    commands = {method.name: link.answer(method) for method in COMMANDS.methods}
+    quarantine = COMMANDS.methods_by_name["QuarantineNumbers"]
+    commands[quarantine.name] = QuarantineStream(quarantine, link, drain).answer
+    who = (("ringfence-worker", str(index)),)
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server.add_generic_rpc_handlers(
+        (
+            service(EVENTS, events.answers, who),
+            service(NUMBERS, numbers, who),
+            service(COMMANDS, commands, who),
+        )
+    )
+    healthy = await _add_health_and_reflection(server)
+    server.add_insecure_port(address)
+    await server.start()
+    ready()
+    _log.info("ready on %s", address)
+    watching = asyncio.gather(
+        _watch_journal(journal, healthy),
+        _watch_keeper(link, healthy),
+        keep_truncating(installation.run_folder, journal),
+        reporter.keep_reporting(),
+    )
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((stopping, watching), return_when=asyncio.FIRST_COMPLETED)
+    if watching.done():
+        watching.result()  # raises: a worker that looks after nothing is replaced
+    _log.info("draining")
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    await healthy.enter_graceful_shutdown()
+    drain.begin()
+    await server.stop(DRAIN_S)
+    await watchers.close()
+    await link.close()
+    await history.close()
+    journal.close()
+
+
+def _publish_journalled(journal: Journal, engine: Engine) -> None:
+    """Says now and after each commit what is durable: it was inserted before it was journalled."""
+    engine.set_journalled(journal.last)
+    journal.after_commit(lambda: engine.set_journalled(journal.last))
+
+
+async def _watch_journal(journal: Journal, healthy: health.aio.HealthServicer) -> None:
+    """Lets health say that no events are taken while the journal takes none."""
+    told = True
+    while True:
+        if journal.writable != told:
+            told = journal.writable
+            status = health_pb2.HealthCheckResponse
+            await healthy.set(EVENTS.full_name, status.SERVING if told else status.NOT_SERVING)
+        await asyncio.sleep(HEALTH_PAUSE_S)
+
+
+async def _watch_keeper(link: KeeperLink, healthy: health.aio.HealthServicer) -> None:
+    """Lets health say that no commands are taken while the keeper takes none, and the log why."""
+    told = ""
+    while True:
+        await asyncio.sleep(READINESS_PAUSE_S)  # at a start it may not be ready yet
+        answer = await link.glance(READINESS, b"")
+        held_up = (
+            "the keeper does not answer"
+            if answer is None
+            else GetReadinessResponse.FromString(answer).held_up
+        )
+        if bool(held_up) != bool(told):
+            status = health_pb2.HealthCheckResponse
+            await healthy.set(COMMANDS.full_name, status.NOT_SERVING if held_up else status.SERVING)
+            _log.warning("commands are %s", f"refused: {held_up}" if held_up else "taken again")
+        told = held_up
+
+
+async def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:
+    names = [descriptor.full_name for descriptor in (EVENTS, NUMBERS, COMMANDS)]
+    healthy = health.aio.HealthServicer()
+    for name in names:
+        await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+    return healthy
