@@ -1,15 +1,18 @@
 """A keeper in the test's own process: its table in memory, its journal real, its time told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from google.protobuf.message import Message
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
 from ringfence.engine.journal import Journal
+from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.server.config import Config, load_config
 from ringfence.server.keeper.keeper import Keeper, open_keeper
@@ -21,6 +24,20 @@ from ringfence.v1 import quarantine_service_pb2 as commands
 NOW = 1_750_000_000
 KEY = bytes(range(16))
 CALLER = 441632960123
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """The journal of a keeper, empty."""
+    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def segment() -> Segment:
+    """A table without numbers."""
+    return Segment.create(None, capacity_numbers=100)
 
 
 class Asked:

@@ -1,15 +1,11 @@
 """What the keeper makes of the workers' reports: nothing left out, nothing twice, all durable."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from keeper_inside import NOW, KeeperInside, run
+from keeper_inside import NOW, KeeperInside, journal, run, segment
 from rich.progress import Progress
 
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
 from ringfence.server.coverage.feed_traffic import FeedTraffic
 from ringfence.server.keeper.keeper_journal import keeper_values
@@ -18,19 +14,9 @@ from ringfence.server.keeper.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.recovery.replay import Replay, Start
 from ringfence.server.rpc.refusal import Refusal
 
+__all__ = ["journal", "segment"]  # fixtures
+
 Bounds = list[int]
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def segment() -> Segment:
-    return Segment.create(None, capacity_numbers=100)
 
 
 def report(

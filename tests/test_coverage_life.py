@@ -1,35 +1,19 @@
 """Coverage and verdicts over months, with time told: what was heard decides, and how much of it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from keeper_inside import NOW, KeeperInside, run
+from keeper_inside import NOW, KeeperInside, journal, run, segment
 
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
-from ringfence.engine.segment import Segment
 from ringfence.engine.settings import DAY_S, WINDOW_S_MAX
 from ringfence.engine.words import Verdict
 from ringfence.server.config import Config, load_config
 from ringfence.server.coverage.claim_reporter import fill_claims
 from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest
 
+__all__ = ["journal", "segment"]  # fixtures
+
 FIRST, SECOND = 447700900000, 447700900001
 HOUR_S = 3_600
 WINDOW_S = 90 * DAY_S
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def segment() -> Segment:
-    return Segment.create(None, capacity_numbers=100)
 
 
 async def prepare(

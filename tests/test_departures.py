@@ -1,33 +1,16 @@
 """Numbers that were assigned or retired leave the table when their time has come."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from keeper_inside import NOW, journal, run, segment
 
-import pytest
-from keeper_inside import NOW, run
-
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
-from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
 from ringfence.server.keeper import departures
 from ringfence.server.keeper.departures import Departures
 from ringfence.server.keeper.keeper_journal import keeper_values
 
+__all__ = ["journal", "segment"]  # fixtures
+
 FIRST = 447700900000
 KEPT_S = 1_000
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def segment() -> Segment:
-    return Segment.create(None, capacity_numbers=100)
 
 
 def departures_of(inside):

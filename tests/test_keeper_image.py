@@ -1,33 +1,18 @@
 """What a snapshot has of the keeper: all commands up to its position, and none is lost."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from keeper_inside import NOW, KeeperInside, run
+from keeper_inside import NOW, KeeperInside, journal, run, segment
 
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
-from ringfence.engine.segment import Segment
 from ringfence.server.keeper.keeper_service_pb2 import ReadImageResponse
 from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
 from ringfence.server.rpc.refusal import Refusal
 
+__all__ = ["journal", "segment"]  # fixtures
+
 FIRST = 447700900000
 LONG_AGO = 1_700_000_000
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def segment() -> Segment:
-    return Segment.create(None, capacity_numbers=100)
 
 
 class Written:

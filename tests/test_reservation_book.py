@@ -2,19 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from keeper_inside import NOW, run
+from keeper_inside import NOW, journal, run, segment
 
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
-from ringfence.engine.segment import Segment
 from ringfence.server.keeper import reservation_book
 from ringfence.server.keeper.keeper_value_pb2 import KeptReservation
 from ringfence.server.keeper.reservation_book import ACTIVE, CANCELLED, ReservationBook
 from ringfence.server.rpc.refusal import Refusal
+
+__all__ = ["journal", "segment"]  # fixtures
 
 FIRST = 447700900000
 BRISK = {
@@ -22,18 +19,6 @@ BRISK = {
     "rules": [{"measure": 1, "limit": 0, "window": {"seconds": 10}}],
     "quiet_period": {"seconds": 1},
 }
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(tmp_path / "keeper", identity=bytes(16))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def segment() -> Segment:
-    return Segment.create(None, capacity_numbers=100)
 
 
 async def stock(inside, *numbers, pool="brisk"):
