@@ -10,6 +10,7 @@ from ringfence.engine.settings import SILENCE_S, Pool
 from ringfence.server.coverage.claim_reporter import fill_claims
 from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest
 from ringfence.server.settings.setting_messages import pool_message
+from ringfence.server.worker.event_value import Claim
 
 FEEDS = ["msc", "smsc", "sbc"]
 WORKERS = ["worker-0", "worker-1"]
@@ -31,6 +32,7 @@ class FeedLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.required: dict[str, tuple[str, ...]] = dict.fromkeys(self.policy_of, ())
+        self.written: dict[str, list[Claim]] = {journal: [] for journal in WORKERS}
 
     def begin_feeds(self) -> None:
         """Two feeds, of which one has listened until now and is required by one of the pools."""
@@ -53,7 +55,7 @@ class FeedLife(RuleBasedStateMachine):
     def register(self, feed: str) -> None:
         """Registers a feed, or says the same of it again: what it has covered stays."""
         self.ask("PutFeed", feed={"name": feed})
-        self.model.feeds.taken.setdefault(feed, [])
+        self.model.feeds.register(feed)
         self.publish()
 
     @rule(feed=feeds)
@@ -65,7 +67,7 @@ class FeedLife(RuleBasedStateMachine):
             self.expect("IN_USE", "DeleteFeed", name=feed)
         else:
             self.ask("DeleteFeed", name=feed)
-            del self.model.feeds.taken[feed]
+            self.model.feeds.unregister(feed)
             self.publish()
 
     @rule(pool=st.sampled_from(["east", "west"]), wanted=st.sets(feeds, max_size=3))
@@ -94,10 +96,11 @@ class FeedLife(RuleBasedStateMachine):
         self, who: list[str], journal: str, length_s: int, ended_ago_s: int, told: str
     ) -> None:
         """Feeds claim time, registered or not; sooner or later the keeper hears of it."""
-        written = self.model.feeds.journals.setdefault(journal, [])
         for later, feed in enumerate(who):
             end = self.model.now - ended_ago_s - 2 * later
-            written.append((feed, (end - length_s, end)))
+            place = self.inside.keeper.state.decided.feed_place(feed)
+            if self.model.feeds.claim(journal, feed, (end - length_s, end)):
+                self.written[journal].append(Claim(place, end - length_s, end))
         if told != "not yet":
             self.report(journal)
         if told == "journalled":
@@ -119,7 +122,7 @@ class FeedLife(RuleBasedStateMachine):
     def report(self, journal: str) -> None:
         """A worker reports what the keeper does not have of its journal."""
         reports = self.inside.keeper.reports
-        written = self.model.feeds.journals.get(journal, [])
+        written = self.written[journal]
         held = reports.held(journal)
         assert held == self.model.feeds.reported.get(journal, 0)
         request = ReportClaimsRequest(journal=journal, after=held, upto=len(written))

@@ -6,8 +6,8 @@ from itertools import pairwise
 from ringfence.engine.settings import Feed
 
 Interval = tuple[int, int]
-Claim = tuple[str, Interval]
-"""Name of a feed, and what it claims."""
+Claim = tuple[str, int, Interval]
+"""Name of a feed, which of all registrations it has been claimed under, and what is claimed."""
 
 
 def union(claims: list[Interval]) -> list[Interval]:
@@ -26,6 +26,8 @@ class FeedModel:
     """The registered feeds, and where the claims of each worker's journal have come to."""
 
     taken: dict[str, list[Interval]] = field(default_factory=dict)
+    registered: dict[str, int] = field(default_factory=dict)  # under which number
+    registrations: int = 0
     journals: dict[str, list[Claim]] = field(default_factory=dict)
     reported: dict[str, int] = field(default_factory=dict)  # by journal, how many
     durable: dict[str, int] = field(default_factory=dict)  # of these, in the keeper's journal
@@ -36,19 +38,34 @@ class FeedModel:
         """As the oracle has them."""
         return [Feed(name, tuple(claims)) for name, claims in self.taken.items()]
 
+    def register(self, feed: str) -> None:
+        """A feed is registered, or stays so with all that it has covered."""
+        if feed not in self.taken:
+            self.registrations += 1
+            self.taken[feed], self.registered[feed] = [], self.registrations
+
+    def unregister(self, feed: str) -> None:
+        """A feed is deleted; a later one of its name is another one."""
+        del self.taken[feed], self.registered[feed]
+
+    def claim(self, journal: str, feed: str, claimed: Interval) -> bool:
+        """A worker journals a claim, unless nobody has registered the feed; whether it did."""
+        if feed in self.taken:
+            claim = feed, self.registered[feed], claimed
+            self.journals.setdefault(journal, []).append(claim)
+        return feed in self.taken
+
     def report(self, journal: str) -> None:
-        """The keeper is told the rest of a journal, and leaves out what nobody has registered."""
+        """The keeper is told the rest of a journal."""
         claims = self.journals.get(journal, [])
-        for feed, claim in claims[self.reported.get(journal, 0) :]:
-            if feed in self.taken:
-                self.on_their_way.append((feed, claim))
+        self.on_their_way += claims[self.reported.get(journal, 0) :]
         self.reported[journal] = len(claims)
 
     def flush(self) -> None:
         """What was reported holds from now on, whatever dies."""
-        for feed, claim in self.on_their_way:
-            if feed in self.taken:  # it may have been deleted meanwhile
-                self.taken[feed].append(claim)
+        for feed, registration, claimed in self.on_their_way:
+            if self.registered.get(feed) == registration:  # else it has been deleted
+                self.taken[feed].append(claimed)
         self.on_their_way.clear()
         self.durable = dict(self.reported)
 

@@ -61,7 +61,7 @@ class Worker:
     def submit(self, begin: int, end: int, feed: str = "west") -> asyncio.Future[int]:
         """Journals a batch with a claim."""
         claim = self.reporter.claims.claim(feed, begin, end)
-        durable = self.durable.submit(encode_event_value(EventValue(feed, *claim, b"")))
+        durable = self.durable.submit(encode_event_value(EventValue(feed, claim, b"")))
         durable.add_done_callback(partial(self.reporter.settle, feed, claim))
         return durable
 

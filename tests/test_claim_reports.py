@@ -19,13 +19,26 @@ __all__ = ["journal", "segment"]  # fixtures
 Bounds = list[int]
 
 
+def place_of(inside: KeeperInside, feed: str) -> int:
+    """Where a feed stands in the keeper's book."""
+    place = inside.keeper.state.decided.feed_place(feed)
+    assert place is not None
+    return place
+
+
 def report(
-    inside: KeeperInside, after: int, upto: int, journal: str = "worker-0", **claims: Bounds
+    inside: KeeperInside,
+    after: int,
+    upto: int,
+    journal: str = "worker-0",
+    place: int | None = None,
+    **claims: Bounds,
 ) -> int:
-    """Reports claims by feed; the position that the keeper holds then."""
+    """Reports claims by feed, or of a place; the position that the keeper holds then."""
     request = ReportClaimsRequest(journal=journal, after=after, upto=upto)
     for feed, bounds in claims.items():
-        request.claims[feed].CopyFrom(ReportedClaims(bounds=bounds, watermark=bounds[-1]))
+        at = place_of(inside, feed) if place is None else place
+        request.claims[at].CopyFrom(ReportedClaims(bounds=bounds, watermark=bounds[-1]))
     return inside.keeper.reports.take(request)
 
 
@@ -61,18 +74,22 @@ def test_report_that_leaves_something_out_is_not_taken(segment, journal):
     run(segment, journal, use)
 
 
-def test_claims_of_unregistered_feeds_are_dropped_and_the_position_goes_on(segment, journal):
+def test_claims_of_a_feed_that_was_deleted_are_not_those_of_the_next_one_of_its_name(
+    segment, journal
+):
     async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        before = place_of(inside, "west")
         assert report(inside, 0, 3, west=[10, 20]) == 3
-        await inside.ask("PutFeed", feed={"name": "west"})
-        assert report(inside, 3, 4, west=[30, 40]) == 4
-        await flush(inside)
-        assert await gaps(inside) == [40]
         await inside.ask("DeleteFeed", name="west")
-        assert report(inside, 4, 5, west=[50, 60]) == 5
+        assert report(inside, 3, 4, place=before, west=[30, 40]) == 4
         await inside.ask("PutFeed", feed={"name": "west"})
+        assert report(inside, 4, 5, place=before, west=[50, 60]) == 5
         await flush(inside)
         assert await gaps(inside) == []
+        assert report(inside, 5, 6, west=[70, 80]) == 6
+        await flush(inside)
+        assert await gaps(inside) == [80]
 
     run(segment, journal, use)
 
@@ -241,7 +258,7 @@ def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_
             bounds = range(upto * 100_000, upto * 100_000 + 40_000, 2)
             request = ReportClaimsRequest(journal="worker-0", after=upto - 1, upto=upto)
             each = [bound for begin in bounds[::2] for bound in (begin, begin + 2)]
-            request.claims["west"].CopyFrom(ReportedClaims(bounds=each, watermark=each[-1]))
+            request.claims[0].CopyFrom(ReportedClaims(bounds=each, watermark=each[-1]))
             assert inside.keeper.reports.take(request) == upto
         value = KeeperValue()
         inside.keeper.reports.fill(value)

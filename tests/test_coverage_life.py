@@ -8,6 +8,7 @@ from ringfence.engine.words import Verdict
 from ringfence.server.config import Config, load_config
 from ringfence.server.coverage.claim_reporter import fill_claims
 from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest
+from ringfence.server.worker.event_value import Claim
 
 __all__ = ["journal", "segment"]  # fixtures
 
@@ -44,7 +45,8 @@ async def claims(
     """The feed's claims are in a worker's journal, and the keeper takes them."""
     held = inside.keeper.reports.held(journal)
     request = ReportClaimsRequest(journal=journal, after=held, upto=held + len(claimed))
-    fill_claims(request, [(feed, claim) for claim in claimed])
+    place = inside.keeper.state.decided.feed_place(feed)
+    fill_claims(request, [Claim(place, *claim) for claim in claimed])
     assert inside.keeper.reports.take(request) == held + len(claimed)
     inside.keeper.reports.flush()
     await inside.keeper.log.settled()

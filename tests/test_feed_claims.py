@@ -5,7 +5,8 @@ import pytest
 from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Feed
-from ringfence.server.coverage.feed_claims import NO_CLAIM, FeedClaims
+from ringfence.server.coverage.feed_claims import FeedClaims
+from ringfence.server.worker.event_value import Claim
 
 T = 1_750_000_000
 
@@ -22,11 +23,17 @@ class Worker:
     def publish(self, *feeds: Feed | None) -> None:
         self.writer.publish([], [], feeds)
 
-    def claim(self, *claim: int, feed: str = "west") -> tuple[int, int]:
+    def draw(self, *claim: int, feed: str = "west") -> tuple[int, int] | None:
+        """A batch's claim, on its way to the disk."""
+        made = self.claims.claim(feed, *claim)
+        return made and (made.begin, made.end)
+
+    def claim(self, *claim: int, feed: str = "west") -> tuple[int, int] | None:
         """A batch's claim, durable at once."""
         made = self.claims.claim(feed, *claim)
-        self.claims.settle(feed, made)
-        return made
+        if made is not None:
+            self.claims.settle(feed, made)
+        return made and (made.begin, made.end)
 
 
 @pytest.fixture
@@ -44,8 +51,8 @@ def test_first_claim_without_a_beginning_is_empty_and_sets_the_watermark(worker)
 def test_claim_without_a_beginning_goes_on_at_the_greatest_end(worker):
     worker.claim(T + 50, T + 60)
     worker.claim(T, T + 10)  # what was buffered comes late
-    assert worker.claim(0, T + 55) == NO_CLAIM
-    assert worker.claim(0, T + 60) == NO_CLAIM
+    assert worker.claim(0, T + 55) is None
+    assert worker.claim(0, T + 60) is None
     assert worker.claim(0, T + 70) == (T + 60, T + 70)
 
 
@@ -58,24 +65,24 @@ def test_claim_that_came_through_another_worker_counts_once_it_is_published(work
 
 
 def test_watermark_is_of_durable_claims_only(worker):
-    assert worker.claims.claim("west", T, T + 9) == (T, T + 9)
+    assert worker.draw(T, T + 9) == (T, T + 9)
     assert worker.claims.watermark("west") == 0
-    worker.claims.settle("west", (T, T + 9))
+    worker.claims.settle("west", Claim(0, T, T + 9))
     assert worker.claims.watermark("west") == T + 9
 
 
 def test_claim_on_its_way_to_the_disk_is_not_claimed_by_the_next_one(worker):
     worker.claim(0, T)
-    assert worker.claims.claim("west", 0, T + 10) == (T, T + 10)
-    assert worker.claims.claim("west", 0, T + 20) == (T + 10, T + 20)  # should the first fail
+    assert worker.draw(0, T + 10) == (T, T + 10)
+    assert worker.draw(0, T + 20) == (T + 10, T + 20)  # should the first fail
     worker.claims.fail("west")
     assert worker.claims.watermark("west") == T
-    assert worker.claims.claim("west", 0, T + 20) == (T, T + 20)  # it is sent again
+    assert worker.draw(0, T + 20) == (T, T + 20)  # it is sent again
 
 
-def test_unregistered_feed_holds_nothing(worker):
-    assert worker.claim(0, T, feed="stray") == NO_CLAIM
-    assert worker.claim(T - 9, T, feed="stray") == (T - 9, T)  # the keeper drops it
+def test_unregistered_feed_claims_and_holds_nothing(worker):
+    assert worker.claim(0, T, feed="stray") is None
+    assert worker.claim(T - 9, T, feed="stray") is None
     assert worker.claims.watermark("stray") == 0
     worker.publish(Feed("west"), Feed("stray"))
     assert worker.claim(0, T + 5, feed="stray") == (T + 5, T + 5)
@@ -88,14 +95,24 @@ def test_feed_counts_as_soon_as_it_is_registered(worker):
 
 
 def test_feed_that_was_registered_again_holds_nothing(worker):
-    worker.claim(T, T + 9)
+    late = worker.claims.claim("west", T, T + 9)
     worker.publish(None, Feed("west"))
+    assert worker.claims.watermark("west") == 0
+    worker.claims.settle("west", late)  # of the one before
     assert worker.claims.watermark("west") == 0
     assert worker.claim(0, T + 20) == (T + 20, T + 20)
 
 
+def test_feeds_that_come_and_go_take_no_memory(worker):
+    for place in range(1, 200):
+        worker.claim(T, T + 9)
+        worker.publish(*[None] * place, Feed("west"))
+    worker.claim(T, T + 9)
+    assert len(worker.claims._durable) == len(worker.claims._drawn) == 1
+
+
 def test_heartbeat_without_a_claim_makes_none(worker):
-    assert worker.claim(0, 0) == NO_CLAIM
+    assert worker.claim(0, 0) is None
 
 
 def test_what_was_read_before_holds_while_coverage_is_being_changed(worker):

@@ -100,8 +100,7 @@ def test_claims_join_and_what_they_lack_is_a_gap(peer):
     assert claim(peer, "joined", began, began + 100) == began + 100
     assert claim(peer, "joined", began + 300, began + 400) == began + 400
     assert claim(peer, "joined", began + 100, began + 150) == began + 400
-    wait_for_watermark(peer, "joined", began + 400)
-    assert gaps_of(peer, "joined") == [(began + 150, began + 300), (began + 400, 0)]
+    wait_until(lambda: gaps_of(peer, "joined") == [(began + 150, began + 300), (began + 400, 0)])
     status = status_of(peer, "joined")
     assert 3_200 <= status.lag.seconds <= 3_300
     assert claim(peer, "joined", began + 50, began + 350) == began + 400  # it had it in its buffer

@@ -5,7 +5,15 @@ from pathlib import Path
 
 from durable_server import TWO, end_snapshot, killed, recovered_from, take_snapshot
 from server_process import DEADLINE_S, batch, peer_of, serving, wait_until
-from told_claims import claim, gaps_of, hour_ago, put_feed, status_of, wait_for_watermark
+from told_claims import (
+    claim,
+    gaps_of,
+    hour_ago,
+    list_feeds,
+    put_feed,
+    status_of,
+    wait_for_watermark,
+)
 
 from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.segment import Segment
@@ -58,6 +66,38 @@ def test_deaths_of_single_processes_lose_no_claim(tmp_path: Path) -> None:
             server.kill("keeper")
             claim(left, "switch", began + 10, began + 20)
             wait_until(lambda: gaps_of(left, "switch") == [(began + 40, 0)])
+
+
+def test_claims_of_an_unregistered_feed_count_neither_later_nor_for_a_new_keeper(
+    tmp_path: Path,
+) -> None:
+    began = hour_ago()
+    with serving(tmp_path / "data", *ONE) as server, peer_of(server) as peer:
+        put_feed(peer, "known")
+        claim(peer, "known", began, began + 10)
+        wait_for_watermark(peer, "known", began + 10)
+        claim(peer, "stray", began, began + 2_000)
+        wait_until(lambda: "stray" in list_feeds(peer).unregistered)  # told in the same report
+        put_feed(peer, "stray")
+        server.kill("keeper")  # the next one reads the worker's journal from an earlier position
+        wait_until(lambda: claim(peer, "stray", began + 3_000, began + 3_010) == began + 3_010)
+        wait_until(lambda: gaps_of(peer, "stray") == [(began + 3_010, 0)])
+
+
+def test_claims_of_a_deleted_feed_are_not_those_of_the_next_one_of_its_name(
+    tmp_path: Path,
+) -> None:
+    began = hour_ago()
+    with serving(tmp_path / "data", *ONE) as server, peer_of(server) as peer:
+        put_feed(peer, "switch")
+        wait_until(lambda: claim(peer, "switch", began, began + 2_000) == began + 2_000)
+        request = commands.DeleteFeedRequest(name="switch")
+        peer.commands.DeleteFeed(request, timeout=DEADLINE_S)
+        put_feed(peer, "switch")
+        server.kill("keeper")
+        wait_until(lambda: claim(peer, "switch", 0, 0) == 0)  # the worker has seen the new one
+        claim(peer, "switch", began + 3_000, began + 3_010)
+        wait_until(lambda: gaps_of(peer, "switch") == [(began + 3_010, 0)])
 
 
 def test_claims_outlive_everything_and_verdicts_with_them(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def write(folder: Path, values: list[bytes]) -> None:
     with closing(open_journal(folder, identity=b"a test")) as journal:
         for value in values:
             durable = threading.Event()
-            data = encode_event_value(EventValue("feed", 0, 0, value))
+            data = encode_event_value(EventValue("feed", None, value))
             journal.append(data, lambda _, durable=durable: durable.set())
             assert durable.wait(10)
 

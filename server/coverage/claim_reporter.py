@@ -8,7 +8,7 @@ is new, or when it is not known what became of a value, the journal itself is re
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ringfence.engine.journal import (
     Journal,
@@ -18,14 +18,14 @@ from ringfence.engine.journal import (
     JournalReader,
     JournalTruncated,
 )
-from ringfence.server.coverage.covered_time import CoveredTime, Interval
+from ringfence.server.coverage.covered_time import CoveredTime
 from ringfence.server.coverage.feed_claims import FeedClaims
 from ringfence.server.keeper.keeper_service_pb2 import (
     DESCRIPTOR,
     ReportClaimsRequest,
     ReportClaimsResponse,
 )
-from ringfence.server.worker.event_value import EventValue, decode_event_value
+from ringfence.server.worker.event_value import Claim, EventValue, decode_event_value
 from ringfence.server.worker.keeper_link import KeeperLink
 
 PERIOD_S = 0.5
@@ -49,12 +49,12 @@ class ClaimReporter:
         self._held = 0  # by the keeper
         self._upto = 0  # what was collected behind that
         self._seen = 0  # in the journal, at the report before
-        self._collected: list[tuple[str, Interval]] = []
+        self._collected: list[Claim] = []
         self._events: dict[str, int] = {}
         self._unregistered: OrderedDict[str, None] = OrderedDict()
 
     def sent(self, feed: str, events: int) -> None:
-        """A feed has sent so many events that were accepted."""
+        """A feed has sent so many events."""
         if self.claims.is_registered(feed):
             self._events[feed] = self._events.get(feed, 0) + events
         else:
@@ -63,13 +63,14 @@ class ClaimReporter:
             if len(self._unregistered) > UNREGISTERED_MAX:
                 self._unregistered.popitem(last=False)
 
-    def settle(self, feed: str, claim: Interval, durable: "asyncio.Future[int]") -> None:
+    def settle(self, feed: str, claim: Claim | None, durable: "asyncio.Future[int]") -> None:
         """It is known what became of the value of a batch."""
         if durable.cancelled() or durable.exception() is not None:
             self.claims.fail(feed)
             self._lost = True
             return
-        self.claims.settle(feed, claim)
+        if claim is not None:
+            self.claims.settle(feed, claim)
         position = durable.result()
         if self._lost or position <= self._upto:
             return
@@ -77,8 +78,8 @@ class ClaimReporter:
             self._lost = True
             return
         self._upto = position
-        if claim[1] and self.claims.is_registered(feed):
-            self._collected.append((feed, claim))
+        if claim is not None:
+            self._collected.append(claim)
 
     async def keep_reporting(self) -> None:
         """Does so twice a second; never returns."""
@@ -123,7 +124,7 @@ class ClaimReporter:
                 upto, claims = await asyncio.to_thread(claims_behind, self._journal, held, last)
                 for feed, claim in claims:
                     self.claims.settle(feed, claim)
-                if await self._ask(held, upto, claims) != upto:
+                if await self._ask(held, upto, [claim for _, claim in claims]) != upto:
                     self._lost = True
                     return
                 held = upto
@@ -131,7 +132,7 @@ class ClaimReporter:
             self._lost = True
         self._held = held
 
-    async def _ask(self, after: int, upto: int, claims: list[tuple[str, Interval]]) -> int | None:
+    async def _ask(self, after: int, upto: int, claims: list[Claim]) -> int | None:
         """Reports; the position that the keeper holds then, None = it does not answer."""
         events, self._events = self._events, {}
         unregistered, self._unregistered = self._unregistered, OrderedDict()
@@ -151,28 +152,30 @@ class ClaimReporter:
         return ReportClaimsResponse.FromString(answer).position
 
 
-def fill_claims(request: ReportClaimsRequest, claims: list[tuple[str, Interval]]) -> None:
+def fill_claims(request: ReportClaimsRequest, claims: Iterable[Claim]) -> None:
     """Puts claims into a report, those of one feed joined."""
-    covered: dict[str, CoveredTime] = {}
-    for feed, claim in claims:
-        covered.setdefault(feed, CoveredTime()).add(*claim)
-        reported = request.claims[feed]
-        reported.watermark = max(reported.watermark, claim[1])
-    for feed, joined in covered.items():
+    covered: dict[int, CoveredTime] = {}
+    for place, begin, end in claims:
+        covered.setdefault(place, CoveredTime()).add(begin, end)
+        reported = request.claims[place]
+        reported.watermark = max(reported.watermark, end)
+    for place, joined in covered.items():
         bounds = [bound for interval in joined.intervals for bound in interval]
-        request.claims[feed].bounds.extend(bounds)
+        request.claims[place].bounds.extend(bounds)
 
 
 def claims_behind(
     journal: JournalReader, after: int, upto: int
-) -> tuple[int, list[tuple[str, Interval]]]:
-    """The claims in the next few values behind a position, and the position that they reach to."""
+) -> tuple[int, list[tuple[str, Claim]]]:
+    """The claims in the next few values behind a position, each with the name of its feed, and the
+    position that they reach to.
+    """
     claims = []
     position = upto
     for values, (position, data) in enumerate(_replay(journal, after), 1):
         value = _decode(journal, position, data)
-        if value.watermark:
-            claims.append((value.feed, (value.complete_from, value.watermark)))
+        if value.claim is not None:
+            claims.append((value.feed, value.claim))
         if position == upto or values == PIECE_VALUES:
             break
     return position, claims

@@ -46,8 +46,8 @@ class ClaimReports:
         self._log = log
         self._traffic = traffic
         self._clock = clock
-        self._covered: dict[str, CoveredTime] = {}
-        self._watermarks: dict[str, int] = {}
+        self._covered: dict[int, CoveredTime] = {}  # by the place of the feed
+        self._watermarks: dict[int, int] = {}
         self._positions: dict[str, int] = {}
         self._flushed_at = clock()
         self._news = asyncio.Event()
@@ -66,13 +66,13 @@ class ClaimReports:
         known = self._positions.keys() | self._state.coverage.positions.keys() | {request.journal}
         if not _NAME.fullmatch(request.journal) or len(known) > JOURNALS_MAX:
             raise bad_field("journal", f"value={request.journal[:40]!r}, bound=a worker's journal")
-        for feed, claims in request.claims.items():
-            if self._state.decided.feed_place(feed) is not None:
-                covered = self._covered.setdefault(feed, CoveredTime())
+        for place, claims in request.claims.items():
+            if self._state.decided.feed(place) is not None:
+                covered = self._covered.setdefault(place, CoveredTime())
                 for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
                     covered.add(*interval)
                 covered.shorten(FEED_INTERVALS_MAX)  # the journal may take nothing for days
-                self._watermarks[feed] = max(self._watermarks.get(feed, 0), claims.watermark)
+                self._watermarks[place] = max(self._watermarks.get(place, 0), claims.watermark)
         self._positions[request.journal] = request.upto
         self._news.set()
         self._reported.set()
@@ -113,10 +113,10 @@ class ClaimReports:
         """Adds what was reported and is not journalled yet. As claims are a join, and durable in
         the workers' journals, an image may have them before they are in the keeper's.
         """
-        for feed, watermark in sorted(self._watermarks.items()):
-            place = self._state.decided.feed_place(feed)
-            if place is not None:  # it was not deleted meanwhile
-                bounds = [bound for interval in self._covered[feed].intervals for bound in interval]
+        for place, watermark in sorted(self._watermarks.items()):
+            if self._state.decided.feed(place) is not None:  # it was not deleted meanwhile
+                intervals = self._covered[place].intervals
+                bounds = [bound for interval in intervals for bound in interval]
                 value.claims.add(feed=place, bounds=bounds, watermark=watermark)
         for name, position in sorted(self._positions.items()):
             value.journals.add(name=name, position=position)

@@ -5,9 +5,7 @@ through another worker is known to it a second or two later.
 """
 
 from ringfence.engine.segment import Segment
-from ringfence.server.coverage.covered_time import Interval
-
-NO_CLAIM: Interval = (0, 0)
+from ringfence.server.worker.event_value import Claim
 
 _Feed = tuple[str, int]
 """Name and place: one that was deleted and registered again is another feed."""
@@ -28,8 +26,8 @@ class FeedClaims:
         self._refresh()
         return feed in self._published
 
-    def claim(self, feed: str, complete_from: int, watermark: int) -> Interval:
-        """The interval that a batch claims; NO_CLAIM = none.
+    def claim(self, feed: str, complete_from: int, watermark: int) -> Claim | None:
+        """What a batch claims; None = nothing, as a feed does that is not registered.
 
         Without complete_from it begins where the newest claim ends, even one that is not durable
         yet: should that one fail, nothing of it is claimed by others. Where nothing is held it is
@@ -37,26 +35,22 @@ class FeedClaims:
         """
         self._refresh()
         known = self._feed(feed)
-        if not watermark:
-            return NO_CLAIM
-        if complete_from:
-            begin = complete_from
-        elif known is None:
-            return NO_CLAIM
-        else:
-            begin = max(self._held(known), self._drawn.get(known, 0))
+        if known is None or not watermark:
+            return None
+        drawn = self._drawn.get(known, 0)
+        begin = complete_from
+        if not begin:
+            begin = max(self._held(known), drawn)
             if begin >= watermark:
-                return NO_CLAIM
-            begin = begin or watermark
-        if known is not None:
-            self._drawn[known] = max(self._drawn.get(known, 0), watermark)
-        return begin, watermark
+                return None
+        self._drawn[known] = max(drawn, watermark)
+        return Claim(known[1], begin or watermark, watermark)
 
-    def settle(self, feed: str, claim: Interval) -> None:
+    def settle(self, feed: str, claim: Claim) -> None:
         """A claim is durable."""
-        known = self._feed(feed)
-        if known is not None and claim[1]:
-            self._durable[known] = max(self._durable.get(known, 0), claim[1])
+        known = feed, claim.place
+        if known == self._feed(feed):  # else it has been deleted
+            self._durable[known] = max(self._durable.get(known, 0), claim.end)
 
     def fail(self, feed: str) -> None:
         """Claims that were on their way to the disk may not be durable."""

@@ -60,5 +60,5 @@ def _next_report(installation: Installation, name: str, after: int) -> ReportCla
             return None
         upto, claims = claims_behind(journal, after, journal.last)
         request = ReportClaimsRequest(journal=name, after=after, upto=upto)
-        fill_claims(request, claims)
+        fill_claims(request, (claim for _, claim in claims))
         return request

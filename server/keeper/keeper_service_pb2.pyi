@@ -86,9 +86,9 @@ class ReportClaimsRequest(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
+        key: int
         value: ReportedClaims
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ReportedClaims, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[_Union[ReportedClaims, _Mapping]] = ...) -> None: ...
     class EventsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -105,10 +105,10 @@ class ReportClaimsRequest(_message.Message):
     journal: str
     after: int
     upto: int
-    claims: _containers.MessageMap[str, ReportedClaims]
+    claims: _containers.MessageMap[int, ReportedClaims]
     events: _containers.ScalarMap[str, int]
     unregistered: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, journal: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., claims: _Optional[_Mapping[str, ReportedClaims]] = ..., events: _Optional[_Mapping[str, int]] = ..., unregistered: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, journal: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., claims: _Optional[_Mapping[int, ReportedClaims]] = ..., events: _Optional[_Mapping[str, int]] = ..., unregistered: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportedClaims(_message.Message):
     __slots__ = ("bounds", "watermark")

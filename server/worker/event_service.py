@@ -15,8 +15,6 @@ from ringfence.engine.journal import JournalError
 from ringfence.engine.settings import check_name
 from ringfence.engine.wire import EventDecoder, encode_events_answer
 from ringfence.server.coverage.claim_reporter import ClaimReporter
-from ringfence.server.coverage.covered_time import Interval
-from ringfence.server.coverage.feed_claims import NO_CLAIM
 from ringfence.server.durable import Durable
 from ringfence.server.rpc.drain import Context, Drain
 from ringfence.server.rpc.refusal import bad_field
@@ -106,23 +104,23 @@ class EventService:
                 f"value={batch.complete_from}, bound=before watermark {batch.watermark}",
             )
         inserted = self._engine.insert_decoded(batch, now=now)
-        claim = NO_CLAIM  # of a batch that is not whole
+        claim = None  # of a batch that is not whole
         if not inserted.rejected:
             claim = self._claims.claim(batch.feed, batch.complete_from, batch.watermark)
-        self._reporter.sent(batch.feed, inserted.accepted)
+        events = inserted.accepted + inserted.untracked + inserted.rejected
+        self._reporter.sent(batch.feed, events)
         durable = None
-        if inserted.taken or claim[1]:
-            durable = self._submit(EventValue(batch.feed, *claim, inserted.taken))
+        if inserted.taken or claim:
+            durable = self._submit(EventValue(batch.feed, claim, inserted.taken))
         return _Taken(batch.sequence, batch.feed, inserted, durable)
 
     def _submit(self, value: EventValue) -> asyncio.Future[int]:
-        claim: Interval = value.complete_from, value.watermark
         try:
             durable = self._durable.submit(encode_event_value(value))
         except JournalError:
             self._claims.fail(value.feed)
             raise
-        durable.add_done_callback(partial(self._reporter.settle, value.feed, claim))
+        durable.add_done_callback(partial(self._reporter.settle, value.feed, value.claim))
         return durable
 
     async def _write_answers(self, context: Context, unanswered: _Unanswered) -> None:

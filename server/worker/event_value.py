@@ -3,16 +3,24 @@
 import struct
 from typing import NamedTuple
 
-HEAD = struct.Struct("<BB2xIII")  # kind, bytes of the feed's name, complete_from, watermark, 0
+# Kind, bytes of the feed's name, its place + 1 or 0 = no claim, complete_from, watermark, 0.
+HEAD = struct.Struct("<BBHIII")
 KIND_EVENTS = 1
 
 
+class Claim(NamedTuple):
+    """The feed that was registered at a place has sent everything in [begin, end), unix seconds."""
+
+    place: int
+    begin: int
+    end: int
+
+
 class EventValue(NamedTuple):
-    """One journalled batch. A claim is [complete_from, watermark); watermark 0 = none."""
+    """One journalled batch."""
 
     feed: str
-    complete_from: int
-    watermark: int
+    claim: Claim | None
     taken: bytes
     """As `Inserted.taken`."""
 
@@ -20,7 +28,8 @@ class EventValue(NamedTuple):
 def encode_event_value(value: EventValue) -> bytes:
     """The bytes that the journal keeps."""
     feed = value.feed.encode("ascii")
-    head = HEAD.pack(KIND_EVENTS, len(feed), value.complete_from, value.watermark, 0)
+    place, begin, end = value.claim or (-1, 0, 0)
+    head = HEAD.pack(KIND_EVENTS, len(feed), place + 1, begin, end, 0)
     return b"".join((head, feed, value.taken))
 
 
@@ -28,6 +37,7 @@ def decode_event_value(data: bytes) -> EventValue:
     """The batch that a value stands for; raises ValueError for what this version cannot read."""
     if len(data) < HEAD.size or data[0] != KIND_EVENTS:
         raise ValueError(f"not a batch of events: bytes={len(data)}, kind={data[:1].hex()}")
-    _, feed_bytes, complete_from, watermark, _ = HEAD.unpack_from(data)
+    _, feed_bytes, place, complete_from, watermark, _ = HEAD.unpack_from(data)
     end = HEAD.size + feed_bytes
-    return EventValue(data[HEAD.size : end].decode("ascii"), complete_from, watermark, data[end:])
+    claim = Claim(place - 1, complete_from, watermark) if place else None
+    return EventValue(data[HEAD.size : end].decode("ascii"), claim, data[end:])
