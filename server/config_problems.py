@@ -31,10 +31,20 @@ def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One text for each error: the key, what is wrong with it, the value and the bound."""
     problems = []
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    below = {detail["loc"][:1] for detail in details if len(detail["loc"]) > 1}
+    for detail in details:
         location = detail["loc"]
         key = _key(location)
         match detail["type"]:
+            case "too_short" if location in below:
+                continue  # as entries with a problem do not count
+            case "too_short" | "too_long":
+                context = detail["ctx"]
+                bound = context.get("min_length", context.get("max_length"))
+                problems.append(f"{key}: value={len(detail['input'])}, bound={bound}")
+            case "tuple_type" if isinstance(detail["input"], dict):
+                problems.append(f"{key}: value=one table, bound=[[{key}]]")
             case "extra_forbidden":
                 problems.append(f"unknown key {key}{_known_key(model, location)}")
             case "missing":

@@ -140,6 +140,20 @@ def test_what_came_while_the_keeper_was_away_is_reported_later(journals):
     play(journals, story)
 
 
+def test_events_sent_while_the_keeper_was_away_are_counted_once_it_is_back(journals):
+    async def story(worker):
+        worker.link.away = True
+        for _ in range(5):
+            worker.reporter.sent("west", 7)
+            await asyncio.sleep(0.02)  # some reports are tried meanwhile
+        worker.link.away = False
+        async with asyncio.timeout(10):
+            while (await worker.inside.ask("ListFeeds")).feeds[0].events_last_day != 35:
+                await asyncio.sleep(0.01)
+
+    play(journals, story)
+
+
 def test_keeper_that_lost_what_it_was_told_hears_it_again_without_news(journals):
     async def story(worker):
         await worker.submit(10, 20)

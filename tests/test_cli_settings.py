@@ -109,6 +109,49 @@ def test_setting_of_another_revision_changes_nothing(client: Client) -> None:
     assert descriptions == {"kept"}
 
 
+def test_a_description_in_any_script_is_read_back(
+    ringfence: Ringfence, client: Client, tmp_path: Path
+) -> None:
+    policy = next(iter(client.list_policies()))
+    text = 'calls \N{TELEPHONE RECEIVER} \N{MOBILE PHONE}, "quoted", \\ and \x7f\t'
+    client.put_policy(replace(policy, name="script", description=text, revision=0))
+    file = tmp_path / "script.toml"
+    file.write_text(ringfence("policies", "show", "script", "--toml").stdout)
+    ringfence("policies", "put", str(file))
+    assert {each.name: each.description for each in client.list_policies()}["script"] == text
+
+
+def test_a_pool_is_put_whole(ringfence: Ringfence, client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "pool.toml"
+    file.write_text('[[pool]]\nname = "whole"\npolicy = "default"\ndescription = "all of it"\n')
+    ringfence("pools", "put", str(file))
+    (pool,) = [each.pool for each in client.list_pools() if each.pool.name == "whole"]
+    assert pool == Pool("whole", "default", (), "all of it", 1)
+
+
+@pytest.mark.parametrize(
+    ("group", "text", "told"),
+    [
+        (
+            "feeds",
+            FEED.format(silence_max="4s"),
+            "feed[0].silence_max: value=4 s, bound=5 to 86400 s",
+        ),
+        ("feeds", FEED.format(silence_max="9s") * 2, "feed: value=2, bound=1"),
+        ("pools", "", "pool: missing"),
+        ("pools", "pool = []", "pool: value=0, bound=1"),
+        ("policies", '[policy]\nname = "x"', "policy: value=one table, bound=[[policy]]"),
+    ],
+)
+def test_a_file_that_cannot_be_put_has_one_problem(
+    ringfence: Ringfence, tmp_path: Path, group: str, text: str, told: str
+) -> None:
+    file = tmp_path / "setting.toml"
+    file.write_text(text)
+    refused = ringfence(group, "put", str(file), code=2).stderr.splitlines()
+    assert refused[-1] == f"Error: {file}: {told}"
+
+
 def test_put_on_the_command_line_replaces_the_revision_that_was_shown(
     ringfence: Ringfence, tmp_path: Path
 ) -> None:
@@ -147,6 +190,7 @@ def test_feeds_tell_how_they_are_doing(
         wait_for_watermark(peer, "told", began + 400)
         wait_until(lambda: _told(ringfence)["events_last_day"] == 3)
         wait_until(lambda: "claims do not: nobody" in ringfence("feeds").stdout)
+    assert "claims do not: nobody" in ringfence("feeds", "--json").stderr
     told = _told(ringfence)
     assert told["events_last_minute"] == 3
     assert 600 <= int(told["lag"].removesuffix("s")) < 700

@@ -380,7 +380,7 @@ def test_differences_from_what_is_in_force_are_named_field_by_field(path: Path) 
     patient = [None, replace(feeds[0], silence_max_s=6, revision=2)]
     assert config_differences(config, later, pools[1:], patient) == [
         f"policy {policies[0].name}: revision 7 is in force, the configuration differs in"
-        " minimum_age_s, quiet_period_s",
+        " minimum_age, quiet_period",
         f"pool {pools[0].name}: in the configuration, not in force",
-        "feed msc-1: revision 2 is in force, the configuration differs in silence_max_s",
+        "feed msc-1: revision 2 is in force, the configuration differs in silence_max",
     ]

@@ -169,3 +169,18 @@ def test_workers_journals_without_the_keepers_are_refused(tmp_path):
         send(peer, history(8))
     shutil.rmtree(data / "journal" / "keeper")
     assert f"{data}/journal/keeper: missing or empty" in refusal_of(data)
+
+
+def test_rings_too_small_for_a_policy_are_refused_by_its_name(tmp_path):
+    data, large, small = tmp_path / "data", tmp_path / "large.toml", tmp_path / "small.toml"
+    rule = '[[policy.rule]]\nmeasure = "EVENTS"\nwindow = "1d"\nlimit = 20\n'
+    policy = '[[policy]]\nname = "wide"\nminimum_age = "1d"\nminimum_coverage = 0.5\n'
+    policy += f'{rule}[[pool]]\nname = "default"\npolicy = "wide"\n'
+    large.write_text(f"[server]\nring_entries = 28\n{policy}")
+    small.write_text("[server]\nring_entries = 12\n")
+    with killed(data, *TWO, "--config", str(large)):
+        pass
+    assert (
+        "policy wide.rules[0].limit: value=20, bound=0 to 11, with server.ring_entries=12: start"
+        " with as many as before, and put another policy first"
+    ) in refusal_of(data, *TWO, "--config", str(small))

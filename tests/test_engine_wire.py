@@ -48,7 +48,7 @@ EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "100"))
 slow = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     print_blob=True,
 )
 

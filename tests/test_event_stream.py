@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -385,6 +386,27 @@ def test_a_bad_feed_name_is_refused_at_once(feed: str) -> None:
     async def story() -> None:
         with pytest.raises(ValueError, match="bad feed name"):
             EventStream("127.0.0.1:1", feed)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("buffer_events", 0),
+        ("linger_s", -0.1),
+        ("lateness_s", -5.0),
+        ("lateness_s", math.nan),
+        ("heartbeat_s", 0.0),
+        ("heartbeat_s", math.inf),
+    ],
+)
+def test_an_option_out_of_its_bounds_is_refused_at_once(option: str, value: float) -> None:
+    options: Any = {option: value}
+
+    async def story() -> None:
+        with pytest.raises(ValueError, match=f"{option}={value}, bound="):
+            EventStream("127.0.0.1:1", "hep-1", **options)
 
     asyncio.run(story())
 

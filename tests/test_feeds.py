@@ -87,11 +87,20 @@ def test_feed_out_of_bounds_is_refused_by_field(peer, fields, field):
 def test_pool_requires_registered_feeds_only_and_these_stay(peer):
     put_policy(peer)
     assert reason_of(refusal(put_pool, peer, "needy", "needed")) == "NO_SUCH_FEED"
+    many = [f"feed-{n}" for n in range(17)]
+    assert field_of(refusal(put_pool, peer, "needy", *many)) == "pool.required_feeds"
     put_feed(peer, "needed")
     put_pool(peer, "needy", "needed")
     assert reason_of(refusal(delete, peer, "needed")) == "IN_USE"
     put_pool(peer, "needy")
     delete(peer, "needed")
+
+
+def test_feed_that_only_set_its_watermark_and_fell_silent_has_an_open_gap(peer):
+    put_feed(peer, "begun")
+    began = hour_ago()
+    wait_until(lambda: claim(peer, "begun", 0, began) == began)
+    wait_until(lambda: gaps_of(peer, "begun") == [(began, 0)])
 
 
 def test_claims_join_and_what_they_lack_is_a_gap(peer):
@@ -172,8 +181,7 @@ def test_claims_count_from_when_the_feed_is_registered(peer):
     put_feed(peer, "stray")
     assert "stray" not in list_feeds(peer).unregistered
     assert claim(peer, "stray", 0, began + 300) == began + 300
-    wait_for_watermark(peer, "stray", began + 300)
-    assert gaps_of(peer, "stray") == []
+    wait_until(lambda: gaps_of(peer, "stray") == [(began + 300, 0)])  # nothing before is covered
     assert claim(peer, "stray", 0, began + 400) == began + 400
 
 
@@ -193,9 +201,12 @@ def test_events_are_counted_by_feed(peer, fresh_numbers):
     put_feed(peer, "busy")
     called = fresh_numbers(3)
     peer.quarantine(called, quarantined_at=[1_700_000_000])
-    list(peer.events.StreamEvents(iter([batch(called, feed="busy")] * 2), timeout=DEADLINE_S))
-    wait_until(lambda: status_of(peer, "busy").events_last_day == 6)
-    assert status_of(peer, "busy").events_last_minute == 6
+    untracked, impossible = 447700900999, 12
+    sent = batch([*called, untracked, impossible], feed="busy")
+    (answer, _) = peer.events.StreamEvents(iter([sent, sent]), timeout=DEADLINE_S)
+    assert (answer.accepted, answer.untracked, answer.rejected) == (3, 1, 1)
+    wait_until(lambda: status_of(peer, "busy").events_last_day == 10)  # whatever became of them
+    assert status_of(peer, "busy").events_last_minute == 10
 
 
 def test_number_is_clean_when_its_feeds_have_listened_and_unobserved_until_then(

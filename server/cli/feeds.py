@@ -36,7 +36,15 @@ def list_(as_json: bool, client: Client) -> None:
     if as_json:
         for status in found:
             print_json(status)
-        return
+    else:
+        _print_table(found)
+    if unregistered := client.list_unregistered_feeds():
+        names = ", ".join(unregistered)
+        text = f"not registered, so that their events count and their claims do not: {names}"
+        click.echo(text, err=as_json)
+
+
+def _print_table(found: list[FeedStatus]) -> None:
     print_rows(
         ("FEED", "LAST CLAIM", "LAG", "EVENTS 1 MIN", "EVENTS 1 DAY", "GAPS", "ALARM"),
         (
@@ -57,9 +65,6 @@ def list_(as_json: bool, client: Client) -> None:
             click.echo(f"{status.feed.name}: gap {_span(gap)}")
         if len(status.gaps) > _GAPS_LISTED_MAX:
             click.echo(f"{status.feed.name}: more with `ringfence feeds show {status.feed.name}`")
-    if unregistered := client.list_unregistered_feeds():
-        names = ", ".join(unregistered)
-        click.echo(f"not registered, so that their events count and their claims do not: {names}")
 
 
 @feeds.command()

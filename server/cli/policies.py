@@ -123,11 +123,11 @@ def _to_send(policy: settings.Policy, revision: int) -> Policy:
 
 
 def _toml(policy: Policy) -> str:
-    """The policy as a file: JSON's strings, numbers and arrays are TOML's too."""
+    """The policy as a file: JSON's numbers and arrays are TOML's too."""
     lines = [
         "[[policy]]",
-        f"name = {json.dumps(policy.name)}",
-        f"description = {json.dumps(policy.description)}",
+        f"name = {_string(policy.name)}",
+        f"description = {_string(policy.description)}",
         f'minimum_age = "{_text(policy.minimum_age)}"',
     ]
     if policy.maximum_age is not None:
@@ -142,6 +142,11 @@ def _toml(policy: Policy) -> str:
             lines.append(f"kinds = {json.dumps([kind.name for kind in rule.kinds])}")
         lines += [f'window = "{_text(rule.window)}"', f"limit = {rule.limit}"]
     return "\n".join(lines) + "\n"
+
+
+def _string(text: str) -> str:
+    """JSON's is TOML's too, but for one control character that JSON lets pass."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _rule(rule: Rule) -> str:

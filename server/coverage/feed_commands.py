@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.settings import Feed, SettingError
+from ringfence.engine.settings import Feed
 from ringfence.server.coverage.coverage_book import FeedCoverage
 from ringfence.server.coverage.feed_traffic import FeedTraffic
 from ringfence.server.keeper.command_log import CommandLog
@@ -14,7 +14,7 @@ from ringfence.server.keeper.keeper_state import KeeperState
 from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
 from ringfence.server.rpc.drain import Context
 from ringfence.server.rpc.routes import Answer, parse, parsing
-from ringfence.server.settings.setting_messages import feed_message, read_feed
+from ringfence.server.settings.setting_messages import feed_message, naming, read_feed
 from ringfence.server.settings.settings_page import settings_page
 from ringfence.v1 import quarantine_service_pb2 as pb
 
@@ -41,10 +41,8 @@ class FeedCommands:
     async def put_feed(self, message: bytes, context: Context) -> bytes:
         """Registers a feed, or replaces what is said of it; its coverage stays."""
         request = parse(pb.PutFeedRequest, message)
-        try:
+        with naming("feed"):
             feed = read_feed(request.feed)
-        except SettingError as error:
-            raise SettingError(f"feed.{error.field}", error.text) from None
 
         def decide(value: KeeperValue) -> Message:
             placed = self._state.decided.check_feed(feed)
@@ -69,10 +67,15 @@ class FeedCommands:
         """Feeds by name, with what they have covered."""
         await self._log.settled()
         book = self._state.published
-        page, token = settings_page("ListFeeds", book.feeds, request)
         now = self._log.now()
+        page, token = settings_page(
+            "ListFeeds",
+            book.feeds,
+            request,
+            lambda place, feed: self._status(feed, self._state.coverage.of(place), now),
+        )
         return pb.ListFeedsResponse(
-            feeds=[self._status(feed, self._state.coverage.of(place), now) for place, feed in page],
+            feeds=page,
             next_page_token=token,
             unregistered=self._traffic.unregistered(lambda name: book.feed_place(name) is not None),
         )
@@ -94,7 +97,7 @@ class FeedCommands:
 def _gaps(feed: Feed, coverage: FeedCoverage, now: int) -> list[pb.Gap]:
     """Newest first; the last one is open when the feed has been silent for too long."""
     gaps = []
-    last = coverage.covered.end
+    last = coverage.watermark
     if last and now - last > feed.silence_max_s:
         gaps.append(pb.Gap(began_at=Timestamp(seconds=last)))
     for begin, end in coverage.covered.gaps[: -GAPS_MAX - 1 : -1]:

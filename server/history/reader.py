@@ -8,11 +8,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, select, t
 
 from ringfence.engine.number import is_number
 from ringfence.server.history.tables import CHANGES, DECISIONS, POOLS
-from ringfence.server.rpc.paging import page_position, page_size, page_token
+from ringfence.server.rpc.paging import PAGE_BYTES_MAX, page_position, page_size, page_token
 from ringfence.server.rpc.refusal import bad_field
 from ringfence.v1.number_service_pb2 import HistoryEntry, ListHistoryRequest, ListHistoryResponse
 
-PAGE_BYTES_MAX = 3_000_000
 ENTRY_COST_BYTES = 8  # in a response, besides its own bytes
 POSITION_MAX = 2**63 - 1
 TIME_MAX = 2**32

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ringfence.engine.journal import JournalError
 from ringfence.engine.segment import SegmentError
+from ringfence.engine.settings import SettingError
 from ringfence.engine.snapshot import SnapshotError
 from ringfence.server.data.journal_folders import opened_journals
 from ringfence.server.installation import KEEPER, Installation
@@ -24,6 +25,11 @@ def run_recovery(installation: Installation) -> None:
     except (JournalError, SnapshotError) as error:
         recovered = Recovered(
             refusal=f"{error}; `ringfence data verify {installation.data}` says more"
+        )
+    except SettingError as error:
+        recovered = Recovered(
+            refusal=f"{error}, with server.ring_entries={installation.config.server.ring_entries}:"
+            " start with as many as before, and put another policy first"
         )
     except (SegmentError, OSError) as error:
         recovered = Recovered(refusal=str(error))

@@ -67,7 +67,10 @@ class Replay:
         )
 
     def commands(self, journal: JournalReader) -> None:
-        """All headers, settings and coverage, in the order of their commands."""
+        """All headers, settings and coverage, in the order of their commands.
+
+        Raises SettingError for a policy that rings of this size cannot decide.
+        """
         writer, book = TableWriter(self._segment), SettingsBook(self._segment.ring_entries)
         image = self._start.image
         coverage = CoverageBook()
@@ -79,6 +82,7 @@ class Replay:
             if position > image.position:
                 book.place(value)
                 coverage.take(value)
+        book.check()
         publish(writer, book, coverage)
         writer.set_applied(journal.last)
 

@@ -12,6 +12,7 @@ from ringfence.server.rpc.refusal import bad_field
 
 PAGE_SIZE = 1_000
 PAGE_SIZE_MAX = 10_000
+PAGE_BYTES_MAX = 3_000_000  # the contract's 3 MiB, with room for the answer around it
 _SEAL_BYTES = 9
 
 

@@ -41,7 +41,7 @@ def _differences(
             yield f"{what} {setting.name}: in the configuration, not in force"
             continue
         differing = [
-            field.name
+            field.name.removesuffix("_s")  # as the file has it
             for field in fields(setting)
             if field.name != "revision"
             and getattr(setting, field.name) != getattr(present, field.name)

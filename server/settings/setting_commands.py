@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.core import Engine
 from ringfence.engine.scan import Tally
-from ringfence.engine.settings import Pool, SettingError, check_name
+from ringfence.engine.settings import Pool, check_name
 from ringfence.engine.words import Verdict
 from ringfence.server.keeper.command_log import CommandLog
 from ringfence.server.keeper.keeper_state import KeeperState
@@ -19,6 +19,7 @@ from ringfence.server.rpc.drain import Context
 from ringfence.server.rpc.refusal import bad_field, in_use
 from ringfence.server.rpc.routes import Answer, parse, parsing
 from ringfence.server.settings.setting_messages import (
+    naming,
     policy_message,
     pool_message,
     read_policy,
@@ -61,10 +62,8 @@ class SettingCommands:
     async def put_policy(self, message: bytes, context: Context) -> bytes:
         """Adds or replaces a policy."""
         request = parse(pb.PutPolicyRequest, message)
-        try:
+        with naming("policy"):
             policy = read_policy(request.policy)
-        except SettingError as error:
-            raise SettingError(f"policy.{error.field}", error.text) from None
 
         def decide(value: KeeperValue) -> Message:
             placed = self._state.decided.check_policy(policy)
@@ -88,7 +87,8 @@ class SettingCommands:
     async def put_pool(self, message: bytes, context: Context) -> bytes:
         """Adds or replaces a pool."""
         request = parse(pb.PutPoolRequest, message)
-        pool = read_pool(request.pool)
+        with naming("pool"):
+            pool = read_pool(request.pool)
 
         def decide(value: KeeperValue) -> Message:
             placed = self._state.decided.check_pool(pool)
@@ -124,24 +124,27 @@ class SettingCommands:
 
     async def list_policies(self, request: pb.ListPoliciesRequest) -> pb.ListPoliciesResponse:
         """Policies by name."""
-        page, token = settings_page("ListPolicies", self._state.published.policies, request)
-        return pb.ListPoliciesResponse(
-            policies=[policy_message(policy) for _, policy in page], next_page_token=token
+        page, token = settings_page(
+            "ListPolicies",
+            self._state.published.policies,
+            request,
+            lambda _, policy: policy_message(policy),
         )
+        return pb.ListPoliciesResponse(policies=page, next_page_token=token)
 
     async def list_pools(self, request: pb.ListPoolsRequest) -> pb.ListPoolsResponse:
         """Pools by name, with the counts of the last sweep."""
         days = request.forecast_days
         if days > FORECAST_DAYS_MAX:
             raise bad_field("forecast_days", f"value={days}, bound={FORECAST_DAYS_MAX}")
-        page, token = settings_page("ListPools", self._state.published.pools, request)
         counted_at, counts = await self._counts.latest()
-        return pb.ListPoolsResponse(
-            pools=[
-                self._pool_status(index, pool, counted_at, counts, days) for index, pool in page
-            ],
-            next_page_token=token,
+        page, token = settings_page(
+            "ListPools",
+            self._state.published.pools,
+            request,
+            lambda index, pool: self._pool_status(index, pool, counted_at, counts, days),
         )
+        return pb.ListPoolsResponse(pools=page, next_page_token=token)
 
     def _pool_status(
         self, index: int, pool: Pool, counted_at: int, counts: Tally, forecast_days: int

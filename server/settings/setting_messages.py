@@ -3,7 +3,8 @@
 Reading refuses what the engine's objects cannot hold; their own `check()` does the rest.
 """
 
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
 from typing import cast
 
 from google.protobuf.duration_pb2 import Duration
@@ -23,6 +24,15 @@ from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
 KINDS_MAX = 64  # each may be named more than once, within reason
+
+
+@contextmanager
+def naming(setting: str) -> Iterator[None]:
+    """Says of a problem where in the request it is: `policy.rules[0].limit`."""
+    try:
+        yield
+    except SettingError as error:
+        raise SettingError(f"{setting}.{error.field}", error.text) from None
 
 
 def read_policy(message: pb.Policy) -> Policy:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ringfence.engine.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX
-from ringfence.engine.settings import Feed, Policy, Pool, SettingError, check_name
+from ringfence.engine.settings import Feed, Policy, Pool, check_name
 from ringfence.server.keeper.keeper_value_pb2 import (
     KeeperImage,
     KeeperValue,
@@ -20,6 +20,7 @@ from ringfence.server.keeper.keeper_value_pb2 import (
 from ringfence.server.rpc.refusal import in_use, no_such, over_quota, wrong_revision
 from ringfence.server.settings.setting_messages import (
     feed_message,
+    naming,
     policy_message,
     pool_message,
     read_feed,
@@ -69,21 +70,24 @@ class SettingsBook:
         """The feed at a place; None = it was deleted."""
         return self.feeds[place] if place < len(self.feeds) else None
 
+    def check(self) -> None:
+        """Raises SettingError for a policy that these rings cannot decide; larger ones could."""
+        for policy in self.policies:
+            if policy is not None:
+                with naming(f"policy {policy.name}"):
+                    policy.check(self._ring_entries)
+
     def check_policy(self, policy: Policy) -> PlacedPolicy:
         """Where a policy goes, and how it stands there, with its new revision."""
-        try:
+        with naming("policy"):
             policy.check(self._ring_entries)
-        except SettingError as error:
-            raise SettingError(f"policy.{error.field}", error.text) from None
         index, placed = _placed("policy", self.policies, policy, POLICIES_MAX)
         return PlacedPolicy(index=index, policy=policy_message(placed))
 
     def check_pool(self, pool: Pool) -> PlacedPool:
         """Where a pool goes, and how it stands there, with its new revision."""
-        try:
+        with naming("pool"):
             pool.check()
-        except SettingError as error:
-            raise SettingError(f"pool.{error.field}", error.text) from None
         if _find(self.policies, pool.policy) is None:
             raise no_such("policy", pool.policy)
         for feed in pool.required_feeds:
@@ -94,10 +98,8 @@ class SettingsBook:
 
     def check_feed(self, feed: Feed) -> PlacedFeed:
         """Where a feed goes, and how it stands there, with its new revision."""
-        try:
+        with naming("feed"):
             feed.check()
-        except SettingError as error:
-            raise SettingError(f"feed.{error.field}", error.text) from None
         index, placed = _placed("feed", self.feeds, feed, FEEDS_MAX)
         return PlacedFeed(index=index, feed=feed_message(placed))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -94,6 +95,13 @@ class EventStream:
             raise ValueError(f"bad feed name: value={feed[:80]!r}, bound={_FEED.pattern}")
         if not 1 <= batch_events <= BATCH_EVENTS_MAX:
             raise ValueError(f"batch_events={batch_events}, bound=1 to {BATCH_EVENTS_MAX}")
+        if buffer_events < 1:
+            raise ValueError(f"buffer_events={buffer_events}, bound=1 or more")
+        for name, value in (("linger_s", linger_s), ("lateness_s", lateness_s)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name}={value}, bound=0 or more")
+        if not 0 < heartbeat_s < math.inf:
+            raise ValueError(f"heartbeat_s={heartbeat_s}, bound=more than 0")
         self._server = server
         self._feed = feed
         self._linger_s = linger_s
