@@ -148,7 +148,8 @@ def test_events_sent_while_the_keeper_was_away_are_counted_once_it_is_back(journ
             await asyncio.sleep(0.02)  # some reports are tried meanwhile
         worker.link.away = False
         async with asyncio.timeout(10):
-            while (await worker.inside.ask("ListFeeds")).feeds[0].events_last_day != 35:
+            traffic = worker.inside.keeper.reports._traffic
+            while traffic.events("west")[1] != 35:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     play(journals, story)

@@ -104,7 +104,10 @@ def test_feed_that_takes_the_place_of_another_has_nothing_of_its_coverage(segmen
         assert caught.value.reason == "QUOTA"
         report(inside, 0, 3, **{"feed-7": [10, 20]})
         await flush(inside)
+        place = place_of(inside, "feed-7")
         await inside.ask("DeleteFeed", name="feed-7")
+        report(inside, 3, 4, place=place, was=[30, 40])
+        await flush(inside)
         await inside.ask("PutFeed", feed={"name": "one-more"})
         taken = [feed for feed in segment.feeds() if feed.name == "one-more"]
         assert [(feed.covered, feed.watermark) for feed in taken] == [((), 0)]

@@ -67,12 +67,11 @@ class ClaimReports:
         if not _NAME.fullmatch(request.journal) or len(known) > JOURNALS_MAX:
             raise bad_field("journal", f"value={request.journal[:40]!r}, bound=a worker's journal")
         for place, claims in request.claims.items():
-            if self._state.decided.feed(place) is not None:
-                covered = self._covered.setdefault(place, CoveredTime())
-                for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
-                    covered.add(*interval)
-                covered.shorten(FEED_INTERVALS_MAX)  # the journal may take nothing for days
-                self._watermarks[place] = max(self._watermarks.get(place, 0), claims.watermark)
+            covered = self._covered.setdefault(place, CoveredTime())
+            for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
+                covered.add(*interval)
+            covered.shorten(FEED_INTERVALS_MAX)  # the journal may take nothing for days
+            self._watermarks[place] = max(self._watermarks.get(place, 0), claims.watermark)
         self._positions[request.journal] = request.upto
         self._news.set()
         self._reported.set()
@@ -114,7 +113,7 @@ class ClaimReports:
         the workers' journals, an image may have them before they are in the keeper's.
         """
         for place, watermark in sorted(self._watermarks.items()):
-            if self._state.decided.feed(place) is not None:  # it was not deleted meanwhile
+            if self._state.decided.feed(place) is not None:  # it was not deleted since
                 intervals = self._covered[place].intervals
                 bounds = [bound for interval in intervals for bound in interval]
                 value.claims.add(feed=place, bounds=bounds, watermark=watermark)

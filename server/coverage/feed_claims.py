@@ -48,9 +48,8 @@ class FeedClaims:
 
     def settle(self, feed: str, claim: Claim) -> None:
         """A claim is durable."""
-        known = feed, claim.place
-        if known == self._feed(feed):  # else it has been deleted
-            self._durable[known] = max(self._durable.get(known, 0), claim.end)
+        known = feed, claim.place  # of a feed that has been deleted until the next refresh
+        self._durable[known] = max(self._durable.get(known, 0), claim.end)
 
     def fail(self, feed: str) -> None:
         """Claims that were on their way to the disk may not be durable."""
