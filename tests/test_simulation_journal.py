@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from click.testing import CliRunner
 from durable_server import end_snapshot, take_snapshot
-from server_process import DEADLINE_S, Peer, batch, peer_of, serving, wait_until
-from small_history import DAY_S, Candidate, rule_policy
+from server_process import DEADLINE_S, Peer, ServerProcess, batch, peer_of, serving, wait_until
+from small_history import DAY_S, ROBOTS, Candidate, released_at, rule_policy
 
 from ringfence.engine.journal_lmdb import copy_journal, open_for_replay
 from ringfence.engine.settings import Rule
@@ -70,9 +70,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         peer.quarantine([UNSEEN], quarantined_at=[BEGAN], reason=never)  # nobody listened until now
         send(peer, FRIENDS, 5.1, 5.2)
         send(peer, BANKS, 3, kind=types.EVENT_KIND_A2P_SMS)
-        take_snapshot(server)
-        take_snapshot(server)  # and the journals are let go up to the one before
-        wait_until(lambda: oldest_position(folder) > 1)
+        let_go_journals(server, folder)
         send(peer, FRIENDS, 5.1, 8)  # the first one is a copy
         send(peer, BANKS, 20, kind=types.EVENT_KIND_A2P_SMS)
         override = commands_v1.OverrideNumbersRequest(numbers=[GIVEN], note="known to be clean")
@@ -88,6 +86,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             timeout=DEADLINE_S,
         )
         yield folder
+
+
+def let_go_journals(server: ServerProcess, folder: Path) -> None:
+    """Takes two snapshots: the journals are let go up to the first one."""
+    take_snapshot(server)
+    take_snapshot(server)
+    wait_until(lambda: oldest_position(folder) > 1)
 
 
 def oldest_position(folder: Path) -> int:
@@ -226,9 +231,7 @@ def test_robots_are_those_that_the_server_knows(tmp_path: Path) -> None:
                 send(peer, FRIENDS, day + 0.01, kind=kind, caller=robot)
 
         call_both(*in_snapshot)
-        take_snapshot(server)
-        take_snapshot(server)  # and the journals are let go up to the one before
-        wait_until(lambda: oldest_position(folder) > 1)
+        let_go_journals(server, folder)
         call_both(*in_journal)
         was = {types.EVENT_KIND_CALL: PERSONAL, types.EVENT_KIND_A2P_SMS: APPLICATION}
         count = [
@@ -245,6 +248,30 @@ def test_robots_are_those_that_the_server_knows(tmp_path: Path) -> None:
     calls = Rule(Measure.EVENTS, 20 * DAY_S, 0, frozenset({EventKind.CALL}))
     (outcome,) = play(history, [replace(REPEAT, policy=replace(REPEAT.policy, rules=(calls,)))])
     assert outcome.median_days == (10 + 27) / 2
+
+
+def test_what_a_full_ring_has_displaced_is_no_silence(tmp_path: Path) -> None:
+    folder, config = tmp_path / "data", tmp_path / "twelve.toml"
+    config.write_text("[server]\nring_entries = 12\n")
+    with serving(folder, *OPTIONS, "--config", str(config)) as server, peer_of(server) as peer:
+        for number, since in ((FRIENDS, BEGAN), (BANKS, BEGAN + 8 * DAY_S)):
+            peer.quarantine([number], quarantined_at=[BEGAN], observed_since=[since])
+        send(peer, FRIENDS, 5.1, 5.2)
+        for day, stranger in enumerate(ROBOTS[:12], 6):  # they fill the rings
+            send(peer, FRIENDS, day, caller=stranger)
+            send(peer, BANKS, day, caller=stranger)
+        take_snapshot(server)
+        whole = load(folder)  # the journals still have all
+        let_go_journals(server, folder)
+        cut = load(folder)
+    assert released_at(whole, REPEAT)[0] == BEGAN + 26 * DAY_S
+    assert len([event for event in truth(cut) if event[0] == 0]) == 12  # its pair is gone
+    assert whole.numbers.observed_since.tolist() == [BEGAN, BEGAN + 8 * DAY_S]
+    assert cut.numbers.observed_since.tolist() == [BEGAN + 6 * DAY_S, BEGAN + 8 * DAY_S]
+    # On day 25 the 20 days are observed but for one; the ring is full of them until day 26.
+    assert released_at(cut, REPEAT)[0] == BEGAN + 26 * DAY_S
+    blind = replace(REPEAT, policy=replace(REPEAT.policy, minimum_coverage=0.0))
+    assert released_at(cut, blind)[0] == BEGAN + 10 * DAY_S  # it asks for no coverage
 
 
 def test_folder_without_numbers_is_no_history(tmp_path: Path) -> None:

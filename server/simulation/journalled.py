@@ -3,6 +3,7 @@
 The folder is read as a backup reads it: snapshots stay as long as it takes, and journals are copied
 beside their owners. Entries hold no callers, only marks, and when an event arrived nobody knows: it
 counts as arrived when it happened. Robots are those that the server knows now, from the beginning.
+What a full ring has displaced is gone once the journals are let go: that time was not observed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -73,10 +74,13 @@ def journalled_history(data: Path, waiting: Callable[[], None]) -> RecordedHisto
             headers.append(headers_of(value))
             known_until.append(value.decided_at)
         taken = np.concatenate([snapshot.taken, *map(_journal_taken, workers)])
+        let_go = any(worker.first > 1 for worker in workers)
     _discount(taken[:, 1], snapshot.robots)
     numbers = _tracked(latest_rows(np.concatenate(headers)))
     if not numbers.number.size:
         raise HistoryError(f"{data}: no number is in quarantine: there is nothing to play")
+    if let_go:  # of what a full ring has displaced, journals still have a part at most
+        _observe_later(numbers, snapshot.full)
     place = places_of(numbers.number, taken[:, 0])
     known_until.append(int((taken[:, 1] >> TIME_SHIFT).max(initial=0)) + 1)
     counts = place >= 0
@@ -107,6 +111,7 @@ class _Snapshot:
         self.robots = np.zeros(1 << MARK_BITS, np.bool_)
         """By caller mark: who is a spray caller."""
         headers, taken = [np.empty(0, HEADER)], [np.empty((0, 2), np.uint64)]
+        full = [np.empty((0, 2), np.uint64)]
         if file is not None:
             self.keeper_position = file.header.keeper_position
             self.taken_at = file.header.taken_at
@@ -119,9 +124,12 @@ class _Snapshot:
                     rows[name] = records[name]
                 headers.append(rows)
                 taken.append(_ring_taken(records))
+                full.append(_full_since(records))
         self.headers: Rows = np.concatenate(headers)
         self.taken: Words = np.concatenate(taken)
         """Number and entry of each event, as a journal would have it."""
+        self.full: Words = np.concatenate(full)
+        """Number and oldest time of each full ring: earlier events have been displaced, or may."""
 
 
 def _robots(file: SnapshotFile) -> npt.NDArray[np.bool_]:
@@ -157,6 +165,22 @@ def _ring_taken(records: Rows) -> Words:
     row, slot = np.nonzero(records["entries"])
     number = records["key"][row] & np.uint64(NUMBER_MASK)
     return np.stack((number, records["entries"][row, slot]), axis=1)
+
+
+def _full_since(records: Rows) -> Words:
+    full = records[np.all(records["entries"] != 0, axis=1)]
+    oldest = full["entries"].min(axis=1) >> TIME_SHIFT
+    return np.stack((full["key"] & np.uint64(NUMBER_MASK), oldest), axis=1)
+
+
+def _observe_later(numbers: Numbers, full: Words) -> None:
+    """Nobody knows what came before the oldest entry of a full ring: it is no silence.
+
+    Of a ring that reaches back to before the quarantine all is known that counts: no change.
+    """
+    place = places_of(numbers.number, full[:, 0])
+    place, since = place[place >= 0], full[place >= 0, 1].astype(np.uint32)
+    numbers.observed_since[place] = np.maximum(numbers.observed_since[place], since)
 
 
 def _journal_taken(journal: JournalReader) -> Words:
