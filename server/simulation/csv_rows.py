@@ -1,7 +1,12 @@
-"""Rows of a CSV file, each cell read by its column; errors say file, line, field, value, bound."""
+"""Rows of a CSV file, each cell read by its column; errors say file, line, field, value, bound.
+
+Columns may have been mistaken for each other, and then a caller stands in any column of events: no
+error shows a cell that may be a telephone number, unless the column holds only the operator's own.
+"""
 
 import csv
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +18,16 @@ from ringfence.server.simulation.history import HistoryError
 Column = Callable[[str], Any]
 """Reads a cell; raises ValueError with value and bound."""
 
+OWN_NUMBER = "number"
+"""The column of the operator's own numbers, of a file that has no callers."""
+
 NotRead = Callable[[Path, Sequence[str]], None]
 """Told of a file the columns that it has and nobody reads."""
 
 DELIMITERS = ",;\t|"
+VALUE_MAX = 40  # characters of a cell in an error
+_DIGITS_MIN = 7  # of a telephone number
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?=$|[T ])", re.ASCII)
 
 
 def csv_rows(
@@ -89,8 +100,16 @@ def _columns(
 def _read(cells: list[str], columns: Mapping[str, tuple[int, Column]]) -> dict[str, Any]:
     row = {}
     for name, (index, column) in columns.items():
+        text = cells[index].strip()
         try:
-            row[name] = column(cells[index].strip())
+            row[name] = column(text)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            said = str(error)
+            if name != OWN_NUMBER and _may_be_number(text):
+                said = said.replace(repr(text[:VALUE_MAX]), "(looks like a telephone number)")
+            raise ValueError(f"{name}: {said}") from None
     return row
+
+
+def _may_be_number(text: str) -> bool:
+    return sum(map(str.isdigit, text)) >= _DIGITS_MIN and not _DATE.match(text)
