@@ -212,13 +212,41 @@ def test_files_are_played(tmp_path: Path, policy: str) -> None:
     assert done.returncode == 0
     assert done.stderr == (
         f"{numbers}: columns not read: colour\n"
-        f"1 events are of numbers that {numbers} does not have\n"
+        f"left out: 1 event is of a number that {numbers} does not have\n"
     )
     count, _ = map(json.loads, done.stdout.splitlines())
     assert count["personal"] == {"count": 1, "of": 1, "share": 1.0}
     shown = " ".join(simulate(*files).stdout.split())
     assert "does not say who called, so shares are by kind" in shown
     assert "never assigned" not in shown
+
+
+def test_what_is_left_out_of_files_is_told(tmp_path: Path, policy: str) -> None:
+    numbers, events = tmp_path / "numbers.csv", tmp_path / "events.csv"
+    numbers.write_text(
+        "number,quarantined_at\n+447700900000,2024-01-02\n"
+        "+447700900001,2024-03-03\n+447700900002,2024-03-03\n"
+    )
+    row = "+447700900000,,2024-{},CALL\n"
+    header = "called,caller,occurred_at,kind\n"
+    files = ("--events", str(events), "--numbers-file", str(numbers), "--policy", policy)
+    events.write_text(
+        header
+        + row.format("01-01") * 2
+        + row.format("02-02")
+        + row.format("02-02").replace("0,", "3,", 1) * 2
+    )
+    assert simulate(*files, "--json").stderr.splitlines() == [
+        f"left out: 2 events are of numbers that {numbers} does not have",
+        "left out: 2 events came before their numbers were in quarantine",
+        "left out: 2 numbers come into quarantine after the last day with an event",
+    ]
+    numbers.write_text(numbers.read_text().replace("2,2024-03-03", "2,2024-02-02"))
+    events.write_text(header + row.format("01-01") + row.format("02-02"))
+    assert simulate(*files, "--json").stderr.splitlines() == [
+        "left out: 1 event came before its number was in quarantine",
+        "left out: 1 number comes into quarantine after the last day with an event",
+    ]
 
 
 def test_bar_of_days_is_shown_on_a_terminal_only() -> None:

@@ -8,15 +8,16 @@ import pytest
 from rich.progress import Progress
 from small_history import FRIEND, NUMBERS, at, released_at, rule_policy
 
+from ringfence import caller_of_text
 from ringfence.engine.words import Measure
+from ringfence.server.adapters import callers as adapters_callers
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.csv_rows import NotRead
 from ringfence.server.simulation.history import Heard, HistoryError
-from ringfence.server.simulation.imported import imported_history
+from ringfence.server.simulation.imported import WITHHELD_WORDS, LeftOut, imported_history
 from ringfence.server.simulation.outcome import Share
 from ringfence.server.simulation.play import play
 from ringfence.server.simulation.recorded import RecordedHistory
-from ringfence.server.simulation.traffic.events import text_caller
 
 A, B = (f"+{number}" for number in NUMBERS[:2])
 FRIENDS = f"+{FRIEND}"
@@ -37,7 +38,7 @@ EVENTS_CSV = f"""\ufeffcalled;caller;occurred_at;kind;class
 """
 
 
-def load(tmp_path: Path, numbers: str, events: str) -> tuple[RecordedHistory, int]:
+def load(tmp_path: Path, numbers: str, events: str) -> tuple[RecordedHistory, LeftOut]:
     (tmp_path / "numbers.csv").write_text(numbers)
     (tmp_path / "events.csv").write_text(events)
     files = tmp_path / "numbers.csv", tmp_path / "events.csv"
@@ -50,7 +51,7 @@ def imported(
     *,
     not_read: NotRead = lambda file, columns: None,
     progress: Progress | None = None,
-) -> tuple[RecordedHistory, int]:
+) -> tuple[RecordedHistory, LeftOut]:
     return imported_history(
         numbers,
         events,
@@ -61,8 +62,8 @@ def imported(
 
 
 def test_files_are_a_history(tmp_path: Path) -> None:
-    history, ignored = load(tmp_path, NUMBERS_CSV, EVENTS_CSV)
-    assert ignored == 1  # of a number that is not in the list
+    history, left_out = load(tmp_path, NUMBERS_CSV, EVENTS_CSV)
+    assert left_out == LeftOut(unknown_events=1, early_events=0, late_numbers=0)
     assert (history.begins_at, history.ends_at) == (at(0), at(90))  # 31 + 28 + 31 days
     assert history.numbers.number.tolist() == NUMBERS[:2]
     assert history.knows_classes
@@ -81,8 +82,8 @@ def test_callers_are_those_of_the_contract(tmp_path: Path) -> None:
     heard = [day.evidence for day in history.days()][2]
     assert isinstance(heard, Heard)
     assert heard.caller.tolist() == [
-        *(0, FRIEND, FRIEND, 60999, text_caller("bank"), text_caller("bank")),
-        text_caller("1" * 16),
+        *(0, FRIEND, FRIEND, 60999, caller_of_text("bank"), caller_of_text("bank")),
+        caller_of_text("1" * 16),
     ]
 
 
@@ -116,10 +117,52 @@ def test_event_before_the_quarantine_is_nobodys_business(tmp_path: Path) -> None
 {B},{FRIENDS},2026-01-01T11:59:59Z,CALL,PERSONAL
 {A},{FRIENDS},2026-03-01,CALL,PERSONAL
 """
-    history, _ = load(tmp_path, NUMBERS_CSV, events)
+    history, left_out = load(tmp_path, NUMBERS_CSV, events)
+    assert left_out == LeftOut(unknown_events=0, early_events=1, late_numbers=0)
     (outcome,) = play(history, [SILENT])
     assert outcome.background_by_minimum_age == Share(1, 1)
     assert outcome.never_assigned.events == 0
+
+
+def test_history_ends_with_the_day_of_the_last_event(tmp_path: Path) -> None:
+    """What came later nobody knows: the file of events may end before that of numbers."""
+    numbers = f"number,quarantined_at\n{A},2026-01-01\n{B},2026-03-01\n"
+    late = "2026-01-20T12:00:00Z,2026-01-25"  # arrives days later, which is no silence either
+    for called, unknown in ((A, 0), ("+447700900999", 1)):
+        events = f"called,caller,occurred_at,arrived_at,kind\n{called},,{late},CALL\n"
+        history, left_out = load(tmp_path, numbers, events)
+        assert (history.begins_at, history.ends_at) == (at(0), at(20))
+        assert history.numbers.number.tolist() == NUMBERS[:1]
+        assert left_out == LeftOut(unknown_events=unknown, early_events=0, late_numbers=1)
+    history, left_out = load(tmp_path, numbers, HEADER)  # nothing came in all that time
+    assert (history.ends_at, history.numbers.number.size) == (at(60), 2)
+    assert left_out == LeftOut(0, 0, 0)
+
+
+def test_number_that_enters_on_the_last_day_is_played(tmp_path: Path) -> None:
+    numbers = f"number,quarantined_at,reason\n{A},2026-01-03T23:59:59Z,NEVER_ASSIGNED\n"
+    history, _ = load(tmp_path, numbers, HEADER + f"{B},,2026-01-03,CALL\n")
+    (outcome,) = play(history, [SILENT])
+    assert (outcome.numbers, outcome.never_assigned.number_days) == (1, 1 / 86_400)
+
+
+def test_no_number_before_the_last_event_is_no_history(tmp_path: Path) -> None:
+    numbers = f"number,quarantined_at\n{A},2026-01-04\n"
+    with pytest.raises(HistoryError) as error:
+        load(tmp_path, numbers, HEADER + GOOD)
+    assert str(error.value) == (
+        f"{tmp_path / 'numbers.csv'}: no number is in quarantine before the events end:"
+        " quarantined_at=2026-01-04T00:00:00Z or later, bound=2026-01-04T00:00:00Z"
+    )
+
+
+def test_withheld_callers_are_those_of_the_adapters(tmp_path: Path) -> None:
+    assert WITHHELD_WORDS == adapters_callers._WITHHELD_WORDS
+    rows = "".join(f"{A},{word.title()},2026-01-03,CALL\n" for word in WITHHELD_WORDS)
+    history, _ = load(tmp_path, NUMBERS_CSV, HEADER + rows)
+    heard = [day.evidence for day in history.days()][2]
+    assert isinstance(heard, Heard)
+    assert set(heard.caller.tolist()) == {0}
 
 
 GOOD = f"{A},{FRIENDS},2026-01-03,CALL\n"
@@ -160,9 +203,42 @@ def test_mistake_in_the_events_is_named(
     assert str(FRIEND) not in str(error.value)
 
 
+CALLER_TEXTS = [
+    *(FRIENDS, str(FRIEND), f"00{FRIEND}", f"sip:{FRIENDS}@example.org", "+44 (1632) 960 001"),
+    *("01632-960-001", "01.63.29.60.00"),
+]
+
+
+@pytest.mark.parametrize("column", ["called", "occurred_at", "arrived_at", "kind", "class"])
+@pytest.mark.parametrize("text", CALLER_TEXTS)
+def test_caller_in_a_wrong_column_is_in_no_error(tmp_path: Path, column: str, text: str) -> None:
+    if (column, text) == ("called", FRIENDS):
+        return  # that is read
+    row = {
+        **{"called": A, "occurred_at": "2026-01-03", "arrived_at": "2026-01-03"},
+        **{"kind": "CALL", "class": "STUCK", "caller": "", column: text},
+    }
+    with pytest.raises(HistoryError) as error:
+        load(tmp_path, NUMBERS_CSV, f"{','.join(row)}\n{','.join(row.values())}\n")
+    said = str(error.value).removeprefix(f"{tmp_path / 'events.csv'}, line 2: {column}: ")
+    assert "value=(looks like a telephone number), bound=" in said
+    assert text not in said
+
+
+@pytest.mark.parametrize("text", ["03/31/2026", "2026-31-03", "31.03.2026 12:00:00"])
+def test_time_that_cannot_be_read_is_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(HistoryError, match=f"not a time: value='{text}', bound=RFC 3339"):
+        load(tmp_path, NUMBERS_CSV, HEADER + f"{A},,{text},CALL\n")
+
+
 @pytest.mark.parametrize(
     ("numbers", "where", "message"),
     [
+        (
+            f"number,quarantined_at\n{NUMBERS[0]},2026-01-01\n",
+            ", line 2",
+            f"number: not an E.164 number: value='{NUMBERS[0]}'",
+        ),
         ("number\n", ", line 1", "no column 'quarantined_at' in the header"),
         (f"number,quarantined_at\n{A},\n", ", line 2", "quarantined_at: not a time: value=''"),
         (

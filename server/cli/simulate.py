@@ -23,7 +23,7 @@ from ringfence.server.duration import format_duration
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import GeneratedHistory
 from ringfence.server.simulation.history import History, HistoryError
-from ringfence.server.simulation.imported import imported_history
+from ringfence.server.simulation.imported import LeftOut, imported_history
 from ringfence.server.simulation.journalled import journalled_history
 from ringfence.server.simulation.play import play
 from ringfence.server.simulation.recorded import RecordedHistory
@@ -230,15 +230,36 @@ def _spray(spray: SprayTable, numbers: int | None, window: timedelta | None) -> 
 def _imported(numbers_file: Path, events: Path) -> History:
     now = int(time.time())
     with progress_bars() as bars:
-        history, ignored = _told(
+        history, left_out = _told(
             lambda: imported_history(
                 numbers_file, events, now=now, not_read=_not_read, progress=bars
             ),
             None,
         )
-    if ignored:
-        click.echo(f"{ignored} events are of numbers that {numbers_file} does not have", err=True)
+    _tell_left_out(left_out, numbers_file)
     return history
+
+
+def _tell_left_out(left_out: LeftOut, numbers_file: Path) -> None:
+    for count, one, more in (
+        (
+            left_out.unknown_events,
+            f"event is of a number that {numbers_file} does not have",
+            f"events are of numbers that {numbers_file} does not have",
+        ),
+        (
+            left_out.early_events,
+            "event came before its number was in quarantine",
+            "events came before their numbers were in quarantine",
+        ),
+        (
+            left_out.late_numbers,
+            "number comes into quarantine after the last day with an event",
+            "numbers come into quarantine after the last day with an event",
+        ),
+    ):
+        if count:
+            click.echo(f"left out: {count} {one if count == 1 else more}", err=True)
 
 
 def _not_read(file: Path, columns: Sequence[str]) -> None:

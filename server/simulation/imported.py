@@ -3,6 +3,7 @@
 import re
 from array import array
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -29,42 +30,71 @@ from ringfence.server.simulation.traffic.events import TrueClass, text_caller
 
 _CALLER = re.compile(r"\+?([0-9]{1,15})", re.ASCII)
 _AHEAD_S_MAX = 300  # as a server takes events
-_TIME_MAX = 2**32 - 1 - 2 * DAY_S  # the last day has an end
+
+# What equipment writes in place of a number: two such callers are not one who calls twice. The
+# adapters have the same words, and the server imports nothing of them.
+WITHHELD_WORDS = frozenset(
+    (
+        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
+        *("<null>", "null", "none", "nil"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How much the files have that is not in the history."""
+
+    unknown_events: int
+    """Of numbers that are not in the list."""
+    early_events: int
+    """Before their numbers were in quarantine."""
+    late_numbers: int
+    """In quarantine only after the day of the last event: nobody knows whether anybody called."""
 
 
 def imported_history(
     numbers_file: Path, events_file: Path, *, now: int, not_read: NotRead, progress: Progress
-) -> tuple[RecordedHistory, int]:
-    """The history of two files, and how many events are of numbers that it does not have.
+) -> tuple[RecordedHistory, LeftOut]:
+    """The history of two files, and what they have that it does not.
 
-    It ends with the day, UTC, of the last event or quarantine; none may lie more than 300 s after
-    `now`. `not_read` is told of each file the columns that are not read, and bars show how far each
-    is. Raises HistoryError.
+    It ends with the day, UTC, of the last event, for after it nobody knows whether anybody
+    listened, and without any event with the day of the last quarantine. No time may lie more than
+    300 s after `now`. `not_read` is told of each file the columns that are not read, and bars show
+    how far each is. Raises HistoryError.
     """
-    time = _times_until(min(now + _AHEAD_S_MAX, _TIME_MAX))
+    time = _times_until(now + _AHEAD_S_MAX)
     number, quarantined_at, reason = _read_numbers(numbers_file, time, not_read, progress)
     events = _Events(events_file, time, not_read, progress)
+    newest = events.occurred_at if events.occurred_at.size else quarantined_at
+    ends_at = (int(newest.max()) // DAY_S + 1) * DAY_S
+    entered = quarantined_at < ends_at
+    if not entered.any():
+        raise HistoryError(
+            f"{numbers_file}: no number is in quarantine before the events end:"
+            f" quarantined_at={_text(int(quarantined_at.min()))} or later, bound={_text(ends_at)}"
+        )
     place = places_of(number, events.called)
     known = place >= 0
-    order = np.flatnonzero(known)[np.argsort(events.arrived_at[known], kind="stable")]
-    place, was = place[order], events.was[order]
-    called, caller = events.called[order], events.caller[order]
+    counts = known.copy()
+    counts[known] = events.occurred_at[known] >= quarantined_at[place[known]]
+    order = np.flatnonzero(counts)[np.argsort(events.arrived_at[counts], kind="stable")]
+    called, caller, was = events.called[order], events.caller[order], events.was[order]
     occurred_at, arrived_at = events.occurred_at[order], events.arrived_at[order]
     kind = events.kind[order]
-    counts = occurred_at >= quarantined_at[place]
-    newest = max(int(times.max()) for times in (quarantined_at, occurred_at) if times.size)
-    background_only = np.ones(number.size, np.bool_)
-    background_only[place[counts & (was != 0)]] = False
+    place = places_of(number[entered], called)
+    background_only = np.ones(np.count_nonzero(entered), np.bool_)
+    background_only[place[was != 0]] = False
 
     def heard(part: slice) -> Heard:
         return Heard(called[part], caller[part], occurred_at[part], kind[part])
 
     history = RecordedHistory(
         Numbers(
-            number,
-            quarantined_at,
-            quarantined_at,
-            reason,
+            number[entered],
+            quarantined_at[entered],
+            quarantined_at[entered],
+            reason[entered],
             background_only if events.has_classes else None,
         ),
         Columns(
@@ -72,13 +102,17 @@ def imported_history(
             occurred_at,
             arrived_at,
             was,
-            first_copies(called, caller, occurred_at, kind) & counts,
+            first_copies(called, caller, occurred_at, kind),
         ),
         heard,
-        ends_at=(newest // DAY_S + 1) * DAY_S,
+        ends_at=ends_at,
         knows_classes=events.has_classes,
     )
-    return history, int(np.count_nonzero(~known))
+    return history, LeftOut(
+        unknown_events=int(np.count_nonzero(~known)),
+        early_events=int(np.count_nonzero(known & ~counts)),
+        late_numbers=int(np.count_nonzero(~entered)),
+    )
 
 
 def _read_numbers(
@@ -142,11 +176,11 @@ class _Events:
 
 
 def _caller(text: str) -> int:
-    """As in the contract: empty = withheld, a number with or without +, or a sender's text.
+    """As in the contract: withheld, a number with or without +, or a sender's text.
 
-    A caller is never refused, so none is ever in an error.
+    A caller is never refused, so none is ever in an error of this column.
     """
-    if not text:
+    if text.casefold() in WITHHELD_WORDS:
         return 0
     number = _CALLER.fullmatch(text)
     return int(number[1]) if number else text_caller(text)
