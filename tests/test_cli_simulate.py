@@ -3,6 +3,8 @@
 import json
 import os
 import pty
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from ringfence.server.config import load_config, load_policy
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import GeneratedHistory
 from ringfence.server.simulation.play import play
+from ringfence.server.simulation.traffic.events import CALLER_RANGES, TrueClass
 from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
 
 COMMAND = [sys.executable, "-m", "ringfence.server.cli", "simulate"]
@@ -198,6 +201,30 @@ def test_output_that_finds_no_room_is_a_failure() -> None:
         )
     assert done.returncode == 4
     assert done.stderr == b"Error: the output was cut off: No space left on device\n"
+
+
+def test_too_little_memory_is_a_failure() -> None:
+    limited = f"ulimit -v 1500000; exec {shlex.join([*COMMAND, '--numbers', '100000000'])}"
+    done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert re.fullmatch(r"Error: out of memory: Unable to allocate [\d.]+ GiB\n", done.stderr)
+    assert done.stdout == ""
+
+
+def test_numbers_without_callers_enough_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred million personal callers are enough for most; here there are ten of them."""
+    first, _ = CALLER_RANGES[TrueClass.PERSONAL]
+    monkeypatch.setitem(CALLER_RANGES, TrueClass.PERSONAL, (first, first + 10))
+    done = CliRunner().invoke(main, ["simulate", *SMALL])
+    assert done.exit_code == 2
+    said = re.search(
+        r"--numbers: value=400, bound=about (\d+): personal callers=(\d+), limit=10",
+        " ".join(done.stderr.split()),
+    )
+    assert said, done.stderr
+    assert int(said[1]) == 400 * 10 // int(said[2])
+    fewer = CliRunner().invoke(main, ["simulate", "--numbers", "1", "--days", "1"])
+    assert fewer.exit_code == 0
 
 
 def test_files_are_played(tmp_path: Path, policy: str) -> None:

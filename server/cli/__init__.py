@@ -73,6 +73,10 @@ class Commands(click.Group):
             _discard_output()
             click.echo(f"Error: the output was cut off: {error.strerror}", err=True)
             ctx.exit(4)
+        except MemoryError as error:
+            wanted, _, _ = str(error).partition(" for an array")
+            click.echo(f"Error: out of memory{wanted and f': {wanted}'}", err=True)
+            ctx.exit(4)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(128 + signal.SIGINT)

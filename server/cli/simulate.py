@@ -138,7 +138,10 @@ def simulate(
         source = f"{events}, {numbers_file}"
     else:
         traffic = Traffic(CLIMATES[climate])
-        history = GeneratedHistory(traffic, numbers=numbers, days=days, seed=seed)
+        try:
+            history = GeneratedHistory(traffic, numbers=numbers, days=days, seed=seed)
+        except ValueError as error:
+            raise click.UsageError(f"--{error}") from None
         source = f"made up, climate {climate}, seed {seed}"
     chosen = _policies(policies, config, entries)
     # The journal of a server says who was a robot.

@@ -35,9 +35,7 @@ class PersonalSource:
         self._random, self._personal = random, personal
         self._place: Places = np.repeat(np.arange(numbers.size), numbers["personal"])
         count = self._place.size
-        first, end = CALLER_RANGES[TrueClass.PERSONAL]
-        if count > end - first:
-            raise ValueError(f"too many personal callers: callers={count}, limit={end - first}")
+        first, _ = CALLER_RANGES[TrueClass.PERSONAL]
         self._caller: Callers = np.arange(first, first + count, dtype=np.uint64)
         self._caller[random.random(count) < personal.withheld_share] = 0
         slow = random.random(count) < personal.slow_share

@@ -17,11 +17,13 @@ import numpy as np
 
 from ringfence.server.simulation.traffic.delivery import Arrivals, Switches
 from ringfence.server.simulation.traffic.events import (
+    CALLER_RANGES,
     DAY_S,
     NUMBERS_MAX,
     START,
     Attempts,
     Records,
+    TrueClass,
 )
 from ringfence.server.simulation.traffic.numbers import make_numbers
 from ringfence.server.simulation.traffic.parameters import Traffic
@@ -36,7 +38,10 @@ class Workload:
     """Numbers and all their traffic over some days, from one seed."""
 
     def __init__(self, traffic: Traffic, *, numbers: int, days: int, seed: int) -> None:
-        """`numbers` 1 to 100,000,000 of them; the traffic begins at START."""
+        """`numbers` 1 to 100,000,000 of them; the traffic begins at START.
+
+        Raises ValueError for a size out of bounds, also when there are not callers enough for it.
+        """
         if not 1 <= numbers <= NUMBERS_MAX:
             raise ValueError(f"numbers: value={numbers}, bound=1 to {NUMBERS_MAX}")
         if days < 1:
@@ -44,6 +49,13 @@ class Workload:
         self.traffic, self.days, self._seed = traffic, days, seed
         self.numbers: Records = make_numbers(self._random(0), traffic.departures, numbers, days)
         """dtype NUMBER, in the order of the numbers; the first is FIRST_NUMBER."""
+        callers = int(self.numbers["personal"].sum(dtype=np.int64))
+        first, end = CALLER_RANGES[TrueClass.PERSONAL]
+        if callers > end - first:
+            raise ValueError(
+                f"numbers: value={numbers}, bound=about {numbers * (end - first) // callers}:"
+                f" personal callers={callers}, limit={end - first}"
+            )
 
     def _random(self, part: int) -> np.random.Generator:
         """A generator for one part, so that a change in one leaves the others as they were."""
