@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from ringfence.engine.settings import NO_SPRAY
 from ringfence.server.cli import main
-from ringfence.server.cli.simulation_text import outcome_json
+from ringfence.server.cli.simulation_text import Source, outcome_json
 from ringfence.server.config import load_config, load_policy
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import GeneratedHistory
@@ -63,7 +63,10 @@ def test_json_is_a_line_for_each_candidate(policy: str) -> None:
             Calendar("calendar 60d", 60 * DAY_S),
         ],
     )
-    assert [count, calendar] == [outcome_json(outcome, history) for outcome in wanted]
+    made = {"source": "made up", "climate": "quiet", "numbers": 400, "days": 300, "seed": 7}
+    source = Source("", made)
+    assert [count, calendar] == [outcome_json(outcome, history, source) for outcome in wanted]
+    assert count["history"] == calendar["history"] == made
     assert count["minimum_age"] == calendar["minimum_age"] == f"{60 * DAY_S}s"
     assert (count["ring_entries"], count["spray_numbers"], count["spray_window"]) == (12, 0, None)
     assert (calendar["policy"], calendar["ring_entries"]) == (None, None)
@@ -128,6 +131,14 @@ def test_two_policies_of_one_name_are_told_apart_by_their_files(tmp_path: Path) 
     assert strict["candidate"] == f"count ({tmp_path / '0.toml'})"
     assert mild["candidate"] == f"count ({tmp_path / '11.toml'})"
     assert strict["released"] < mild["released"]
+
+
+def test_policy_is_named_once(policy: str) -> None:
+    """Two candidates of one name could not be told apart."""
+    again = f"{Path(policy).parent}/./{Path(policy).name}"
+    done = CliRunner().invoke(main, ["simulate", "--policy", policy, "--policy", again])
+    assert done.exit_code == 2
+    assert f"--policy: {policy} is given twice" in " ".join(done.stderr.split())
 
 
 def test_long_names_of_files_stand_whole_in_every_table(tmp_path: Path) -> None:
@@ -243,6 +254,9 @@ def test_files_are_played(tmp_path: Path, policy: str) -> None:
     )
     count, _ = map(json.loads, done.stdout.splitlines())
     assert count["personal"] == {"count": 1, "of": 1, "share": 1.0}
+    assert count["history"] == {
+        **{"source": "files", "events": str(events), "numbers_file": str(numbers)}
+    }
     shown = " ".join(simulate(*files).stdout.split())
     assert "does not say who called, so shares are by kind" in shown
     assert "never assigned" not in shown

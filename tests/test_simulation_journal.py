@@ -1,8 +1,11 @@
 """A history from the data folder of a real server, running or stopped."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from durable_server import end_snapshot, take_snapshot
 from server_process import DEADLINE_S, Peer, ServerProcess, batch, peer_of, serving, wait_until
+from small_disk import small_memory
 from small_history import DAY_S, ROBOTS, Candidate, released_at, rule_policy
 
 from ringfence.engine.journal_lmdb import copy_journal, open_for_replay
@@ -23,6 +27,7 @@ from ringfence.server.cli import main
 from ringfence.server.data.data_copy import WrongFolder
 from ringfence.server.data.journal_folders import journal_identity
 from ringfence.server.data.secret_file import read_secret
+from ringfence.server.recovery.snapshot_lock import change_snapshots
 from ringfence.server.simulation.history import APPLICATION, PERSONAL, HistoryError
 from ringfence.server.simulation.journalled import journalled_history
 from ringfence.server.simulation.outcome import Share
@@ -39,6 +44,7 @@ BEGAN = TODAY - 50 * DAY_S
 REPEAT = Candidate(
     "repeat", replace(rule_policy(Measure.REPEAT_CALLERS, window_days=20), minimum_coverage=0.95)
 )
+COMMAND = [sys.executable, "-m", "ringfence.server.cli", "simulate"]
 OPTIONS = ("--workers", "2", "--capacity", "100")
 
 
@@ -183,7 +189,7 @@ def test_command_prints_the_same_of_a_running_server(data: Path, tmp_path: Path)
     )
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "ringfence.server.cli", "simulate", "--data", str(data)),
+            *(*COMMAND, "--data", str(data)),
             *("--policy", str(policy), "--json"),
         ],
         capture_output=True,
@@ -248,6 +254,12 @@ def test_robots_are_those_that_the_server_knows(tmp_path: Path) -> None:
     calls = Rule(Measure.EVENTS, 20 * DAY_S, 0, frozenset({EventKind.CALL}))
     (outcome,) = play(history, [replace(REPEAT, policy=replace(REPEAT.policy, rules=(calls,)))])
     assert outcome.median_days == (10 + 27) / 2
+    command = ["simulate", "--data", str(folder)]
+    shown = CliRunner().invoke(main, command).stdout.splitlines()
+    assert shown[1].endswith("; robots are those that the server knew: 2")
+    row = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout.splitlines()[0])
+    assert row["history"] == {"source": "data", "data": str(folder), "robots": 2}
+    assert (row["spray_numbers"], row["spray_window"]) == (None, None)
 
 
 def test_what_a_full_ring_has_displaced_is_no_silence(tmp_path: Path) -> None:
@@ -302,7 +314,49 @@ def test_damaged_folder_is_a_failure_that_names_the_file(tmp_path: Path, damaged
     assert done.stdout == ""
 
 
-def test_nothing_is_left_behind(data: Path) -> None:
-    before = set(Path("/tmp").glob("ringfence-simulate-*"))
+def test_copies_are_removed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     load(data)
-    assert set(Path("/tmp").glob("ringfence-simulate-*")) <= before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 128 + 2)]
+)
+def test_simulation_that_is_ended_leaves_no_copies(
+    data: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    with change_snapshots(data, lambda: None):  # its journals are copied when this is over
+        simulating = subprocess.Popen(
+            [*COMMAND, "--data", str(data)],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert simulating.stderr is not None
+        assert simulating.stderr.readline() == "waiting for a snapshot that is being taken\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        simulating.send_signal(number)
+        shown, said = simulating.communicate(timeout=DEADLINE_S)
+    assert simulating.returncode == code
+    assert (shown, said) == ("", "interrupted\n" if number == signal.SIGINT else "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_the_copies_is_said_as_it_is(data: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    with small_memory(disk, 32 << 10):
+        done = subprocess.run(
+            [*COMMAND, "--data", str(data)],
+            env={**os.environ, "TMPDIR": str(disk)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert list(disk.iterdir()) == []
+    assert done.returncode == 4
+    assert "No space left on device" in done.stderr
+    assert done.stderr.endswith(f"; journals are copied to TMPDIR, {disk}\n")
+    assert "data verify" not in done.stderr
+    assert done.stdout == ""

@@ -1,21 +1,24 @@
 """`ringfence simulate`: what policies would have made of a history, side by side."""
 
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TypeVar
 
 import click
 
-from ringfence.engine.journal import JournalError
+from ringfence.engine.journal import JournalDown, JournalError
 from ringfence.engine.segment import RING_ENTRIES, SegmentError
 from ringfence.engine.settings import NO_SPRAY, Policy, SettingError
 from ringfence.engine.snapshot import SnapshotError
 from ringfence.server.cli.options import Duration, Failed, json_option
 from ringfence.server.cli.output import print_json, progress, progress_bars
 from ringfence.server.cli.settings import read_setting
-from ringfence.server.cli.simulation_text import outcome_json, print_outcomes
+from ringfence.server.cli.simulation_text import Source, outcome_json, print_outcomes
 from ringfence.server.config import Config, SprayTable, load_config, load_policy
 from ringfence.server.data.data_copy import WrongFolder
 from ringfence.server.data.secret_file import SecretDamaged
@@ -46,7 +49,8 @@ _SPRAY = ("spray_numbers", "spray_window")
     type=click.Path(dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE.toml",
-    help="A policy as `policies put` reads it; again for each other one. Without: the default one.",
+    help="A policy as `policies put` reads it, for the numbers of all pools; again for each other"
+    " one. Without: the default one, as shipped.",
 )
 @click.option(
     "--climate",
@@ -130,19 +134,12 @@ def simulate(
     spray = _spray(config.spray, spray_numbers, spray_window)
     history: History
     if data is not None:
-        recorded = _told(lambda: journalled_history(data, _waiting), data)
-        entries = _entries_of(recorded, ring_entries, entries)
-        history, source = recorded, str(data)
+        history, source = _recorded(data)
+        entries = _entries_of(history, ring_entries, entries)
     elif events is not None and numbers_file is not None:
-        history = _imported(numbers_file, events)
-        source = f"{events}, {numbers_file}"
+        history, source = _imported(numbers_file, events)
     else:
-        traffic = Traffic(CLIMATES[climate])
-        try:
-            history = GeneratedHistory(traffic, numbers=numbers, days=days, seed=seed)
-        except ValueError as error:
-            raise click.UsageError(f"--{error}") from None
-        source = f"made up, climate {climate}, seed {seed}"
+        history, source = _generated(climate, numbers, days, seed)
     chosen = _policies(policies, config, entries)
     # The journal of a server says who was a robot.
     settings = NO_SPRAY if data is not None else spray.settings(history.numbers.number.size)
@@ -164,7 +161,7 @@ def simulate(
         )
     if as_json:
         for outcome in outcomes:
-            print_json(outcome_json(outcome, history))
+            print_json(outcome_json(outcome, history, source))
     else:
         print_outcomes(outcomes, history, source)
 
@@ -202,6 +199,9 @@ def _entries_of(history: RecordedHistory, asked: str | None, default: int) -> in
 
 def _policies(files: Sequence[Path], config: Config, ring_entries: int) -> list[tuple[str, Policy]]:
     """The policies by their names, with their files where two have the same name."""
+    for file in files:
+        if files.count(file) > 1:
+            raise click.UsageError(f"--policy: {file} is given twice")
     loaded = [(str(file), read_setting(load_policy, file)) for file in files]
     if not loaded:
         loaded = [("the default policy", config.policies[0])]
@@ -230,7 +230,25 @@ def _spray(spray: SprayTable, numbers: int | None, window: timedelta | None) -> 
     return spray
 
 
-def _imported(numbers_file: Path, events: Path) -> History:
+def _generated(climate: str, numbers: int, days: int, seed: int) -> tuple[GeneratedHistory, Source]:
+    try:
+        history = GeneratedHistory(
+            Traffic(CLIMATES[climate]), numbers=numbers, days=days, seed=seed
+        )
+    except ValueError as error:
+        raise click.UsageError(f"--{error}") from None
+    made = {"climate": climate, "numbers": numbers, "days": days, "seed": seed}
+    text = f"made up, climate {climate}, seed {seed}"
+    return history, Source(text, {"source": "made up", **made})
+
+
+def _recorded(data: Path) -> tuple[RecordedHistory, Source]:
+    history = _told(lambda: journalled_history(data, _waiting), data)
+    fields = {"source": "data", "data": str(data), "robots": history.robots}
+    return history, Source(str(data), fields, history.robots)
+
+
+def _imported(numbers_file: Path, events: Path) -> tuple[RecordedHistory, Source]:
     now = int(time.time())
     with progress_bars() as bars:
         history, left_out = _told(
@@ -240,7 +258,8 @@ def _imported(numbers_file: Path, events: Path) -> History:
             None,
         )
     _tell_left_out(left_out, numbers_file)
-    return history
+    fields = {"source": "files", "events": str(events), "numbers_file": str(numbers_file)}
+    return history, Source(f"{events}, {numbers_file}", fields)
 
 
 def _tell_left_out(left_out: LeftOut, numbers_file: Path) -> None:
@@ -272,13 +291,30 @@ def _not_read(file: Path, columns: Sequence[str]) -> None:
 def _told(make: Callable[[], T], data: Path | None) -> T:
     """Turns what a history or a table may fail with into messages and exit codes."""
     try:
-        return make()
+        with _unwound_by_sigterm():
+            return make()
     except (HistoryError, WrongFolder) as error:
         raise click.UsageError(str(error)) from None
+    except JournalDown as error:  # the journal is not damaged: its copy finds no room
+        raise Failed(f"{error}; journals are copied to TMPDIR, {gettempdir()}") from None
     except (JournalError, SnapshotError, SecretDamaged) as error:
         raise Failed(f"{error}; `ringfence data verify {data}` says more") from None
     except (SegmentError, OSError) as error:
         raise Failed(str(error)) from None
+
+
+@contextmanager
+def _unwound_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the process as Ctrl-C does: no copy of a journal is left behind."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _waiting() -> None:

@@ -1,10 +1,11 @@
 """The outcomes of a simulation as tables for people, and as JSON for programs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.table import Table
 
-from ringfence.engine.settings import DAY_S
+from ringfence.engine.settings import DAY_S, Spray
 from ringfence.server.cli.output import terminal
 from ringfence.server.duration import format_duration
 from ringfence.server.simulation.candidate import Candidate
@@ -22,7 +23,18 @@ _NOBODY_LATER = (
 _OF_AN_ENGINE = ("policy", "ring_entries", "spray_numbers", "spray_window")
 
 
-def print_outcomes(outcomes: Sequence[Outcome], history: History, source: str) -> None:
+@dataclass(frozen=True)
+class Source:
+    """Where a history comes from."""
+
+    text: str
+    fields: Mapping[str, object]
+    """As JSON says it."""
+    robots: int | None = None
+    """How many callers a server knew for robots; None = the spray settings decide who is one."""
+
+
+def print_outcomes(outcomes: Sequence[Outcome], history: History, source: Source) -> None:
     """Prints what was played, the figures, the yardstick and the months."""
     console = terminal()
     for line in _played(outcomes, history, source):
@@ -44,18 +56,21 @@ def print_outcomes(outcomes: Sequence[Outcome], history: History, source: str) -
     console.print(_months(outcomes))
 
 
-def _played(outcomes: Sequence[Outcome], history: History, source: str) -> Iterator[str]:
+def _played(outcomes: Sequence[Outcome], history: History, source: Source) -> Iterator[str]:
     days = (last_check(history) - history.begins_at) // DAY_S
-    yield f"History: {source}; {outcomes[0].numbers:,} numbers, {days:,} days"
+    yield f"History: {source.text}; {outcomes[0].numbers:,} numbers, {days:,} days"
     candidate = outcomes[0].candidate
     if isinstance(candidate, Candidate):  # K and spray settings are the same for all
-        spray = candidate.spray
-        robots = (
-            f"a caller of {spray.numbers} numbers in {format_duration(spray.window_s)} is a robot"
-            if spray.numbers
-            else "no caller becomes a robot"
-        )
+        robots = _robots(candidate.spray, source)
         yield f"Ring entries: {candidate.ring_entries}; {robots}"
+
+
+def _robots(spray: Spray, source: Source) -> str:
+    if source.robots is not None:
+        return f"robots are those that the server knew: {source.robots:,}"
+    if not spray.numbers:
+        return "no caller becomes a robot"
+    return f"a caller of {spray.numbers} numbers in {format_duration(spray.window_s)} is a robot"
 
 
 def _figures(outcomes: Sequence[Outcome]) -> Table:
@@ -112,17 +127,19 @@ def _percent(share: Share | None) -> str:
     return f"{share.share:.1%}"
 
 
-def outcome_json(outcome: Outcome, history: History) -> dict[str, object]:
-    """The line of one candidate: every share with the counts behind it."""
+def outcome_json(outcome: Outcome, history: History, source: Source) -> dict[str, object]:
+    """The line of one candidate: which history, and every share with the counts behind it."""
     candidate, never = outcome.candidate, outcome.never_assigned
     engine: dict[str, object] = dict.fromkeys(_OF_AN_ENGINE)
     if isinstance(candidate, Candidate):
         spray = candidate.spray
-        window = f"{spray.window_s}s" if spray.numbers else None
-        values = (candidate.policy.name, candidate.ring_entries, spray.numbers, window)
+        numbers = spray.numbers if source.robots is None else None
+        window = f"{spray.window_s}s" if numbers else None
+        values = (candidate.policy.name, candidate.ring_entries, numbers, window)
         engine = dict(zip(_OF_AN_ENGINE, values, strict=True))
     return {
         "candidate": candidate.name,
+        "history": source.fields,
         **engine,
         "minimum_age": f"{candidate.minimum_age_s}s",
         "true_classes": history.knows_classes,

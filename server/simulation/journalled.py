@@ -98,6 +98,7 @@ def journalled_history(data: Path, waiting: Callable[[], None]) -> RecordedHisto
         ends_at=max(known_until),
         knows_classes=False,
         ring_entries_most=snapshot.ring_entries,
+        robots=int(np.count_nonzero(snapshot.robots)),
     )
 
 

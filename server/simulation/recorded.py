@@ -49,6 +49,7 @@ class RecordedHistory:
         ends_at: int,
         knows_classes: bool,
         ring_entries_most: int | None = None,
+        robots: int | None = None,
     ) -> None:
         """`evidence` gives a slice of the events as an engine takes them."""
         if not numbers.number.size:
@@ -60,6 +61,8 @@ class RecordedHistory:
         self.ring_entries_most = ring_entries_most
         """K of the rings that events come from: larger ones would take for silence what these have
         displaced. None = no ring has displaced any."""
+        self.robots = robots
+        """How many callers are known for robots, whatever they do here; None = nobody is."""
         self._columns = columns
         self._evidence = evidence
 
