@@ -22,9 +22,11 @@ from small_history import DAY_S, ROBOTS, Candidate, released_at, rule_policy
 
 from ringfence.engine.journal_lmdb import copy_journal, open_for_replay
 from ringfence.engine.settings import Rule
+from ringfence.engine.snapshot import SnapshotError, list_snapshots
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.cli import main
 from ringfence.server.data.data_copy import WrongFolder
+from ringfence.server.data.data_folder import SECRETS
 from ringfence.server.data.journal_folders import journal_identity
 from ringfence.server.data.secret_file import read_secret
 from ringfence.server.recovery.snapshot_lock import change_snapshots
@@ -284,6 +286,77 @@ def test_what_a_full_ring_has_displaced_is_no_silence(tmp_path: Path) -> None:
     assert released_at(cut, REPEAT)[0] == BEGAN + 26 * DAY_S
     blind = replace(REPEAT, policy=replace(REPEAT.policy, minimum_coverage=0.0))
     assert released_at(cut, blind)[0] == BEGAN + 10 * DAY_S  # it asks for no coverage
+
+
+def test_history_has_what_counts_of_all_numbers_that_are_not_let_go(tmp_path: Path) -> None:
+    folder, config = tmp_path / "data", tmp_path / "no-spray.toml"
+    config.write_text("[spray]\nnumbers = 0\n")
+    held, reserved, back, *others = range(FRIENDS, FRIENDS + 9)
+    with serving(folder, *OPTIONS, "--config", str(config)) as server, peer_of(server) as peer:
+        peer.quarantine([held, reserved, back, *others], quarantined_at=[BEGAN])
+        for number in (held, reserved, back, *others):
+            send(peer, number, 5.1)  # all the same caller, no robot to this server
+        peer.commands.HoldNumbers(
+            commands_v1.HoldNumbersRequest(numbers=[held], note="asked for"), timeout=DEADLINE_S
+        )
+        peer.commands.OverrideNumbers(
+            commands_v1.OverrideNumbersRequest(numbers=[reserved], note="clean"), timeout=DEADLINE_S
+        )
+        request = numbers_v1.ReserveNumbersRequest(pool="default", numbers=[reserved])
+        peer.numbers.ReserveNumbers(request, timeout=DEADLINE_S)
+        peer.commands.RetireNumbers(
+            commands_v1.RetireNumbersRequest(numbers=[back], note="for now"), timeout=DEADLINE_S
+        )
+        peer.quarantine([back])
+        ahead = int(time.time()) + 100  # clocks differ
+        send(peer, held, (ahead + 0.5 - BEGAN) / DAY_S)
+    history = load(folder)
+    assert history.numbers.number.tolist() == [held, reserved, back, *others]
+    at_five = [place for place, day, _ in truth(history) if day == 5.1]
+    assert sorted(at_five) == [0, 1, 3, 4, 5, 6, 7, 8]  # that of `back` came in another quarantine
+    assert history.ends_at == ahead + 1
+    # A robot by the settings of a new server; to that one it was none, so it keeps its numbers.
+    policy = tmp_path / "silent.toml"
+    policy.write_text(
+        '[[policy]]\nname = "silent"\nminimum_age = "10d"\nminimum_coverage = 0.0\n'
+        '[[policy.rule]]\nmeasure = "EVENTS"\nwindow = "60d"\nlimit = 0\n'
+    )
+    command = ["simulate", "--data", str(folder), "--policy", str(policy), "--json"]
+    row = json.loads(CliRunner().invoke(main, command).stdout.splitlines()[0])
+    assert row["released"] == 0
+
+
+def test_snapshots_have_to_be_the_folders_own_and_whole(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        with serving(folder, *OPTIONS) as server, peer_of(server) as peer:
+            peer.quarantine([FRIENDS], quarantined_at=[BEGAN])
+            send(peer, FRIENDS, 5.1)
+            send(peer, FRIENDS, 5.2)
+            let_go_journals(server, folder)
+    (newest, *others) = list_snapshots(ours / "snapshots")
+    whole = newest.read_bytes()
+    newest.write_bytes(list_snapshots(theirs / "snapshots")[0].read_bytes())
+    with pytest.raises(SnapshotError, match=f"{newest}: snapshot of another data folder"):
+        load(ours)
+    newest.write_bytes(whole)
+    assert load(ours).numbers.number.size == 1
+    for path in (newest, *others):
+        path.unlink()
+    with pytest.raises(SnapshotError, match=f"{ours}: no whole snapshot stands for what journals"):
+        load(ours)
+
+
+def test_folder_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    for name in SECRETS:
+        (tmp_path / name).mkdir()
+    keeper = tmp_path / "journal" / "keeper"
+    keeper.mkdir(parents=True)
+    (keeper / "data.mdb").touch()
+    done = CliRunner().invoke(main, ["simulate", "--data", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert done.stderr.startswith("Error: ")
+    assert "Is a directory" in done.stderr
 
 
 def test_folder_without_numbers_is_no_history(tmp_path: Path) -> None:

@@ -69,12 +69,14 @@ def journalled_history(data: Path, waiting: Callable[[], None]) -> RecordedHisto
     """
     check_data_folder(data)
     with _copied_journals(data, waiting) as (snapshot, keeper, workers):
+        let_go = any(worker.first > 1 for worker in workers)
+        if let_go and snapshot.ring_entries is None:
+            raise SnapshotError(f"{data}: no whole snapshot stands for what journals have let go")
         headers, known_until = [snapshot.headers], [snapshot.taken_at]
         for _, value in keeper_values(keeper, snapshot.keeper_position):
             headers.append(headers_of(value))
             known_until.append(value.decided_at)
         taken = np.concatenate([snapshot.taken, *map(_journal_taken, workers)])
-        let_go = any(worker.first > 1 for worker in workers)
     _discount(taken[:, 1], snapshot.robots)
     numbers = _tracked(latest_rows(np.concatenate(headers)))
     if not numbers.number.size:
@@ -93,7 +95,7 @@ def journalled_history(data: Path, waiting: Callable[[], None]) -> RecordedHisto
     was[entry & SPRAY != 0] = 0
     return RecordedHistory(
         numbers,
-        Columns(place, occurred_at, occurred_at, was, first_copies(place, entry & ~SPRAY)),
+        Columns(place, occurred_at, occurred_at, was, first_copies(place, entry)),
         lambda part: Taken(taken[part].tobytes()),
         ends_at=max(known_until),
         knows_classes=False,
