@@ -48,7 +48,11 @@ class Call:
 
 
 def make_history(
-    numbers: Sequence[Quarantined], calls: Sequence[Call], *, days: int, knows_classes: bool = True
+    numbers: Sequence[Quarantined],
+    calls: Sequence[Call],
+    *,
+    days: float,
+    knows_classes: bool = True,
 ) -> RecordedHistory:
     """Such a history from BEGAN on; numbers ascend."""
     number = np.array([each.number for each in numbers], np.uint64)

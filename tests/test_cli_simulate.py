@@ -70,6 +70,12 @@ def test_json_is_a_line_for_each_candidate(policy: str) -> None:
     assert count["minimum_age"] == calendar["minimum_age"] == f"{60 * DAY_S}s"
     assert (count["ring_entries"], count["spray_numbers"], count["spray_window"]) == (12, 0, None)
     assert (calendar["policy"], calendar["ring_entries"]) == (None, None)
+    for row, outcome in zip((count, calendar), wanted, strict=True):
+        never = outcome.never_assigned
+        for name in ("by_minimum_age", "noisy_at_minimum_age"):
+            share = getattr(never, name)
+            shown = share and {"count": share.count, "of": share.of, "share": share.share}
+            assert row["never_assigned"][name] == shown
     assert 0 < count["released"] < calendar["released"]
     assert sum(calendar["released_per_month"]) == calendar["released"]
     assert len(calendar["released_per_month"]) == 10
@@ -96,13 +102,36 @@ def test_table_has_the_same_figures_as_shares(policy: str) -> None:
             f"{row['median_days']:.1f}",
             *(f"{row[name]['share']:.1%}" for name in shares),
         ]
+        never = row["never_assigned"]
+        noisy = never["noisy_at_minimum_age"]
+        (line,) = (
+            text
+            for text in done.stdout.splitlines()
+            if text.startswith(row["candidate"]) and text.count("%") in (1, 2)
+        )
+        assert line.removeprefix(row["candidate"]).split() == [
+            f"{never['by_minimum_age']['share']:.1%}",
+            f"{noisy['share']:.1%}" if noisy else "-",
+        ]
     assert done.stdout.splitlines()[:2] == [
         "History: made up, climate quiet, seed 7; 400 numbers, 300 days",
         f"Ring entries: {count['ring_entries']}; a caller of 8 numbers in 1h is a robot",
     ]
+    assert [line.split() for line in done.stdout.splitlines()[-10:]] == [
+        [str(month), *map(str, released)]
+        for month, released in enumerate(
+            zip(count["released_per_month"], calendar["released_per_month"], strict=True), 1
+        )
+    ]
     never = calendar["never_assigned"]
     assert f"{never['numbers']} numbers were never assigned" in done.stdout
     assert f"{never['events_per_number_day']:.3f} events a day" in done.stdout
+
+
+def test_same_seed_gives_the_same_bytes_in_every_process() -> None:
+    once, again = simulate(*SMALL, "--json"), simulate(*SMALL, "--json")
+    assert (once.returncode, once.stderr) == (0, "")
+    assert once.stdout == again.stdout
 
 
 def test_default_policy_is_played_when_none_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from robots import week_spray
 from small_history import (
@@ -23,9 +24,10 @@ from small_history import (
 from ringfence.engine.settings import DAY_S, SettingError
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
 from ringfence.server.simulation.candidate import Calendar, Candidate
-from ringfence.server.simulation.history import APPLICATION, COLLECTOR, PERSONAL
+from ringfence.server.simulation.history import APPLICATION, COLLECTOR, PERSONAL, Heard
 from ringfence.server.simulation.outcome import Outcome, Share
 from ringfence.server.simulation.play import play
+from ringfence.server.simulation.player import EnginePlayer
 from ringfence.server.simulation.recorded import RecordedHistory
 
 A, B, C, D, E, F, G, H, J = NUMBERS[:9]
@@ -344,3 +346,39 @@ def test_number_is_asked_about_only_once_its_day_has_come() -> None:
     assert AGE_S == 10 * DAY_S
     history = make_history([Quarantined(A, at(3))], [], days=20)
     assert released_at(history, SILENT) == [at(13)]
+
+
+def test_call_on_the_day_of_the_quarantine_counts() -> None:
+    """Numbers enter before the events of their day; a call before the quarantine is nobody's."""
+    for hour, released in ((11, at(11)), (13, at(31))):
+        history = make_history([Quarantined(A, at(0, 12))], [Call(A, at(0, hour))], days=60)
+        assert released_at(history, SILENT) == [released]
+
+
+def test_reason_is_that_of_the_number() -> None:
+    never = int(DisconnectReason.NEVER_ASSIGNED)
+    history = make_history([Quarantined(A), Quarantined(B, reason=never)], [], days=1)
+    player = played(history, SILENT)
+    assert isinstance(player, EnginePlayer)
+    headers = [player._writer.header(number) for number in (A, B)]
+    assert [header and header.reason for header in headers] == [0, never]
+
+
+def test_part_of_a_day_at_the_end_is_history_but_has_no_check() -> None:
+    never = int(DisconnectReason.NEVER_ASSIGNED)
+    for since, due in ((at(0), 1), (at(0, 12), 0)):  # nobody looks after midnight of day 10
+        number = Quarantined(A, since, reason=never, background_only=True)
+        history = make_history([number], [], days=10.75)
+        for outcome in play(history, [SILENT, CALENDAR]):
+            assert outcome.background_by_minimum_age == Share(due, due)
+            assert outcome.never_assigned.by_minimum_age == Share(due, due)
+            assert outcome.never_assigned.number_days == 10.75 - (since - at(0)) / DAY_S
+
+
+def test_error_while_a_day_is_played_is_raised() -> None:
+    history = make_history([Quarantined(A)], [], days=3)
+    none = np.empty(0, np.uint64)
+    uneven = Heard(none, np.zeros(1, np.uint64), none.astype(np.uint32), none.astype(np.int32))
+    history._evidence = lambda part: uneven
+    with pytest.raises(ValueError, match="length"):
+        play(history, [SILENT])

@@ -1,6 +1,8 @@
 """A simulation's figures follow from the seed, and from nothing else."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,20 @@ def test_same_seed_gives_the_same_figures_for_any_number_of_threads(
     assert play(history(), CANDIDATES, threads=4) == outcomes
     again = history()
     assert play(again, CANDIDATES) == play(again, CANDIDATES) == outcomes
+
+
+def test_events_become_the_same_entries_in_every_process() -> None:
+    """With their marks of callers, which decide who leaves a caller table that is full."""
+    program = """
+from small_history import *
+calls = [Call(NUMBERS[0], at(3 + i), robot) for i, robot in enumerate(ROBOTS[:5])]
+history = make_history([Quarantined(NUMBERS[0])], calls, days=9)
+player = played(history, Candidate("silent", rule_policy(Measure.EVENTS, window_days=30)))
+print(player._engine.digest().hex())
+"""
+    command, folder = [sys.executable, "-c", program], Path(__file__).parent
+    once, again = (subprocess.check_output(command, cwd=folder, text=True) for _ in range(2))
+    assert once == again
 
 
 def test_another_seed_gives_others(outcomes: list[Outcome]) -> None:
