@@ -45,7 +45,7 @@ from ringfence.server.simulation.outcome import Outcome, Share
 from ringfence.server.simulation.play import play
 from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
 
-COUNT_LIMIT = 3  # of the README's row "count only"
+COUNT_LIMIT = 3  # of the README's rows "count only"
 
 
 def rows_of(numbers: int) -> list[Candidate | Calendar]:
@@ -55,6 +55,8 @@ def rows_of(numbers: int) -> list[Candidate | Calendar]:
         CALENDAR,
         LONG_CALENDAR,
         count_only(COUNT_LIMIT, 12),
+        count_only(COUNT_LIMIT, 12, spray_for(numbers)),
+        count_only(COUNT_LIMIT, 12, week),
         repeat_callers(90, 12, week, events_limit=10),
         repeat_callers(150, 28, spray_for(numbers)),
         repeat_callers(150, 60, NO_SPRAY),

@@ -27,11 +27,12 @@ def spray_for(numbers: int, *, window_s: int | None = None) -> Spray:
     return spray if window_s is None else replace(spray, window_s=window_s)
 
 
-def count_only(limit: int, ring_entries: int) -> Candidate:
+def count_only(limit: int, ring_entries: int, spray: Spray = NO_SPRAY) -> Candidate:
     """A plain count over 30 days: what a threshold on a dashboard would do."""
     rules = (Rule(Measure.EVENTS, MONTH_S, limit),)
     policy = Policy(f"count-{limit}", rules, minimum_age_s=MINIMUM_AGE_S)
-    return Candidate(f"more than {limit} events in 30 d", policy, ring_entries, NO_SPRAY)
+    name = f"more than {limit} events in 30 d; {_said(spray)}"
+    return Candidate(name, policy, ring_entries, spray)
 
 
 def repeat_callers(
@@ -39,7 +40,7 @@ def repeat_callers(
 ) -> Candidate:
     """The default policy's rules over another window, and a limit of all events in 30 days."""
     window_s = window_days * DAY_S
-    rules = (
+    rules: tuple[Rule, ...] = (
         Rule(Measure.REPEAT_CALLERS, window_s, 0),
         Rule(Measure.EVENTS, window_s, 0, frozenset({EventKind.A2P_SMS})),
     )
@@ -52,11 +53,11 @@ def repeat_callers(
     return Candidate(name, policy, ring_entries, spray)
 
 
-def shipped(numbers: int, *, ring_entries: int | None = None) -> Candidate:
-    """The default policy as it ships, in the rings that ship with it."""
+def shipped(numbers: int, *, robots: bool = True) -> Candidate:
+    """The default policy in the rings that ship with it, as it ships or without robots."""
     config = load_config(None, capacity_numbers=numbers)
-    ring_entries = ring_entries or config.server.ring_entries
-    spray = config.spray_settings
+    ring_entries = config.server.ring_entries
+    spray = config.spray_settings if robots else NO_SPRAY
     name = f"**default**, K = {ring_entries}; {_said(spray)}"
     return Candidate(name, config.policies[0], ring_entries, spray)
 
