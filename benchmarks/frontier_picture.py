@@ -5,17 +5,16 @@ from pathlib import Path
 
 import matplotlib
 from frontier_candidates import MINIMUM_AGE_S, WEEK
+from frontier_points import Line, default_window_s, line_of, point_of
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from ringfence.server.simulation.candidate import Calendar, Candidate
+from ringfence.server.simulation.candidate import Calendar
 from ringfence.server.simulation.outcome import Outcome
 from ringfence.server.simulation.traffic.parameters import CLIMATES
 
 COLOURS = {12: "#c23b22", 28: "#d98c00", 60: "#1f6fb4"}
 GREY = "#777777"
-
-Line = Sequence[tuple[float, float, str]]
 
 
 def plot(by_climate: Mapping[str, Sequence[Outcome]], path: Path) -> None:
@@ -37,19 +36,15 @@ def plot(by_climate: Mapping[str, Sequence[Outcome]], path: Path) -> None:
 
 
 def _panel(axes: Axes, outcomes: Sequence[Outcome]) -> None:
-    (window_s,) = {
-        outcome.candidate.spray.window_s
-        for outcome in outcomes
-        if isinstance(outcome.candidate, Candidate) and outcome.candidate.policy.name == "default"
-    }
+    window_s = default_window_s(outcomes)
     for ring_entries, colour in COLOURS.items():
-        line = _line(outcomes, "repeat-", ring_entries, window_s)
+        line = line_of(outcomes, "repeat-", ring_entries, window_s)
         _draw(axes, line, colour, "o-", f"repeat callers, K = {ring_entries}")
     for released, residual, days in line:
         axes.annotate(days, (released, residual), (6, -4), textcoords="offset points", fontsize=6)
-    line = _line(outcomes, "repeat-", 60, WEEK)
+    line = line_of(outcomes, "repeat-", 60, WEEK)
     _draw(axes, line, COLOURS[60], "x:", "K = 60, robots: 8 numbers in 7 days")
-    line = _line(outcomes, "count-", 60, 0)
+    line = line_of(outcomes, "count-", 60, 0)
     _draw(axes, line, GREY, "s--", "count only, in 30 days")
     for outcome in outcomes:
         if isinstance(outcome.candidate, Calendar):
@@ -62,32 +57,10 @@ def _panel(axes: Axes, outcomes: Sequence[Outcome]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _line(
-    outcomes: Sequence[Outcome], policies: str, ring_entries: int, spray_window_s: int
-) -> Line:
-    """The points of one family, in order, with what tells them apart. Window 0 = no robots."""
-    points = {}
-    for outcome in outcomes:
-        candidate = outcome.candidate
-        if (
-            isinstance(candidate, Candidate)
-            and candidate.policy.name.startswith(policies)
-            and candidate.ring_entries == ring_entries
-            and (candidate.spray.window_s if candidate.spray.numbers else 0) == spray_window_s
-        ):
-            points[candidate.policy.name.removeprefix(policies)] = _point(outcome)
-    in_order = sorted(points, key=lambda name: int(name.rstrip("d")))
-    return [(*points[name], name) for name in in_order]
-
-
-def _point(outcome: Outcome) -> tuple[float, float]:
-    return 100 * outcome.released / outcome.numbers, 100 * (outcome.residual.share or 0.0)
-
-
 def _draw(axes: Axes, line: Line, colour: str, style: str, label: str) -> None:
     released, residual, _ = zip(*line, strict=True)
     axes.plot(released, residual, style, color=colour, label=label, markersize=4, linewidth=1)
 
 
 def _mark(axes: Axes, outcome: Outcome, marker: str, colour: str, label: str) -> None:
-    axes.plot(*_point(outcome), marker, color=colour, label=label, markersize=11, zorder=3)
+    axes.plot(*point_of(outcome), marker, color=colour, label=label, markersize=11, zorder=3)
