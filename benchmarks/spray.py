@@ -4,7 +4,7 @@
 
 The same events go into two tables, one with a caller table and one without, turn by turn in
 batches, so that both see the same machine; the ratio is that of the two times. Two kinds of
-callers: a year's traffic of the generated workload (climate ncsu), and the worst case, where every
+callers: days of traffic of the generated workload (climate ncsu), and the worst case, where every
 call comes from any of as many callers as the table has room for, so that each call is two cache
 misses more. One process, K = 12 unless given. Not measured: the wire and the journal, beside which
 it is less.

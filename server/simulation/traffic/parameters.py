@@ -4,7 +4,8 @@ Sources, by the names used below:
 
 - NCSU: "Who's Calling?", USENIX Security 2020; 66,606 lines, 11 months, 1.48 million calls.
 - Phoneypot: NDSS 2015; 39,696 numbers, 7 weeks, 1.3 million calls from 250,000 sources.
-- Princeton: Lee and Narayanan 2021, recycled numbers; a honeypot of 200 of them, one week.
+- Princeton: Lee and Narayanan 2021, recycled numbers; a honeypot of 200 of them. That 19 of these
+  got something in one week has not been checked against the paper.
 - AAISP: four million unassigned British numbers announced in 2013, hundreds of calls.
 - Nomorobo: 290,000 numbers not active for nearly a decade and still called by collectors.
 - Regulation F: 12 CFR 1006.14, calls of debt collectors in the United States.
@@ -12,6 +13,7 @@ Sources, by the names used below:
 - complaints: hours and days of unwanted calls in complaints to the FCC 2023 and to blocking lists.
 
 "derived" is arithmetic on such figures; "assumed" has no source: vary it before trusting a result.
+What the workload gives of the figures above is printed by benchmarks/calibration.py.
 """
 
 from dataclasses import dataclass, field
@@ -52,7 +54,9 @@ class Departures:
     # about half of them are silent: between the quarter of new lines that nobody called in 11
     # months (NCSU) and 60 %.
     personal_share: float = 0.40  # assumed
-    applications_share: float = 0.12  # Princeton: about 10 % in one week
+    # assumed, after Princeton's unchecked 10 % in one week: here applications write to 7.5 % in the
+    # first week of quarantine and to 6.8 % in the week from day 60.
+    applications_share: float = 0.12
     institutions_share: float = 0.03  # assumed
     debts_share: float = 0.012  # left otherwise; with the next 3.5 % over all, assumed
     debts_non_payment_share: float = 0.30  # left without paying; assumed
@@ -69,7 +73,9 @@ class Campaigns:
     calls_mean: float = 13.0  # calls of a campaign into the pool, lognormal; NCSU
     calls_p95: float = 27.0  # NCSU
     days_max: float = 7.0  # of a campaign, evenly from 0; assumed
-    exposure_shape: float = 0.5  # gamma over numbers; nearest to NCSU's quarter without a call
+    # gamma over numbers; assumed. A quarter of NCSU's lines had no call in 11 months; with 0.5 it
+    # is 6 % of the numbers, 11 % without sweeps; a quarter with 0.12, or with 0.28 without sweeps.
+    exposure_shape: float = 0.5
     neighbour_area_share: float = 0.06  # of fresh callers: same all but 7 last digits; NCSU
     neighbour_block_share: float = 0.03  # of fresh callers, in those: all but 4; NCSU
     sweep_share: float = 0.02  # of campaigns: number after number; assumed
