@@ -1,6 +1,7 @@
 """`ringfence adapter`: feeds a server from a switch."""
 
 import click
+
 from ringfence.server.adapters.hep_command import hep
 
 
