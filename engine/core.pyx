@@ -38,7 +38,6 @@ from ringfence.engine.record cimport (
     NUMBER_LEAST,
     NUMBER_MASK as C_NUMBER_MASK,
     NUMBER_MOST,
-    POOLS_MAX,
     RECORDS_OFFSET,
     STATE_EMPTY,
     STATE_FREE,

@@ -1,13 +1,11 @@
 """The benchmarks of the simulation still run, at a size at which their figures mean nothing."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from benchmarks_path import BENCHMARKS
+from benchmark_run import run
 from frontier import lines_of, rows_of
 from frontier_candidates import (
     CALENDAR,
@@ -27,20 +25,6 @@ from ringfence.server.simulation.play import play
 from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
 
 NCSU = Traffic(CLIMATES["ncsu"])
-
-
-def run(*command: str) -> str:
-    """What a benchmark prints."""
-    done = subprocess.run(
-        [sys.executable, BENCHMARKS / command[0], *command[1:]],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.match(rf"command   python \S*{command[0]} ", done.stdout)
-    return done.stdout
 
 
 def tables(printed: str) -> list[list[dict[str, str]]]:

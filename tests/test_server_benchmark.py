@@ -1,30 +1,14 @@
 """The benchmarks of the server still run, at a size at which their figures mean nothing."""
 
 import re
-import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from benchmark_run import run
+from feeds import make_messages
 
 from ringfence.v1 import event_service_pb2 as events
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
-
-def run(*command: str) -> str:
-    """What a benchmark prints."""
-    done = subprocess.run(
-        [sys.executable, BENCHMARKS / command[0], *command[1:]],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("command: python ")
-    return done.stdout
 
 
 def rows(printed: str) -> list[list[str]]:
@@ -52,10 +36,7 @@ def test_restart_benchmark_starts_in_every_way(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_benchmarks_send_what_protobuf_would_send(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from feeds import make_messages
-
+def test_benchmarks_send_what_protobuf_would_send() -> None:
     for size in (1, 100, 500):
         for sequence, message in enumerate(islice(make_messages(10, size, seed=1), 3)):
             batch = events.StreamEventsRequest.FromString(message)

@@ -41,9 +41,8 @@ def _recover(installation: Installation) -> Recovered:
     before, start_id = change_start_id(installation.data)
     recovered = _recover_from_memory(installation, before)
     if recovered is None:
-        from ringfence.server.recovery.rebuild import (
-            rebuild,  # with much that a take-over does not need
-        )
+        # Here, as it brings much that a take-over does not need.
+        from ringfence.server.recovery.rebuild import rebuild
 
         recovered = rebuild(installation)
     installation.open_segment().set_whole(boot_id=boot_id(), start_id=start_id)
