@@ -20,6 +20,7 @@ from crash_load import (
     rings_of,
     working,
 )
+from run_seed import run_seed
 from server_process import ServerProcess, peer_of
 
 ROUNDS = int(os.environ.get("RINGFENCE_CRASH_ROUNDS", "12"))
@@ -69,7 +70,7 @@ def _kill(pid: int) -> None:
         print(f"gone already: {pid}")
 
 
-@pytest.mark.parametrize("seed", [random.randrange(10**6)])
+@pytest.mark.parametrize("seed", [run_seed()])
 def test_nothing_acknowledged_is_lost_whatever_is_killed(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     installation = Installation(tmp_path / "data")

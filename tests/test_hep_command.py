@@ -72,8 +72,17 @@ def adapter(server: str, *options: str) -> Iterator[Adapter]:
                 process.kill()
 
 
+def capture() -> list[bytes]:
+    """The datagrams, with the times at which they were recorded."""
+    with CAPTURE.open("rb") as file:
+        return [datagram for _, datagram in read_capture(file)]
+
+
 def quarantine_all(peer: Peer) -> None:
-    since = int(time.time()) - DAY_S
+    """All numbers, a day before the capture was recorded, whenever that was."""
+    with CAPTURE.open("rb") as file:
+        recorded_at = min(received_at for received_at, _ in read_capture(file))
+    since = recorded_at - DAY_S
     answer = peer.quarantine(ALL, quarantined_at=[since], observed_since=[since])
     assert answer.accepted == len(ALL)
 
@@ -128,8 +137,7 @@ def test_replay_ends_when_every_event_of_the_capture_is_answered(
 def test_live_traffic_over_udp_and_tcp_is_counted_once(
     own_server: ServerProcess, own_peer: Peer
 ) -> None:
-    with CAPTURE.open("rb") as file:
-        datagrams = [datagram for _, datagram in read_capture(file)]
+    datagrams = capture()
     with adapter(own_server.address) as running:
         assert running.ready_line.startswith("ringfence adapter hep ready listen=127.0.0.1:")
         with socket.create_connection(running.address) as stream:

@@ -33,6 +33,7 @@ from crash_load import (
     working,
 )
 from durable_server import take_snapshot
+from run_seed import run_seed
 from server_process import PATIENCE_S, ServerProcess, peer_of, wait_until
 from small_disk import cut_off, small_disk
 
@@ -150,7 +151,7 @@ def _await(moment: str, server: ServerProcess, chance: random.Random) -> None:
             time.sleep(chance.uniform(0, 0.8))
 
 
-@pytest.mark.parametrize("seed", [random.randrange(10**6)])
+@pytest.mark.parametrize("seed", [run_seed()])
 def test_nothing_acknowledged_is_lost_when_the_power_is_cut(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     machine = Machine(tmp_path)
