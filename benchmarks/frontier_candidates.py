@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from ringfence.engine.settings import DAY_S, NO_SPRAY, Policy, Rule, Spray
 from ringfence.engine.words import EventKind, Measure
-from ringfence.server.config import load_config
-from ringfence.server.duration import format_duration
+from ringfence.server.config.config import load_config
+from ringfence.server.config.duration import format_duration
 from ringfence.server.simulation.candidate import Calendar, Candidate
 
 MINIMUM_AGE_S = 90 * DAY_S

@@ -29,8 +29,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from ringfence.engine.journal import Done, JournalError
-from ringfence.engine.journal_lmdb import open_journal
+from ringfence.server.journal.journal import Done, JournalError
+from ringfence.server.journal.lmdb_journal import open_journal
 
 SIZES = (128, 4_096, 65_536, 1 << 20)
 KINDS = ("plain file", "journal", "truncating")

@@ -48,8 +48,8 @@ from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
 from ringfence.engine.settings import Policy, Pool, Rule
 from ringfence.engine.words import Measure
-from ringfence.server.data.data_folder import SHARED_MEMORY
-from ringfence.server.data.secret_file import read_secret
+from ringfence.server.folder.data_folder import SHARED_MEMORY
+from ringfence.server.folder.secret_file import read_secret
 from ringfence.v1 import number_service_pb2 as number_messages
 from ringfence.v1 import number_service_pb2_grpc as number_grpc
 

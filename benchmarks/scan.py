@@ -32,9 +32,9 @@ from engine_processes import BATCH, KEY, Work, context, make_segment
 from ringfence.engine.core import Engine
 from ringfence.engine.scan import TableScan, Tally
 from ringfence.engine.segment import Segment
-from ringfence.server.queue.candidate_queue import CandidateQueue, CleanNumbers
-from ringfence.server.queue.scan_result import Scan
-from ringfence.server.queue.scanner import RECORDS_A_STEP, Scanner
+from ringfence.server.keeper.queue.candidate_queue import CandidateQueue, CleanNumbers
+from ringfence.server.keeper.queue.scan_result import Scan
+from ringfence.server.keeper.queue.scanner import RECORDS_A_STEP, Scanner
 
 CHECKED = 100  # numbers a check
 QUEUE_TAKEN = 10_000

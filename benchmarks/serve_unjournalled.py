@@ -9,10 +9,10 @@ whatever this server answers is lost when it ends.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ringfence.engine import journal_lmdb
-from ringfence.engine.journal import Done, Journal
-from ringfence.engine.journal_commit import COMMIT_MAX_BYTES
-from ringfence.server.installation import WORKER
+from ringfence.server.folder.installation import WORKER
+from ringfence.server.journal import lmdb_journal as journal_lmdb
+from ringfence.server.journal.group_commit import COMMIT_MAX_BYTES
+from ringfence.server.journal.journal import Done, Journal
 
 
 class NoJournal:

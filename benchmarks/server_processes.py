@@ -14,7 +14,7 @@ import grpc
 from feeds import FIRST_NUMBER
 
 from ringfence.engine.segment import Segment
-from ringfence.server.config import load_config
+from ringfence.server.config.config import load_config
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 

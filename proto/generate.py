@@ -1,8 +1,8 @@
 """Generates the Python code of the contract, and of the server's own messages, from .proto files.
 
-`python proto/generate.py` writes it beside them, `python proto/generate.py FOLDER` into
-`FOLDER/ringfence/v1` and `FOLDER/ringfence/server/keeper`. The output depends on the .proto files
-and the version of grpcio-tools only.
+`python proto/generate.py` writes it beside them, `python proto/generate.py FOLDER` below
+`FOLDER/ringfence`, in the same folders. The output depends on the .proto files and the version of
+grpcio-tools only.
 """
 
 import subprocess
@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 PROTO_ROOT = Path(__file__).resolve().parent
-SOURCE_ROOT = PROTO_ROOT.parent / "src"  # where `ringfence/server/keeper` is
+SOURCE_ROOT = PROTO_ROOT.parent / "src"  # where `ringfence/server` is
 SOURCES = tuple(
     path.relative_to(PROTO_ROOT).as_posix()
     for path in sorted((PROTO_ROOT / "ringfence" / "v1").glob("*.proto"))
 )
 SERVER_SOURCES = (
-    "ringfence/server/keeper/keeper_service.proto",
-    "ringfence/server/keeper/keeper_value.proto",
+    "ringfence/server/link/keeper_service.proto",
+    "ringfence/server/journal/keeper_value.proto",
 )
 
 

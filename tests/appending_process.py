@@ -13,8 +13,8 @@ from pathlib import Path
 
 from journal_answers import IDENTITY, value_of
 
-from ringfence.engine.journal import JournalError
-from ringfence.engine.journal_lmdb import open_journal
+from ringfence.server.journal.journal import JournalError
+from ringfence.server.journal.lmdb_journal import open_journal
 
 WAITING = 20
 

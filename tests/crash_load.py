@@ -16,8 +16,8 @@ from siphash import caller_mark as slow_caller_mark
 from ringfence.engine.core import NUMBER_MASK, Engine
 from ringfence.engine.segment import Segment, SegmentError
 from ringfence.engine.words import EventKind
-from ringfence.server.config import load_config
-from ringfence.server.data.secret_file import read_secret
+from ringfence.server.config.config import load_config
+from ringfence.server.folder.secret_file import read_secret
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import quarantine_service_pb2 as commands
 

@@ -12,10 +12,10 @@ from server_process import peer_of
 
 from ringfence.engine.snapshot.format import FRAME, PREAMBLE
 from ringfence.engine.snapshot.read import SnapshotFile
-from ringfence.server.data.journal_folders import journal_identity
-from ringfence.server.data.secret_file import read_secret
-from ringfence.server.history.database import FILE as HISTORY
-from ringfence.server.recovery.truncation import truncate_orphan
+from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.folder.secret_file import read_secret
+from ringfence.server.folder.truncation import truncate_orphan
+from ringfence.server.followers.history.database import FILE as HISTORY
 
 PAGE = 4_096
 META_BYTES = 152

@@ -21,7 +21,7 @@ from server_process import (
 from ringfence.engine.core import Engine
 from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot import list_snapshots
-from ringfence.server.data.data_folder import hold_data_folder
+from ringfence.server.folder.data_folder import hold_data_folder
 from ringfence.v1 import quarantine_service_pb2 as commands
 
 CALLED = [447700900000 + i for i in range(200)]

@@ -7,10 +7,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from number_model import NumberModel
 
 from ringfence.engine.settings import SILENCE_S, Pool
-from ringfence.server.coverage.claim_reporter import fill_claims
-from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest
-from ringfence.server.settings.setting_messages import pool_message
-from ringfence.server.worker.event_value import Claim
+from ringfence.server.journal.event_value import Claim
+from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
+from ringfence.server.state.setting_messages import pool_message
+from ringfence.server.worker.claim_reporter import fill_claims
 
 FEEDS = ["msc", "smsc", "sbc"]
 WORKERS = ["worker-0", "worker-1"]

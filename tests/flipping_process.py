@@ -20,8 +20,8 @@ from pathlib import Path
 
 from journal_answers import IDENTITY
 
-from ringfence.engine.journal import HEAD, JournalError, seal
-from ringfence.engine.journal_lmdb import check_journal, open_for_replay
+from ringfence.server.journal.journal import HEAD, JournalError, seal
+from ringfence.server.journal.lmdb_journal import check_journal, open_for_replay
 
 PAGE = 4_096
 META_BYTES = 152

@@ -21,17 +21,17 @@ import grpc
 from history_process import installation
 from server_process import wait_until
 
-from ringfence.engine.journal import Journal, JournalError
-from ringfence.engine.journal_lmdb import open_journal
-from ringfence.server.keeper.history_backlog import HistoryBacklog
-from ringfence.server.keeper.journal_feed import JournalFeed
-from ringfence.server.keeper.keeper_service_pb2 import (
+from ringfence.server.journal.journal import Journal, JournalError
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
+from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
+from ringfence.server.keeper.changes.journal_feed import JournalFeed
+from ringfence.server.link.keeper_service_pb2 import (
     DESCRIPTOR,
     ConfirmHistoryRequest,
     ConfirmHistoryResponse,
 )
-from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
-from ringfence.server.rpc.routes import parsing, service
+from ringfence.server.link.routes import parsing, service
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import number_service_pb2_grpc as numbers_grpc
 

@@ -4,9 +4,9 @@ import logging
 import sys
 from pathlib import Path
 
-from ringfence.server.config import load_config
-from ringfence.server.history.process import run_history
-from ringfence.server.installation import Installation
+from ringfence.server.config.config import load_config
+from ringfence.server.folder.installation import Installation
+from ringfence.server.followers.history.process import run_history
 
 
 def installation(data: Path, run_folder: Path, config_file: Path) -> Installation:

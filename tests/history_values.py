@@ -6,7 +6,7 @@ import numpy as np
 
 from ringfence.engine.control import HEADER, quarantine_headers
 from ringfence.engine.words import DisconnectReason, State, Verdict
-from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 START = 1_700_000_000
 NUMBERS = [447700900000 + i for i in range(1_000)]

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ringfence.engine.journal import Journal, JournalError
+from ringfence.server.journal.journal import Journal, JournalError
 
 PATIENCE_S = 30.0
 IDENTITY = b"a test"  # of the journals of tests

@@ -11,13 +11,13 @@ from google.protobuf.message import Message
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
-from ringfence.server.config import Config, load_config
+from ringfence.server.config.config import Config, load_config
+from ringfence.server.journal.journal import Journal
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.keeper.keeper import Keeper, open_keeper
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
-from ringfence.server.rpc.drain import Drain
+from ringfence.server.link.drain import Drain
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 

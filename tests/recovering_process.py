@@ -21,12 +21,12 @@ from pathlib import Path
 
 from ringfence.engine.core import Engine
 from ringfence.engine.segment import Segment
-from ringfence.server.config import load_config
-from ringfence.server.data.data_folder import StartError, hold_data_folder
-from ringfence.server.data.data_verify import folder_problems
-from ringfence.server.installation import Installation
+from ringfence.server.config.config import load_config
+from ringfence.server.folder.data_folder import StartError, hold_data_folder
+from ringfence.server.folder.installation import Installation
 from ringfence.server.recovery.recovered import Recovered
 from ringfence.server.recovery.recovery import run_recovery
+from ringfence.server.tools.data_verify import folder_problems
 
 CAPACITY_NUMBERS = 1_000
 HUNG_S = 60

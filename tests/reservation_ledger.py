@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ringfence.engine.control import HEADER
 from ringfence.engine.core import NUMBER_MASK
 from ringfence.engine.words import State, Verdict
-from ringfence.server.keeper.keeper_value_pb2 import KeeperValue, KeptReservation
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.v1 import types_pb2 as types
 
 ACTIVE = types.RESERVATION_STATE_ACTIVE

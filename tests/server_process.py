@@ -18,7 +18,7 @@ import grpc
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 
-from ringfence.server.data.secret_file import read_secret
+from ringfence.server.folder.secret_file import read_secret
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import event_service_pb2_grpc as events_grpc
 from ringfence.v1 import number_service_pb2 as numbers

@@ -25,11 +25,11 @@ from allocators import CALLS, NOISY_S
 from reservation_ledger import ReservationLedger
 from server_process import ServerProcess
 
-from ringfence.engine.journal_lmdb import open_for_replay
-from ringfence.server.data.data_folder import hold_data_folder
-from ringfence.server.data.journal_folders import journal_identity
-from ringfence.server.installation import KEEPER
-from ringfence.server.keeper.keeper_journal import keeper_values
+from ringfence.server.folder.data_folder import hold_data_folder
+from ringfence.server.folder.installation import KEEPER
+from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.lmdb_journal import open_for_replay
 
 NUMBERS = range(447700900000, 447700900150)
 ALLOCATORS = int(os.environ.get("RINGFENCE_STORM_ALLOCATORS", "32"))

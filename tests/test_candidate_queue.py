@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ringfence.server.queue import candidate_queue
-from ringfence.server.queue.candidate_queue import PUT_MAX, CandidateQueue, CleanNumbers
+from ringfence.server.keeper.queue import candidate_queue
+from ringfence.server.keeper.queue.candidate_queue import PUT_MAX, CandidateQueue, CleanNumbers
 
 FIRST = 447700900000
 NUMBERS = range(FIRST, FIRST + 26)

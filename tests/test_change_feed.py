@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from ringfence.server.keeper.change_feed import WAITING_MAX, ChangeFeed
-from ringfence.server.rpc.refusal import Refusal, keeper_away
+from ringfence.server.link.change_feed import WAITING_MAX, ChangeFeed
+from ringfence.server.link.refusal import Refusal, keeper_away
 
 
 def run(use):

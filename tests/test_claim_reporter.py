@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from keeper_inside import KeeperInside, run
 
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
-from ringfence.server.coverage import claim_reporter
-from ringfence.server.coverage.claim_reporter import ClaimReporter
-from ringfence.server.coverage.feed_claims import FeedClaims
-from ringfence.server.durable import Durable
-from ringfence.server.worker.event_value import EventValue, encode_event_value
+from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.event_value import EventValue, encode_event_value
+from ringfence.server.journal.journal import Journal
+from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.worker import claim_reporter
+from ringfence.server.worker.claim_reporter import ClaimReporter
+from ringfence.server.worker.feed_claims import FeedClaims
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from keeper_inside import NOW, KeeperInside, journal, run, segment
 from rich.progress import Progress
 
 from ringfence.engine.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
-from ringfence.server.coverage.feed_traffic import FeedTraffic
-from ringfence.server.keeper.keeper_journal import keeper_values
-from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
+from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
+from ringfence.server.link.refusal import Refusal
 from ringfence.server.recovery.replay import Replay, Start
-from ringfence.server.rpc.refusal import Refusal
 
 __all__ = ["journal", "segment"]  # fixtures
 

@@ -37,12 +37,12 @@ from small_disk import fill as fill_disk
 from small_disk import small_memory
 
 from ringfence.engine.core import Engine
-from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.segment import Segment
-from ringfence.server.data.backup import back_up
-from ringfence.server.data.data_copy import CopyError
-from ringfence.server.data.secret_file import make_secret
-from ringfence.server.recovery.snapshot_lock import change_snapshots
+from ringfence.server.folder.secret_file import make_secret
+from ringfence.server.folder.snapshot_lock import change_snapshots
+from ringfence.server.journal.lmdb_journal import open_for_replay
+from ringfence.server.tools.backup import back_up
+from ringfence.server.tools.data_copy import CopyError
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
@@ -296,7 +296,7 @@ def test_killed_backup_leaves_no_target_and_the_next_one_removes_what_it_left(
 ) -> None:
     code = (
         "import itertools, os, sys; from pathlib import Path\n"
-        "from ringfence.server.data.backup import back_up\n"
+        "from ringfence.server.tools.backup import back_up\n"
         "parts = itertools.count(1)\n"
         "def progress(done, total):\n"
         f"    if next(parts) == {after}: os.kill(os.getpid(), 9)\n"

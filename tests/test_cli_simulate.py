@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from ringfence.engine.settings import NO_SPRAY
 from ringfence.server.cli import main
 from ringfence.server.cli.simulation_text import Source, outcome_json
-from ringfence.server.config import load_config, load_policy
+from ringfence.server.config.config import load_config, load_policy
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import GeneratedHistory
 from ringfence.server.simulation.play import play

@@ -8,11 +8,17 @@ import pytest
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import DAY_S, NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import EventKind, Measure
-from ringfence.server.address import parse_address
-from ringfence.server.config import default_text, load_config, load_feed, load_policy, load_pool
-from ringfence.server.config_problems import ConfigError
-from ringfence.server.duration import format_duration, parse_duration
-from ringfence.server.settings.config_differences import config_differences
+from ringfence.server.config.address import parse_address
+from ringfence.server.config.config import (
+    default_text,
+    load_config,
+    load_feed,
+    load_policy,
+    load_pool,
+)
+from ringfence.server.config.config_problems import ConfigError
+from ringfence.server.config.duration import format_duration, parse_duration
+from ringfence.server.keeper.settings.config_differences import config_differences
 
 POLICY = """
 [[policy]]

@@ -55,8 +55,11 @@ def test_committed_code_is_what_the_generator_writes(tmp_path: Path) -> None:
     assert sorted(fresh) == sorted(committed)
     stale = [name for name in fresh if fresh[name] != committed[name]]
     assert stale == [], "run: python proto/generate.py"
-    for path in (tmp_path / "ringfence" / "server" / "keeper").iterdir():
-        committed_too = PROTO_ROOT.parent / "server" / "keeper" / path.name
+    internal = tmp_path / "ringfence" / "server"
+    written = [path for path in internal.rglob("*") if path.is_file()]
+    assert len(written) == 4
+    for path in written:
+        committed_too = PROTO_ROOT.parent / "server" / path.relative_to(internal)
         assert committed_too.read_bytes() == path.read_bytes(), "run: python proto/generate.py"
 
 

@@ -5,10 +5,10 @@ from keeper_inside import NOW, KeeperInside, journal, run, segment
 
 from ringfence.engine.settings import DAY_S, WINDOW_S_MAX
 from ringfence.engine.words import Verdict
-from ringfence.server.config import Config, load_config
-from ringfence.server.coverage.claim_reporter import fill_claims
-from ringfence.server.keeper.keeper_service_pb2 import ReportClaimsRequest
-from ringfence.server.worker.event_value import Claim
+from ringfence.server.config.config import Config, load_config
+from ringfence.server.journal.event_value import Claim
+from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
+from ringfence.server.worker.claim_reporter import fill_claims
 
 __all__ = ["journal", "segment"]  # fixtures
 

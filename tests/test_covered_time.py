@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.server.coverage.covered_time import CoveredTime
+from ringfence.server.state.covered_time import CoveredTime
 
 MOMENTS = st.integers(0, 40)
 

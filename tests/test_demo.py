@@ -13,8 +13,8 @@ import pytest
 from server_process import is_alive, wait_until
 
 from ringfence.server.adapters.hep import read_datagram
-from ringfence.server.data.secret_file import read_secret
 from ringfence.server.demo.capture import SLOWER, ending_at, shipped_capture
+from ringfence.server.folder.secret_file import read_secret
 
 
 def start(folder: Path) -> "subprocess.Popen[str]":

@@ -3,9 +3,9 @@
 from keeper_inside import NOW, journal, run, segment
 
 from ringfence.engine.words import State
-from ringfence.server.keeper import departures
-from ringfence.server.keeper.departures import Departures
-from ringfence.server.keeper.keeper_journal import keeper_values
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.keeper.numbers import departures
+from ringfence.server.keeper.numbers.departures import Departures
 
 __all__ = ["journal", "segment"]  # fixtures
 

@@ -19,8 +19,8 @@ from durable_server import (
 from server_process import DEADLINE_S, Peer, batch, peer_of, serving
 from stepping_clock import SteppingClock
 
-from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.snapshot import list_snapshots, read_header
+from ringfence.server.journal.lmdb_journal import open_for_replay
 from ringfence.server.keeper.keeper import keeper_values
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands

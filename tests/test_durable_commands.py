@@ -11,18 +11,18 @@ import pytest
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.journal import Journal, JournalDown
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
-from ringfence.server.config import load_config
-from ringfence.server.keeper.command_log import CommandLog
+from ringfence.server.config.config import load_config
+from ringfence.server.journal.journal import Journal, JournalDown
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.keeper import Clock, open_keeper
-from ringfence.server.keeper.keeper_journal import keeper_values
-from ringfence.server.keeper.keeper_state import KeeperState
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage, KeeperValue
-from ringfence.server.rpc.drain import Drain
-from ringfence.server.rpc.refusal import Refusal
+from ringfence.server.link.drain import Drain
+from ringfence.server.link.refusal import Refusal
+from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2 as pb
 
 NOW = 1_750_000_000

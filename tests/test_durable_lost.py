@@ -25,10 +25,10 @@ from durable_server import (
 from recovering_process import Found, Recovering, recovering
 from server_process import peer_of, serving
 
-from ringfence.engine import journal
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.snapshot import format as snapshot_format
 from ringfence.engine.snapshot import list_snapshots
+from ringfence.server.journal import journal
+from ringfence.server.journal.lmdb_journal import open_journal
 
 JOURNALS = ("keeper", "worker-0", "worker-1")
 OF_ANOTHER = "or the journal is that of another data folder or has another's name"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from test_durable_commands import Asked, Served, run
 
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
-from ringfence.server.rpc.refusal import Refusal
+from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.link.refusal import Refusal
 from ringfence.v1 import quarantine_service_pb2 as pb
 
 

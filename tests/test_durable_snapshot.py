@@ -28,8 +28,8 @@ from durable_server import (
 )
 from server_process import DEADLINE_S, Peer, peer_of, serving, wait_until
 
-from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.snapshot import list_snapshots, read_header
+from ringfence.server.journal.lmdb_journal import open_for_replay
 from ringfence.v1 import quarantine_service_pb2 as commands
 
 

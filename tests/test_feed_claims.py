@@ -5,8 +5,8 @@ import pytest
 from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Feed
-from ringfence.server.coverage.feed_claims import FeedClaims
-from ringfence.server.worker.event_value import Claim
+from ringfence.server.journal.event_value import Claim
+from ringfence.server.worker.feed_claims import FeedClaims
 
 T = 1_750_000_000
 

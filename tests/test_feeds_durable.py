@@ -15,14 +15,14 @@ from told_claims import (
     wait_for_watermark,
 )
 
-from ringfence.engine.journal_lmdb import open_for_replay
 from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot import write_snapshot
-from ringfence.server.config import load_config
-from ringfence.server.data.journal_folders import journal_identity
-from ringfence.server.data.secret_file import read_secret
-from ringfence.server.installation import Installation
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
+from ringfence.server.config.config import load_config
+from ringfence.server.folder.installation import Installation
+from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.folder.secret_file import read_secret
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.journal.lmdb_journal import open_for_replay
 from ringfence.server.recovery import snapshot_taker
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ringfence.server.keeper import handouts
-from ringfence.server.keeper.handouts import HANDOUT, KEPT_S, Handouts
+from ringfence.server.state import handouts
+from ringfence.server.state.handouts import HANDOUT, KEPT_S, Handouts
 
 NOW = 1_750_000_000
 FIRST = 447700900000

@@ -18,7 +18,7 @@ from switch_traffic import hep, sip
 
 from ringfence.server import demo
 from ringfence.server.adapters.hep import read_capture
-from ringfence.server.address import parse_address
+from ringfence.server.config.address import parse_address
 from ringfence.v1 import number_service_pb2 as numbers
 
 CAPTURE = Path(demo.__file__).with_name("hep_capture.bin")

@@ -13,7 +13,7 @@ from ringfence.server.adapters import hep_listener
 from ringfence.server.adapters.dialled import DialPlan
 from ringfence.server.adapters.hep_listener import HepListener
 from ringfence.server.adapters.hep_reader import HepReader
-from ringfence.server.address import parse_address
+from ringfence.server.config.address import parse_address
 
 PATIENCE_S = 20.0
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

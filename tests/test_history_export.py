@@ -15,10 +15,10 @@ from postgres_cluster import PROGRAMS, postgres_cluster
 
 from ringfence.engine.words import DisconnectReason, State, Verdict
 from ringfence.server.cli import main
-from ringfence.server.history.database import open_writer
-from ringfence.server.history.schema import bring_up_to_date
-from ringfence.server.history.writer import HistoryWriter
-from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
+from ringfence.server.followers.history.database import open_writer
+from ringfence.server.followers.history.schema import bring_up_to_date
+from ringfence.server.followers.history.writer import HistoryWriter
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 DAY = 86_400
 JANUARY = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from server_process import wait_until
 
-from ringfence.engine.journal import Done, Journal, JournalDown, JournalTruncated
-from ringfence.engine.journal_commit import GroupCommit
-from ringfence.engine.journal_lmdb import LmdbFile, open_journal
-from ringfence.server.keeper import history_backlog
-from ringfence.server.keeper.history_backlog import HistoryBacklog
-from ringfence.server.keeper.journal_feed import Diverged, JournalFeed, value_digest
+from ringfence.server.journal.group_commit import GroupCommit
+from ringfence.server.journal.journal import Done, Journal, JournalDown, JournalTruncated
+from ringfence.server.journal.lmdb_journal import LmdbFile, open_journal
+from ringfence.server.keeper.changes import history_backlog
+from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
+from ringfence.server.keeper.changes.journal_feed import Diverged, JournalFeed, value_digest
 
 PATIENCE_S = 10.0
 
@@ -75,7 +75,7 @@ def test_feed_gives_what_is_there_and_then_each_new_value(journal: Journal) -> N
 def test_feed_wakes_at_a_commit_and_does_not_look_for_it(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ringfence.server.keeper.journal_feed.LOOK_S", 3600.0)
+    monkeypatch.setattr("ringfence.server.keeper.changes.journal_feed.LOOK_S", 3600.0)
 
     async def test() -> None:
         feed = JournalFeed(journal)

@@ -15,8 +15,8 @@ from postgres_cluster import PROGRAMS, postgres_cluster
 from sqlalchemy import create_engine, func, select
 
 from ringfence.engine.words import Verdict
-from ringfence.server.history.tables import CHANGES, DECISIONS
-from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
+from ringfence.server.followers.history.tables import CHANGES, DECISIONS
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 ROUNDS = 12
 FIRST = 999_000_000_000

@@ -8,10 +8,10 @@ from history_values import NUMBERS, START
 from postgres_cluster import PROGRAMS, postgres_cluster
 from sqlalchemy import Engine, event
 
-from ringfence.server.history.database import open_writer
-from ringfence.server.history.reader import list_history
-from ringfence.server.history.schema import bring_up_to_date
-from ringfence.server.history.writer import HistoryWriter
+from ringfence.server.followers.history.database import open_writer
+from ringfence.server.followers.history.reader import list_history
+from ringfence.server.followers.history.schema import bring_up_to_date
+from ringfence.server.followers.history.writer import HistoryWriter
 from ringfence.v1.number_service_pb2 import ListHistoryRequest
 
 

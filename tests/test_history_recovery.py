@@ -21,12 +21,12 @@ from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Policy, Pool, Rule
 from ringfence.engine.words import Measure
-from ringfence.server.config import load_config
-from ringfence.server.history.database import HistoryError, open_reader, open_writer
-from ringfence.server.history.exports import holes
-from ringfence.server.history.schema import bring_up_to_date, check_up_to_date
-from ringfence.server.history.tables import METADATA, PROGRESS
-from ringfence.server.history.writer import HistoryWriter, PositionMoved
+from ringfence.server.config.config import load_config
+from ringfence.server.followers.history.database import HistoryError, open_reader, open_writer
+from ringfence.server.followers.history.exports import holes
+from ringfence.server.followers.history.schema import bring_up_to_date, check_up_to_date
+from ringfence.server.followers.history.tables import METADATA, PROGRESS
+from ringfence.server.followers.history.writer import HistoryWriter, PositionMoved
 
 POSTGRESQL = pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed")
 

@@ -10,9 +10,9 @@ from postgres_cluster import PROGRAMS, PostgresCluster, postgres_cluster
 from sqlalchemy import Engine, select, update
 
 from ringfence.engine.words import State, Verdict
-from ringfence.server.history.database import HistoryError, open_writer
-from ringfence.server.history.schema import bring_up_to_date
-from ringfence.server.history.tables import (
+from ringfence.server.followers.history.database import HistoryError, open_writer
+from ringfence.server.followers.history.schema import bring_up_to_date
+from ringfence.server.followers.history.tables import (
     CHANGES,
     COMPLAINTS,
     DECISIONS,
@@ -20,8 +20,8 @@ from ringfence.server.history.tables import (
     PROGRESS,
     RESERVATIONS,
 )
-from ringfence.server.history.writer import HistoryWriter
-from ringfence.server.keeper.keeper_value_pb2 import KeeperValue
+from ringfence.server.followers.history.writer import HistoryWriter
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from journal_answers import IDENTITY, Answers, Gate, append, until, value_of
 
-from ringfence.engine import journal as framing
-from ringfence.engine import journal_commit, journal_lmdb
-from ringfence.engine.journal import (
+from ringfence.server.journal import group_commit as journal_commit
+from ringfence.server.journal import journal as framing
+from ringfence.server.journal import lmdb_journal as journal_lmdb
+from ringfence.server.journal.journal import (
     Journal,
     JournalDamaged,
     JournalDown,
@@ -22,11 +23,11 @@ from ringfence.engine.journal import (
     seal,
     unseal,
 )
-from ringfence.engine.journal_lmdb import check_journal, open_for_replay, open_journal
+from ringfence.server.journal.lmdb_journal import check_journal, open_for_replay, open_journal
 
 CHECK = """
 import pathlib, sys
-from ringfence.engine.journal_lmdb import check_journal
+from ringfence.server.journal.lmdb_journal import check_journal
 print(check_journal(pathlib.Path(sys.argv[1]), identity=sys.argv[2].encode()))
 """
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from journal_answers import IDENTITY, append, value_of
 
-from ringfence.engine.journal import Journal, JournalDown, JournalInUse
-from ringfence.engine.journal_lmdb import (
+from ringfence.server.journal.journal import Journal, JournalDown, JournalInUse
+from ringfence.server.journal.lmdb_journal import (
     LOCK,
     check_journal,
     copy_bytes,
@@ -18,7 +18,7 @@ from ringfence.engine.journal_lmdb import (
     open_for_replay,
     open_journal,
 )
-from ringfence.engine.journal_note import NOTE
+from ringfence.server.journal.note import NOTE
 
 APPENDING = Path(__file__).with_name("appending_process.py")
 KEEP = 60
@@ -107,8 +107,8 @@ def test_journal_that_never_had_a_value_is_copied(tmp_path: Path, folder: Path) 
 
 def test_killed_copy_is_not_in_the_owners_way(folder: Path, journal: Journal) -> None:
     code = (
-        "import sys; from pathlib import Path; from ringfence.engine import journal_lmdb\n"
-        "with journal_lmdb._beside_owner(Path(sys.argv[1])) as e, e.begin():\n"
+        "import sys; from pathlib import Path; from ringfence.server.journal import lmdb_journal\n"
+        "with lmdb_journal._beside_owner(Path(sys.argv[1])) as e, e.begin():\n"
         "    print('reading', flush=True); sys.stdin.read()\n"
     )
     reading = subprocess.Popen(

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from journal_answers import IDENTITY, append, until, value_of
 
-from ringfence.engine import journal_commit
-from ringfence.engine.journal import JournalDamaged, seal
-from ringfence.engine.journal_lmdb import (
+from ringfence.server.journal import group_commit as journal_commit
+from ringfence.server.journal.journal import JournalDamaged, seal
+from ringfence.server.journal.lmdb_journal import (
     check_journal,
     copy_journal,
     open_for_replay,
     open_journal,
 )
-from ringfence.engine.journal_pages import is_cut_short
+from ringfence.server.journal.lmdb_pages import is_cut_short
 
 FLIPS_A_REGION = 120
 PAGE = 4_096

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from journal_answers import IDENTITY, Gate
 
-from ringfence.engine.journal import Journal, JournalDown
-from ringfence.engine.journal_lmdb import open_journal
-from ringfence.server.durable import Durable
+from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.journal import Journal, JournalDown
+from ringfence.server.journal.lmdb_journal import open_journal
 
 
 @pytest.fixture

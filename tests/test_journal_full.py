@@ -8,9 +8,9 @@ import pytest
 from journal_answers import IDENTITY, Answers, append, until, value_of
 from small_disk import cut_off, fill, small_disk, small_memory
 
-from ringfence.engine import journal_commit
-from ringfence.engine.journal import Journal, JournalDown, JournalError
-from ringfence.engine.journal_lmdb import check_journal, open_for_replay, open_journal
+from ringfence.server.journal import group_commit as journal_commit
+from ringfence.server.journal.journal import Journal, JournalDown, JournalError
+from ringfence.server.journal.lmdb_journal import check_journal, open_for_replay, open_journal
 
 DISK_BYTES = 16 << 20
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from appending_process import WAITING
 from journal_answers import IDENTITY, value_of
 
-from ringfence.engine.journal_lmdb import check_journal, open_for_replay
+from ringfence.server.journal.lmdb_journal import check_journal, open_for_replay
 
 ROUNDS = 30
 KEEP = 300

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from journal_answers import IDENTITY, append, until
 
-from ringfence.engine import journal_lmdb
-from ringfence.engine.journal import JournalDamaged, JournalTruncated
-from ringfence.engine.journal_lmdb import check_journal, open_journal
+from ringfence.server.journal import lmdb_journal as journal_lmdb
+from ringfence.server.journal.journal import JournalDamaged, JournalTruncated
+from ringfence.server.journal.lmdb_journal import check_journal, open_journal
 
 sizes = st.integers(0, 300) | st.sampled_from([1_990, 2_040, 4_080, 9_000, 70_000])
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from keeper_inside import NOW, KeeperInside, journal, run, segment
 
-from ringfence.server.keeper.keeper_service_pb2 import ReadImageResponse
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
-from ringfence.server.rpc.refusal import Refusal
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.link.keeper_service_pb2 import ReadImageResponse
+from ringfence.server.link.refusal import Refusal
 
 __all__ = ["journal", "segment"]  # fixtures
 

@@ -24,7 +24,7 @@ from server_process import ServerProcess, peer_of, serving
 from ringfence.engine.control import TableWriter
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
-from ringfence.server.config import load_config
+from ringfence.server.config.config import load_config
 
 
 def segment_of(server: ServerProcess) -> Path:

@@ -21,16 +21,16 @@ from number_model import No, NumberModel, Reservation
 from siphash import caller_mark
 
 from ringfence.engine.control import TableWriter
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Policy, Pool, Rule
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
-from ringfence.server.keeper.departures import Departures
-from ringfence.server.keeper.keeper_journal import keeper_values
-from ringfence.server.keeper.keeper_state import headers_of
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
-from ringfence.server.rpc.refusal import Refusal
-from ringfence.server.settings.setting_messages import policy_message
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.keeper.numbers.departures import Departures
+from ringfence.server.link.refusal import Refusal
+from ringfence.server.state.keeper_state import headers_of
+from ringfence.server.state.setting_messages import policy_message
 from ringfence.v1 import types_pb2 as types
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "30"))

@@ -38,13 +38,13 @@ from server_process import PATIENCE_S, ServerProcess, peer_of, wait_until
 from small_disk import cut_off, small_disk
 
 from ringfence.engine.durable_files import sync
-from ringfence.engine.journal_lmdb import DATA
 from ringfence.engine.snapshot import (
     list_snapshots,
     prune_snapshots,
     snapshot_number,
     snapshot_path,
 )
+from ringfence.server.journal.lmdb_journal import DATA
 
 ROUNDS = int(os.environ.get("RINGFENCE_POWER_ROUNDS", "8"))
 MOMENTS = ("at work", "in a snapshot", "behind a snapshot", "at a start")

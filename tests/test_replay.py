@@ -10,12 +10,12 @@ import pytest
 from rich.progress import Progress
 from small_table import NUMBERS, START, SmallTable, make_table
 
-from ringfence.engine.journal import JournalDamaged, JournalReader
-from ringfence.engine.journal_lmdb import open_for_replay, open_journal
 from ringfence.engine.words import EventKind
+from ringfence.server.journal.event_value import EventValue, encode_event_value
+from ringfence.server.journal.journal import JournalDamaged, JournalReader
+from ringfence.server.journal.lmdb_journal import open_for_replay, open_journal
 from ringfence.server.recovery import replay as replay_module
 from ringfence.server.recovery.replay import Replay, Start
-from ringfence.server.worker.event_value import EventValue, encode_event_value
 
 JOURNALS = 3
 VALUES = 7

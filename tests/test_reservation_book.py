@@ -6,10 +6,10 @@ import threading
 import pytest
 from keeper_inside import NOW, journal, run, segment
 
-from ringfence.server.keeper import reservation_book
-from ringfence.server.keeper.keeper_value_pb2 import KeptReservation
-from ringfence.server.keeper.reservation_book import ACTIVE, CANCELLED, ReservationBook
-from ringfence.server.rpc.refusal import Refusal
+from ringfence.server.journal.keeper_value_pb2 import KeptReservation
+from ringfence.server.link.refusal import Refusal
+from ringfence.server.state import reservation_book
+from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, ReservationBook
 
 __all__ = ["journal", "segment"]  # fixtures
 

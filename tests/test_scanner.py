@@ -16,10 +16,10 @@ from small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
 from ringfence.engine.core import NUMBER_MASK
 from ringfence.engine.scan import CANDIDATE, TableScan, Tally
 from ringfence.engine.words import State, Verdict
-from ringfence.server.queue import scanner as scanner_module
-from ringfence.server.queue.scan_result import PoolGatherings, PoolSweep, Scan
-from ringfence.server.queue.scanner import Scanner, ScannerStopped
-from ringfence.server.queue.seen_verdicts import SeenVerdicts
+from ringfence.server.keeper.queue import scanner as scanner_module
+from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep, Scan
+from ringfence.server.keeper.queue.scanner import Scanner, ScannerStopped
+from ringfence.server.keeper.queue.seen_verdicts import SeenVerdicts
 
 Changes = npt.NDArray[np.void]
 Told = tuple[int, Verdict, Verdict]

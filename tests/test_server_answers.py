@@ -11,9 +11,9 @@ from server_process import DEADLINE_S
 
 from ringfence.engine.core import Unsettled
 from ringfence.server.keeper.keeper import Clock
-from ringfence.server.rpc.paging import page_position, page_token
-from ringfence.server.rpc.refusal import Refusal, bad_field, keeper_away
-from ringfence.server.rpc.routes import service
+from ringfence.server.link.paging import page_position, page_token
+from ringfence.server.link.refusal import Refusal, bad_field, keeper_away
+from ringfence.server.link.routes import service
 from ringfence.v1 import quarantine_service_pb2
 
 COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]

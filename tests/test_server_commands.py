@@ -8,7 +8,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from server_process import DEADLINE_S, Peer, field_of, has_retry_info, peer_of, reason_of, serving
 
-from ringfence.server.rpc.paging import page_token
+from ringfence.server.link.paging import page_token
 from ringfence.v1 import event_service_pb2
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands

@@ -11,16 +11,16 @@ from server_process import DEADLINE_S
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.segment import Segment
 from ringfence.engine.words import State
-from ringfence.server.config import load_config
+from ringfence.server.config.config import load_config
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.keeper.keeper import COMMANDS, open_keeper
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
-from ringfence.server.rpc.drain import Drain
-from ringfence.server.rpc.refusal import Refusal, no_such
-from ringfence.server.rpc.routes import service
-from ringfence.server.worker.keeper_link import KeeperLink
+from ringfence.server.link.drain import Drain
+from ringfence.server.link.keeper_link import KeeperLink
+from ringfence.server.link.refusal import Refusal, no_such
+from ringfence.server.link.routes import service
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 

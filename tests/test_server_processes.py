@@ -22,7 +22,7 @@ from server_process import (
     wait_until,
 )
 
-from ringfence.server.data.data_folder import StartError, hold_data_folder
+from ringfence.server.folder.data_folder import StartError, hold_data_folder
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 

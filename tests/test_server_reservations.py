@@ -22,7 +22,7 @@ from asking import (
 )
 from server_process import field_of, has_retry_info, peer_of, reason_of, serving, wait_until
 
-from ringfence.server.rpc.paging import page_token
+from ringfence.server.link.paging import page_token
 from ringfence.v1 import types_pb2 as types
 
 ACTIVE, CONFIRMED, CANCELLED, EXPIRED = (

@@ -1,8 +1,8 @@
 """Pages of settings: by name, no longer than asked for, and never too large for a message."""
 
 from ringfence.engine.settings import Pool
-from ringfence.server.settings.setting_messages import pool_message
-from ringfence.server.settings.settings_page import settings_page
+from ringfence.server.keeper.settings.settings_page import settings_page
+from ringfence.server.state.setting_messages import pool_message
 from ringfence.v1 import quarantine_service_pb2 as pb
 
 LARGE = "\N{TELEPHONE RECEIVER}" * 500  # as many characters as a description may have

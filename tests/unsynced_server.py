@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ringfence.engine import journal_lmdb
-from ringfence.engine.journal import Journal
 from ringfence.server.cli import main
+from ringfence.server.journal import lmdb_journal as journal_lmdb
+from ringfence.server.journal.journal import Journal
 
 unsynced = sys.argv.pop(1)
 open_synced = journal_lmdb.open_journal

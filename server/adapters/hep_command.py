@@ -18,8 +18,8 @@ from ringfence.server.adapters.hep import CaptureError, read_capture
 from ringfence.server.adapters.hep_listener import HepListener
 from ringfence.server.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.server.adapters.run import NotAnswered, run_live, run_replay, sent_summary
-from ringfence.server.address import parse_address
 from ringfence.server.cli.options import Address, Failed, NotReached
+from ringfence.server.config.address import parse_address
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

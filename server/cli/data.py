@@ -8,7 +8,7 @@ import click
 from ringfence.server.cli.data_backup import backup, restore
 from ringfence.server.cli.export import export
 from ringfence.server.cli.options import json_option
-from ringfence.server.data.data_verify import folder_problems
+from ringfence.server.tools.data_verify import folder_problems
 
 
 @click.group()

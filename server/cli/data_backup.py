@@ -15,9 +15,9 @@ from ringfence.engine.snapshot import read_header
 from ringfence.server.cli.options import Failed, json_option
 from ringfence.server.cli.output import print_facts, print_json
 from ringfence.server.cli.times import format_time
-from ringfence.server.data.backup import back_up
-from ringfence.server.data.data_copy import CopyDamaged, CopyError, DataCopy, WrongFolder
-from ringfence.server.data.restore import restore as restore_folder
+from ringfence.server.tools.backup import back_up
+from ringfence.server.tools.data_copy import CopyDamaged, CopyError, DataCopy, WrongFolder
+from ringfence.server.tools.restore import restore as restore_folder
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW_FOLDER = click.Path(path_type=Path)

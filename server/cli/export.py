@@ -22,8 +22,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from ringfence.engine.number import format_number
 from ringfence.server.cli.options import Command, Failed, Moment, NotReached, json_option
 from ringfence.server.cli.times import format_time
-from ringfence.server.config import HISTORY_URL, load_config
-from ringfence.server.config_problems import ConfigError
+from ringfence.server.config.config import HISTORY_URL, load_config
+from ringfence.server.config.config_problems import ConfigError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -100,7 +100,7 @@ def quarantined(history: "Connection", at: int | None, pool: str) -> Export:
 
     Numbers that are held or reserved are in quarantine too.
     """
-    from ringfence.server.history.exports import quarantined_numbers
+    from ringfence.server.followers.history.exports import quarantined_numbers
 
     rows = quarantined_numbers(history, at or int(time.time()), pool)
     return ("number", "pool", "quarantined_at", "reason", "state"), (
@@ -124,7 +124,7 @@ def disconnected(history: "Connection", since: int, until: int | None, pool: str
 
     Left out: numbers that were restored to that subscriber, and those that never had one.
     """
-    from ringfence.server.history.exports import disconnected_numbers
+    from ringfence.server.followers.history.exports import disconnected_numbers
 
     rows = disconnected_numbers(history, since, until or int(time.time()) + 1, pool)
     return ("number", "disconnected_on"), (
@@ -138,7 +138,7 @@ def disconnected(history: "Connection", since: int, until: int | None, pool: str
 @history_options
 def complaints(history: "Connection", since: int | None, until: int | None, pool: str) -> Export:
     """Count complaints by the pool and the policy under which their numbers were handed out."""
-    from ringfence.server.history.exports import complaints as counted
+    from ringfence.server.followers.history.exports import complaints as counted
 
     rows = counted(history, since or 0, until or int(time.time()) + 1, pool)
     return ("pool", "policy", "complaints"), (
@@ -151,7 +151,7 @@ def complaints(history: "Connection", since: int | None, until: int | None, pool
 @history_options
 def aging_report(history: "Connection", at: int | None, pool: str) -> Export:
     """Count the numbers in quarantine on a date, by pool and by how long they had been in it."""
-    from ringfence.server.history.exports import AGES_DAYS, ages
+    from ringfence.server.followers.history.exports import AGES_DAYS, ages
 
     at = at or int(time.time())
     edges = (0, *AGES_DAYS)
@@ -168,7 +168,7 @@ def aging_report(history: "Connection", at: int | None, pool: str) -> Export:
 
 
 def _url(data: Path | None, config_file: Path | None, url: str | None) -> str:
-    from ringfence.server.history.database import FILE, history_url
+    from ringfence.server.followers.history.database import FILE, history_url
 
     if url is not None:
         if not url.startswith(HISTORY_URL):
@@ -190,9 +190,9 @@ def _history(url: str) -> Iterator["Connection"]:
     """A connection to the history database, in one transaction; its errors become ours."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from ringfence.server.history.database import HistoryError, open_reader, told
-    from ringfence.server.history.exports import holes
-    from ringfence.server.history.schema import check_up_to_date
+    from ringfence.server.followers.history.database import HistoryError, open_reader, told
+    from ringfence.server.followers.history.exports import holes
+    from ringfence.server.followers.history.schema import check_up_to_date
 
     try:
         engine = open_reader(url)

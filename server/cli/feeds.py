@@ -10,7 +10,7 @@ from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows, time_text
 from ringfence.server.cli.settings import SettingsGroup, print_stored, put_options, read_setting
 from ringfence.server.cli.words import distance_text, span_text
-from ringfence.server.config import load_feed
+from ringfence.server.config.config import load_feed
 
 _GAPS_MAX = 100  # that the server tells
 _GAPS_LISTED_MAX = 3  # of each feed; `show` has the rest

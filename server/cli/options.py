@@ -20,9 +20,9 @@ from ringfence.errors import (
     Unimplemented,
     Unreachable,
 )
-from ringfence.server.address import parse_address
 from ringfence.server.cli.times import format_time, parse_time
-from ringfence.server.duration import parse_duration
+from ringfence.server.config.address import parse_address
+from ringfence.server.config.duration import parse_duration
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)

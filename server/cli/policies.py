@@ -12,8 +12,8 @@ from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows
 from ringfence.server.cli.settings import SettingsGroup, print_stored, put_options, read_setting
 from ringfence.server.cli.words import rule_text
-from ringfence.server.config import load_policy
-from ringfence.server.duration import format_duration
+from ringfence.server.config.config import load_policy
+from ringfence.server.config.duration import format_duration
 
 
 @click.group(cls=SettingsGroup)

@@ -9,7 +9,7 @@ from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows, terminal, time_text
 from ringfence.server.cli.pool_text import complaints_text, forecast_chart
 from ringfence.server.cli.settings import SettingsGroup, print_stored, put_options, read_setting
-from ringfence.server.config import load_pool
+from ringfence.server.config.config import load_pool
 
 _ALWAYS_COVERED = "none: always covered"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from ringfence.server.config import default_text, load_config
-from ringfence.server.config_problems import ConfigError
+from ringfence.server.config.config import default_text, load_config
+from ringfence.server.config.config_problems import ConfigError
 
 
 @click.command()
@@ -51,6 +51,6 @@ def serve(
         config = load_config(config_file, listen=listen, workers=workers, capacity_numbers=capacity)
     except ConfigError as error:
         raise click.UsageError(str(error), ctx) from None
-    from ringfence.server.supervisor import run
+    from ringfence.server.supervisor.supervisor import run
 
     ctx.exit(run(config, data))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from ringfence import Feed, Policy, Pool
-from ringfence.server.config_problems import ConfigError
+from ringfence.server.config.config_problems import ConfigError
 
 T = TypeVar("T")
 

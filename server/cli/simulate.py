@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import click
 
-from ringfence.engine.journal import JournalDown, JournalError
 from ringfence.engine.segment import RING_ENTRIES, SegmentError
 from ringfence.engine.settings import NO_SPRAY, Policy, SettingError
 from ringfence.engine.snapshot import SnapshotError
@@ -19,10 +18,10 @@ from ringfence.server.cli.options import Duration, Failed, json_option
 from ringfence.server.cli.output import print_json, progress, progress_bars
 from ringfence.server.cli.settings import read_setting
 from ringfence.server.cli.simulation_text import Source, outcome_json, print_outcomes
-from ringfence.server.config import Config, SprayTable, load_config, load_policy
-from ringfence.server.data.data_copy import WrongFolder
-from ringfence.server.data.secret_file import SecretDamaged
-from ringfence.server.duration import format_duration
+from ringfence.server.config.config import Config, SprayTable, load_config, load_policy
+from ringfence.server.config.duration import format_duration
+from ringfence.server.folder.secret_file import SecretDamaged
+from ringfence.server.journal.journal import JournalDown, JournalError
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import GeneratedHistory
 from ringfence.server.simulation.history import History, HistoryError
@@ -32,6 +31,7 @@ from ringfence.server.simulation.play import play
 from ringfence.server.simulation.recorded import RecordedHistory
 from ringfence.server.simulation.traffic.events import NUMBERS_MAX
 from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.server.tools.data_copy import WrongFolder
 
 DAYS_MAX = 3_650
 T = TypeVar("T")

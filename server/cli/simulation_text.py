@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ringfence.engine.settings import DAY_S, Spray
 from ringfence.server.cli.output import terminal
-from ringfence.server.duration import format_duration
+from ringfence.server.config.duration import format_duration
 from ringfence.server.simulation.candidate import Candidate
 from ringfence.server.simulation.history import History
 from ringfence.server.simulation.outcome import Outcome, Share, last_check

@@ -5,7 +5,7 @@ import click
 from ringfence import Client
 from ringfence.server.cli.options import client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, time_text
-from ringfence.server.duration import format_duration
+from ringfence.server.config.duration import format_duration
 
 
 @click.command()

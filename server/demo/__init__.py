@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from ringfence import Client, RingfenceError, Verdict
-from ringfence.server.address import parse_address
+from ringfence.server.config.address import parse_address
 from ringfence.server.demo.capture import ending_at, shipped_capture
 from ringfence.server.demo.process import DemoFailed, running, stopped_in_order
 from ringfence.server.demo.report import (

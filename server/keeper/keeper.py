@@ -18,41 +18,41 @@ import grpc
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.journal import Journal, JournalDown
-from ringfence.engine.journal_lmdb import open_journal
 from ringfence.engine.scan import TableScan
-from ringfence.server.config import Config
-from ringfence.server.coverage.claim_reports import ClaimReports
-from ringfence.server.coverage.feed_commands import FeedCommands
-from ringfence.server.coverage.feed_traffic import FeedTraffic
-from ringfence.server.coverage.orphan_claims import report_orphans
-from ringfence.server.data.journal_folders import journal_identity
-from ringfence.server.installation import KEEPER, Installation
-from ringfence.server.keeper.change_feed import ChangeFeed
-from ringfence.server.keeper.change_messages import change_messages
-from ringfence.server.keeper.command_log import ANSWERS_MAX, CommandLog
-from ringfence.server.keeper.departures import Departures
-from ringfence.server.keeper.history_backlog import HistoryBacklog
-from ringfence.server.keeper.journal_feed import JournalFeed
-from ringfence.server.keeper.keeper_image import newest_image
-from ringfence.server.keeper.keeper_journal import keeper_values
+from ringfence.server.config.config import Config
+from ringfence.server.folder.installation import KEEPER, Installation
+from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.folder.truncation import keep_truncating
+from ringfence.server.journal.journal import Journal, JournalDown
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.keeper.changes.change_messages import change_messages
+from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
+from ringfence.server.keeper.changes.journal_feed import JournalFeed
+from ringfence.server.keeper.commands.command_log import ANSWERS_MAX, CommandLog
+from ringfence.server.keeper.coverage.claim_reports import ClaimReports
+from ringfence.server.keeper.coverage.feed_commands import FeedCommands
+from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
+from ringfence.server.keeper.coverage.orphan_claims import report_orphans
 from ringfence.server.keeper.keeper_service import KeeperService
-from ringfence.server.keeper.keeper_state import KeeperState
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage, KeeperValue
-from ringfence.server.keeper.leases import Leases
-from ringfence.server.keeper.number_commands import NumberCommands
-from ringfence.server.keeper.quarantine_commands import QuarantineCommands
-from ringfence.server.keeper.reservation_service import ReservationService
+from ringfence.server.keeper.numbers.departures import Departures
+from ringfence.server.keeper.numbers.number_commands import NumberCommands
+from ringfence.server.keeper.numbers.quarantine_commands import QuarantineCommands
+from ringfence.server.keeper.queue.candidates import Candidates
+from ringfence.server.keeper.queue.pool_counts import PoolCounts
+from ringfence.server.keeper.reservations.leases import Leases
+from ringfence.server.keeper.reservations.reservation_service import ReservationService
+from ringfence.server.keeper.settings.config_differences import config_differences
+from ringfence.server.keeper.settings.setting_commands import SettingCommands
 from ringfence.server.keeper.status import status_answer
-from ringfence.server.queue.candidates import Candidates
-from ringfence.server.queue.pool_counts import PoolCounts
+from ringfence.server.link.change_feed import ChangeFeed
+from ringfence.server.link.drain import Drain
+from ringfence.server.link.routes import Answer, service
 from ringfence.server.recovery.snapshot_taker import newest_taken_at
-from ringfence.server.recovery.truncation import keep_truncating
-from ringfence.server.rpc.drain import Drain
-from ringfence.server.rpc.routes import Answer, service
-from ringfence.server.settings.config_differences import config_differences
-from ringfence.server.settings.setting_commands import SettingCommands
-from ringfence.server.settings.setting_messages import feed_message, policy_message, pool_message
+from ringfence.server.state.keeper_image import newest_image
+from ringfence.server.state.keeper_state import KeeperState
+from ringfence.server.state.setting_messages import feed_message, policy_message, pool_message
 from ringfence.v1 import number_service_pb2, quarantine_service_pb2
 
 COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]

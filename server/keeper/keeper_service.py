@@ -4,12 +4,15 @@ from collections.abc import Mapping
 
 import grpc
 
-from ringfence.server.coverage.claim_reports import ClaimReports
-from ringfence.server.keeper.change_feed import ChangeFeed
-from ringfence.server.keeper.command_log import CommandLog
-from ringfence.server.keeper.history_backlog import HistoryBacklog
-from ringfence.server.keeper.journal_feed import JournalFeed
-from ringfence.server.keeper.keeper_service_pb2 import (
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
+from ringfence.server.keeper.changes.journal_feed import JournalFeed
+from ringfence.server.keeper.commands.command_log import CommandLog
+from ringfence.server.keeper.coverage.claim_reports import ClaimReports
+from ringfence.server.keeper.queue.candidates import Candidates
+from ringfence.server.link.change_feed import ChangeFeed
+from ringfence.server.link.drain import Context
+from ringfence.server.link.keeper_service_pb2 import (
     DESCRIPTOR,
     ConfirmHistoryRequest,
     ConfirmHistoryResponse,
@@ -22,11 +25,8 @@ from ringfence.server.keeper.keeper_service_pb2 import (
     ReportClaimsRequest,
     ReportClaimsResponse,
 )
-from ringfence.server.keeper.keeper_state import KeeperState
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage
-from ringfence.server.queue.candidates import Candidates
-from ringfence.server.rpc.drain import Context
-from ringfence.server.rpc.routes import Answer, parse, parsing, path
+from ringfence.server.link.routes import Answer, parse, parsing, path
+from ringfence.server.state.keeper_state import KeeperState
 
 PIECE_BYTES = 1 << 20
 IMAGE_WAIT_S = 30.0  # for a keeper that is being replaced

@@ -6,9 +6,9 @@ from importlib.metadata import version
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.journal import Journal
 from ringfence.engine.segment import Segment
-from ringfence.server.rpc.routes import Answer, parsing
+from ringfence.server.journal.journal import Journal
+from ringfence.server.link.routes import Answer, parsing
 from ringfence.v1 import quarantine_service_pb2 as pb
 
 

@@ -9,10 +9,10 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from ringfence.engine.journal import JournalReader
 from ringfence.engine.segment import Segment, SegmentError
 from ringfence.engine.spray import adopt_spray
-from ringfence.server.installation import KEEPER, Installation, worker_name
+from ringfence.server.folder.installation import KEEPER, Installation, worker_name
+from ringfence.server.journal.journal import JournalReader
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _START_ID = "start_id"

@@ -23,15 +23,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ringfence.engine.journal import JournalDamaged, JournalReader
 from ringfence.engine.segment import Segment
 from ringfence.engine.snapshot import SnapshotDamaged, list_snapshots, load_snapshot
 from ringfence.engine.spray import adopt_spray
-from ringfence.server.data.journal_folders import opened_journals
-from ringfence.server.installation import KEEPER, Installation
-from ringfence.server.keeper.keeper_image import read_image
+from ringfence.server.folder.installation import KEEPER, Installation
+from ringfence.server.folder.journal_folders import opened_journals
+from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.recovery.recovered import Recovered
 from ringfence.server.recovery.replay import Replay, Start
+from ringfence.server.state.keeper_image import read_image
 
 _log = logging.getLogger(__name__)
 

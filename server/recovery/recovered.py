@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ringfence.server.data.data_folder import StartError
+from ringfence.server.folder.data_folder import StartError
 
 _NAME = "recovered.json"
 

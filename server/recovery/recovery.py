@@ -8,12 +8,12 @@ rebuilt from disk.
 import time
 from dataclasses import replace
 
-from ringfence.engine.journal import JournalError
 from ringfence.engine.segment import SegmentError
 from ringfence.engine.settings import SettingError
 from ringfence.engine.snapshot import SnapshotError
-from ringfence.server.data.journal_folders import opened_journals
-from ringfence.server.installation import KEEPER, Installation
+from ringfence.server.folder.installation import KEEPER, Installation
+from ringfence.server.folder.journal_folders import opened_journals
+from ringfence.server.journal.journal import JournalError
 from ringfence.server.recovery.living_segment import boot_id, change_start_id, take_over
 from ringfence.server.recovery.recovered import Recovered
 

@@ -14,16 +14,16 @@ from rich.progress import Progress
 
 from ringfence.engine.control import TableWriter
 from ringfence.engine.core import Engine
-from ringfence.engine.journal import JournalDamaged, JournalReader
 from ringfence.engine.segment import Segment
 from ringfence.engine.settings import Spray
-from ringfence.server.coverage.coverage_book import CoverageBook
-from ringfence.server.installation import KEEPER, WORKER
-from ringfence.server.keeper.keeper_journal import keeper_values
-from ringfence.server.keeper.keeper_state import headers_of, publish
-from ringfence.server.keeper.keeper_value_pb2 import KeeperImage, KeeperValue
-from ringfence.server.settings.settings_book import SettingsBook
-from ringfence.server.worker.event_value import decode_event_value
+from ringfence.server.folder.installation import KEEPER, WORKER
+from ringfence.server.journal.event_value import decode_event_value
+from ringfence.server.journal.journal import JournalDamaged, JournalReader
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.state.coverage_book import CoverageBook
+from ringfence.server.state.keeper_state import headers_of, publish
+from ringfence.server.state.settings_book import SettingsBook
 
 STEP_BYTES = 1 << 20
 TAKEN_BYTES = 16  # of one event, as `Engine.repeat` says too

@@ -19,12 +19,12 @@ from ringfence.engine.snapshot import (
     snapshot_number,
     write_snapshot,
 )
-from ringfence.server.data.journal_folders import journal_identity
-from ringfence.server.installation import KEEPER, Installation, worker_name
-from ringfence.server.keeper.keeper_image import read_image
+from ringfence.server.folder.installation import KEEPER, Installation, worker_name
+from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.folder.snapshot_lock import change_snapshots
+from ringfence.server.folder.truncation import publish_truncation, truncate_orphan
 from ringfence.server.keeper.keeper_service import ask_for_image
-from ringfence.server.recovery.snapshot_lock import change_snapshots
-from ringfence.server.recovery.truncation import publish_truncation, truncate_orphan
+from ringfence.server.state.keeper_image import read_image
 
 KEPT = 2
 

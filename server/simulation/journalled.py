@@ -17,8 +17,6 @@ import numpy.typing as npt
 
 from ringfence.engine.control import HEADER
 from ringfence.engine.core import NUMBER_MASK
-from ringfence.engine.journal import JournalDamaged, JournalReader
-from ringfence.engine.journal_lmdb import copy_journal, open_for_replay
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     SnapshotError,
@@ -28,14 +26,14 @@ from ringfence.engine.snapshot import (
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
 from ringfence.engine.words import EventKind, State
-from ringfence.server.data.data_copy import check_data_folder
-from ringfence.server.data.journal_folders import journal_identity, journal_names
-from ringfence.server.data.secret_file import read_secret
-from ringfence.server.installation import KEEPER
-from ringfence.server.keeper.keeper_journal import keeper_values
-from ringfence.server.keeper.keeper_state import headers_of
-from ringfence.server.keeper.pending_changes import latest_rows, numbers_of
-from ringfence.server.recovery.snapshot_lock import keep_snapshots
+from ringfence.server.folder.installation import KEEPER
+from ringfence.server.folder.journal_folders import journal_identity, journal_names
+from ringfence.server.folder.secret_file import read_secret
+from ringfence.server.folder.snapshot_lock import keep_snapshots
+from ringfence.server.journal.event_value import decode_event_value
+from ringfence.server.journal.journal import JournalDamaged, JournalReader
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.lmdb_journal import copy_journal, open_for_replay
 from ringfence.server.simulation.history import HistoryError, Numbers, Taken
 from ringfence.server.simulation.recorded import (
     WAS_BY_KIND,
@@ -44,7 +42,9 @@ from ringfence.server.simulation.recorded import (
     first_copies,
     places_of,
 )
-from ringfence.server.worker.event_value import decode_event_value
+from ringfence.server.state.keeper_state import headers_of
+from ringfence.server.state.pending_changes import latest_rows, numbers_of
+from ringfence.server.tools.data_copy import check_data_folder
 
 STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/record.h
 REASON_MASK = np.uint32(0xFF)  # of an origin

@@ -11,15 +11,15 @@ from functools import partial
 from typing import NamedTuple
 
 from ringfence.engine.core import Engine, Inserted
-from ringfence.engine.journal import JournalError
 from ringfence.engine.settings import check_name
 from ringfence.engine.wire import EventDecoder, encode_events_answer
-from ringfence.server.coverage.claim_reporter import ClaimReporter
-from ringfence.server.durable import Durable
-from ringfence.server.rpc.drain import Context, Drain
-from ringfence.server.rpc.refusal import bad_field
-from ringfence.server.rpc.routes import Answer
-from ringfence.server.worker.event_value import EventValue, encode_event_value
+from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.event_value import EventValue, encode_event_value
+from ringfence.server.journal.journal import JournalError
+from ringfence.server.link.drain import Context, Drain
+from ringfence.server.link.refusal import bad_field
+from ringfence.server.link.routes import Answer
+from ringfence.server.worker.claim_reporter import ClaimReporter
 
 CLAIM_AHEAD_S_MAX = 300
 UNANSWERED_MAX = 32  # of one stream

@@ -13,18 +13,18 @@ from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN, is_number
 from ringfence.engine.settings import check_name
 from ringfence.engine.wire import decode_check, encode_check
 from ringfence.engine.words import Verdict
-from ringfence.server.keeper.keeper_service_pb2 import (
+from ringfence.server.link.drain import Context
+from ringfence.server.link.keeper_link import KeeperLink
+from ringfence.server.link.keeper_service_pb2 import (
     DESCRIPTOR,
     LookUpNumberRequest,
     LookUpNumberResponse,
 )
-from ringfence.server.rpc.drain import Context
-from ringfence.server.rpc.paging import page_position, page_size, page_token
-from ringfence.server.rpc.refusal import bad_field, keeper_away
-from ringfence.server.rpc.routes import Answer, parsing
-from ringfence.server.settings.published_settings import PublishedSettings
-from ringfence.server.worker.keeper_link import KeeperLink
+from ringfence.server.link.paging import page_position, page_size, page_token
+from ringfence.server.link.refusal import bad_field, keeper_away
+from ringfence.server.link.routes import Answer, parsing
 from ringfence.server.worker.number_messages import brief_message, full_message
+from ringfence.server.worker.published_settings import PublishedSettings
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 

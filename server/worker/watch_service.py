@@ -11,13 +11,13 @@ from contextlib import suppress
 import grpc
 
 from ringfence.engine.settings import check_name
-from ringfence.server.keeper.change_feed import ChangeFeed
-from ringfence.server.keeper.keeper_service_pb2 import DESCRIPTOR
-from ringfence.server.rpc.drain import Context, Drain
-from ringfence.server.rpc.refusal import Refusal, bad_field, keeper_away
-from ringfence.server.rpc.routes import Answer, parse
-from ringfence.server.settings.published_settings import PublishedSettings
-from ringfence.server.worker.keeper_link import KeeperLink
+from ringfence.server.link.change_feed import ChangeFeed
+from ringfence.server.link.drain import Context, Drain
+from ringfence.server.link.keeper_link import KeeperLink
+from ringfence.server.link.keeper_service_pb2 import DESCRIPTOR
+from ringfence.server.link.refusal import Refusal, bad_field, keeper_away
+from ringfence.server.link.routes import Answer, parse
+from ringfence.server.worker.published_settings import PublishedSettings
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 

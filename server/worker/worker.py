@@ -11,22 +11,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ringfence.engine.core import Engine
-from ringfence.engine.journal import Journal
-from ringfence.engine.journal_lmdb import open_journal
-from ringfence.server.coverage.claim_reporter import ClaimReporter
-from ringfence.server.coverage.feed_claims import FeedClaims
-from ringfence.server.data.journal_folders import journal_identity
-from ringfence.server.durable import Durable
-from ringfence.server.installation import Installation, worker_name
-from ringfence.server.keeper.keeper_service_pb2 import DESCRIPTOR as KEEPER_DESCRIPTOR
-from ringfence.server.keeper.keeper_service_pb2 import GetReadinessResponse
-from ringfence.server.recovery.truncation import keep_truncating
-from ringfence.server.rpc.drain import Drain
-from ringfence.server.rpc.routes import service
-from ringfence.server.settings.published_settings import PublishedSettings
+from ringfence.server.folder.installation import Installation, worker_name
+from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.folder.truncation import keep_truncating
+from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.journal import Journal
+from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.link.drain import Drain
+from ringfence.server.link.keeper_link import KeeperLink
+from ringfence.server.link.keeper_service_pb2 import DESCRIPTOR as KEEPER_DESCRIPTOR
+from ringfence.server.link.keeper_service_pb2 import GetReadinessResponse
+from ringfence.server.link.routes import service
+from ringfence.server.worker.claim_reporter import ClaimReporter
 from ringfence.server.worker.event_service import EventService
-from ringfence.server.worker.keeper_link import KeeperLink
+from ringfence.server.worker.feed_claims import FeedClaims
 from ringfence.server.worker.number_service import NumberService
+from ringfence.server.worker.published_settings import PublishedSettings
 from ringfence.server.worker.quarantine_stream import QuarantineStream
 from ringfence.server.worker.watch_service import WatchService
 from ringfence.v1 import event_service_pb2, number_service_pb2, quarantine_service_pb2

@@ -1,0 +1,1 @@
+"""The configuration file, and how people write durations and addresses in it."""

@@ -1,1 +1,0 @@
-"""The data folder: what lies in it, and the tools that read and write it beside a server."""

@@ -1,0 +1,1 @@
+"""What reads what the keeper wrote: the history."""

@@ -1,0 +1,79 @@
+"""The history process: writes the keeper's journal into the database, and answers ListHistory.
+
+It is ready when it can be asked, not when the database is there: nothing waits for that.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringfence.server.folder.installation import Installation
+from ringfence.server.followers.history.database import history_url, open_reader, told
+from ringfence.server.followers.history.follower import Follower
+from ringfence.server.followers.history.reader import list_history
+from ringfence.server.link.refusal import keeper_away
+from ringfence.server.link.routes import parsing, service
+from ringfence.v1 import number_service_pb2
+from ringfence.v1.number_service_pb2 import ListHistoryRequest, ListHistoryResponse
+
+NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
+STOP_S = 1.0
+READERS = 4
+
+_log = logging.getLogger(__name__)
+
+
+def run_history(installation: Installation, ready: Callable[[], None]) -> None:
+    """Serves until SIGTERM."""
+    asyncio.run(_serve(installation, ready))
+
+
+async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    follower = Follower(installation)
+    answers = HistoryAnswers(
+        follower, open_reader(history_url(installation.config.history, installation.data))
+    )
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        (service(NUMBERS, {"ListHistory": parsing(ListHistoryRequest, answers.list_history)}),)
+    )
+    installation.history_socket.unlink(missing_ok=True)  # of the process before
+    server.add_insecure_port(installation.history_address)
+    await server.start()
+    ready()
+    _log.info("ready")
+    following = asyncio.create_task(follower.run())
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if following in done:
+        following.result()  # raises: another process begins anew
+    following.cancel()
+    await server.stop(STOP_S)
+
+
+class HistoryAnswers:
+    """The one method that the history process serves, as the contract has it."""
+
+    def __init__(self, follower: Follower, engine: Engine) -> None:
+        self._follower = follower
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="history-reader")
+
+    async def list_history(self, request: ListHistoryRequest) -> ListHistoryResponse:
+        """What is committed; refused while it is not certain whose history it is."""
+        if self._follower.trouble is not None:
+            raise keeper_away(self._follower.trouble)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, list_history, self._engine, request
+            )
+        except SQLAlchemyError as error:
+            raise keeper_away(f"the history database cannot be used: {told(error)}") from None

@@ -1,9 +1,0 @@
-"""What Alembic runs to apply steps: on the connection that `schema.py` gives it."""
-
-from alembic import context
-
-from ringfence.server.history.tables import METADATA
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
-with context.begin_transaction():
-    context.run_migrations()

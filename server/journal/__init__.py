@@ -1,0 +1,1 @@
+"""What is written, in order, and stays: the journal, LMDB under it, the values that it holds."""

@@ -1,0 +1,1 @@
+"""What all commands share: their one order, and the fields that several have."""

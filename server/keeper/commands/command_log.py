@@ -1,0 +1,192 @@
+"""Commands in one order: decided, journalled, applied, answered.
+
+Many may wait for the disk at once and share a write. When one cannot be made durable, all that wait
+are refused and the process ends: nobody knows what the journal holds, and the next keeper reads it.
+"""
+
+import asyncio
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from google.protobuf.message import Message
+
+from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.journal import Journal, JournalDown
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
+from ringfence.server.link.drain import Context
+from ringfence.server.link.keeper_link import COMMAND_ID
+from ringfence.server.link.refusal import JOURNAL_DOWN, Refusal, bad_field, journal_down
+from ringfence.server.state.keeper_state import KeeperState
+from ringfence.server.state.pending_changes import Numbers
+
+WAITING_MAX = 64
+ANSWERS_MAX = 256  # more than can wait: what a keeper died with is among the last of its journal
+ACTOR = "ringfence-actor"
+ACTOR_CHARS_MAX = 255  # it is kept with each reservation
+
+Decide = Callable[[KeeperValue], Message]
+"""Fills in what a command changes, at the value's decided_at, and returns the answer; raises a
+refusal when the command is not to be done."""
+
+Applied = Callable[[int, KeeperValue, int], None]
+"""Told of a command that holds from now on: its position, the value, its bytes in the journal."""
+
+END_PAUSE_S = 0.1  # in which refusals reach the workers
+
+_log = logging.getLogger(__name__)
+
+
+class CommandLog:
+    """The keeper's journal as commands use it. Made on the loop that awaits them."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        state: KeeperState,
+        clock: Callable[[], int],
+        recent: Iterable[KeeperValue] = (),
+        *,
+        applied: Applied = lambda *_: None,
+        held_up: Callable[[], str] = lambda: "",
+        first: Callable[["CommandLog"], None] = lambda _: None,
+        end: Callable[[], object] | None = None,
+    ) -> None:
+        """`held_up` says why no command is taken just now, "" = they are; `first` begins what is
+        due before any other command.
+        """
+        self._journal = journal
+        self._durable = Durable(journal)
+        self._state = state
+        self.now = clock
+        """The time of a decision, unix seconds."""
+        self._applied = applied
+        self._held_up = held_up
+        self._first = first
+        self._end = end or partial(os._exit, 1)
+        self._failed = False
+        self._room = asyncio.Semaphore(WAITING_MAX)
+        self._answers: OrderedDict[str, asyncio.Future[bytes]] = OrderedDict()
+        self._newest: asyncio.Future[bytes] | None = None
+        self._newest_durable: asyncio.Future[int] | None = None
+        for value in recent:
+            answered = asyncio.get_running_loop().create_future()
+            answered.set_result(value.response)
+            self._remember(value.command_id, answered)
+
+    @property
+    def writable(self) -> bool:
+        """Whether a command can be begun."""
+        return not self._failed and self._journal.writable
+
+    @property
+    def held_up(self) -> str:
+        """Why no command is taken just now; "" = they are."""
+        return self._held_up() if self.writable else JOURNAL_DOWN
+
+    async def carry_out(
+        self, command: str, context: Context, decide: Decide, *, about: Numbers | None = None
+    ) -> bytes:
+        """The answer to a command, which holds from then on; the first one if it is a repetition.
+
+        A command `about` numbers is decided when no other is about to change one of them, nor the
+        settings; one `about` none of them when no other is about to change the settings. Raises
+        what `decide` raises, and a refusal while the journal takes nothing.
+        """
+        command_id, actor = said(context, COMMAND_ID), said(context, ACTOR)
+        if len(actor) > ACTOR_CHARS_MAX:
+            raise bad_field(ACTOR, f"value={len(actor)} characters, bound={ACTOR_CHARS_MAX}")
+        async with self._room:
+            while True:
+                # What was read from a journal that is down may not be durable yet either.
+                if not self.writable:
+                    raise journal_down()
+                answer = self._answers.get(command_id) if command_id else None
+                if answer is None and (held_up := self._held_up()):
+                    raise journal_down(held_up)
+                if answer is None:
+                    self.begin_due()
+                    pending = self._state.pending
+                    if about is not None and (pending.settings or pending.touched(about).any()):
+                        await self.settled()
+                        continue
+                    value = KeeperValue(command=command, actor=actor, command_id=command_id)
+                    try:
+                        answer = self.begin(value, decide)
+                    except Refusal:
+                        await self.settled()  # it may be for what is decided and not durable yet
+                        raise
+                return await asyncio.shield(answer)
+
+    def begin(self, value: KeeperValue, decide: Decide) -> asyncio.Future[bytes]:
+        """Decides a command; the future has its answer. It is done even if nobody waits."""
+        value.decided_at = self.now()
+        value.response = decide(value).SerializeToString()
+        data = value.SerializeToString()
+        durable = self._durable.submit(data)
+        self._state.foresee(value)
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(_retrieve)
+        durable.add_done_callback(partial(self._settle, value, len(data), answer))
+        self._remember(value.command_id, answer)
+        self._newest, self._newest_durable = answer, durable
+        return answer
+
+    def position(self) -> asyncio.Future[int]:
+        """The position of what is the newest command when this is called, once it is durable."""
+        if self._newest_durable is not None:
+            return asyncio.shield(self._newest_durable)
+        last: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        last.set_result(self._journal.last)
+        return last
+
+    def begin_due(self) -> None:
+        """Begins what is due before any other command."""
+        self._first(self)
+
+    async def settled(self) -> None:
+        """Waits until everything decided so far is applied; raises a refusal when that fails."""
+        if self._newest is not None:
+            await asyncio.shield(self._newest)
+
+    def _settle(
+        self,
+        value: KeeperValue,
+        size: int,
+        answer: asyncio.Future[bytes],
+        durable: asyncio.Future[int],
+    ) -> None:
+        try:
+            if self._failed:
+                raise JournalDown("a command before this one failed")
+            self._state.apply(durable.result(), value)
+            self._applied(durable.result(), value, size)
+        except Exception as error:
+            answer.set_exception(journal_down())
+            if not self._failed:
+                self._failed = True
+                _log.critical("cannot go on: %s: %s", type(error).__name__, error)
+                asyncio.get_running_loop().call_later(END_PAUSE_S, self._end)
+        else:
+            answer.set_result(value.response)
+
+    def _remember(self, command_id: str, answer: asyncio.Future[bytes]) -> None:
+        if command_id:
+            self._answers[command_id] = answer
+            if len(self._answers) > ANSWERS_MAX:
+                self._answers.popitem(last=False)
+
+
+def said(context: Context, key: str) -> str:
+    """What a call's metadata says under a key; "" = nothing."""
+    return next(
+        (str(text) for name, text in context.invocation_metadata() or () if name == key), ""
+    )
+
+
+def _retrieve(answer: asyncio.Future[bytes]) -> None:
+    """A failure is no news to asyncio's log when nobody waits for it."""
+    if not answer.cancelled():
+        answer.exception()

@@ -1,0 +1,1 @@
+"""What commands do to numbers: quarantine, hold, restore, retire, move, let go."""

@@ -1,0 +1,73 @@
+"""Numbers that were assigned or retired long ago leave the table: they are FREE from then on."""
+
+import asyncio
+
+import numpy as np
+
+from ringfence.engine.core import Engine
+from ringfence.engine.words import State
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
+from ringfence.server.keeper.commands.command_fields import fill_change
+from ringfence.server.keeper.commands.command_log import CommandLog
+from ringfence.server.state.keeper_state import STATE_MASK, KeeperState
+from ringfence.server.state.pending_changes import Numbers
+from ringfence.v1 import quarantine_service_pb2
+
+PERIOD_S = 600.0
+NUMBERS_MAX = 65_536  # in one command
+SINCE_SHIFT = np.uint64(32)
+_LEAVING = (State.ASSIGNED, State.RETIRED)
+
+
+class Departures:
+    """Looks for them now and then."""
+
+    def __init__(self, engine: Engine, state: KeeperState, log: CommandLog, *, kept_s: int) -> None:
+        self._engine = engine
+        self._state = state
+        self._log = log
+        self._kept_s = kept_s
+
+    async def watch(self) -> None:
+        """Lets numbers go whenever their time has come; never returns."""
+        period_s = min(PERIOD_S, self._kept_s)
+        while True:
+            await self.let_go()
+            await asyncio.sleep(period_s)
+
+    async def let_go(self) -> None:
+        """Lets all numbers go whose time has come."""
+        before = self._log.now() - self._kept_s
+        numbers = await asyncio.to_thread(self._left_before, before)
+        for begin in range(0, len(numbers), NUMBERS_MAX):
+            part = numbers[begin : begin + NUMBERS_MAX]
+            while self._state.pending.touched(part).any():
+                await self._log.settled()
+            if self._log.held_up:
+                return
+
+            def decide(
+                value: KeeperValue, part: Numbers = part
+            ) -> quarantine_service_pb2.RestoreNumbersResponse:
+                headers = self._state.writer.header_rows(part)
+                headers = headers[_leaving(headers["control"], before)]
+                headers["control"] = int(State.FREE) | value.decided_at << 32
+                fill_change(value, self._engine, headers)
+                return quarantine_service_pb2.RestoreNumbersResponse()  # nobody asked
+
+            await asyncio.shield(self._log.begin(KeeperValue(), decide))
+
+    def _left_before(self, before: int) -> Numbers:
+        records = self._engine.records()
+        keys = records["key"][_leaving(records["control"], before)]
+        numbers: Numbers = keys & np.uint64((1 << 50) - 1)
+        return numbers
+
+
+def _leaving(
+    control: "np.ndarray[tuple[int], np.dtype[np.uint64]]", before: int
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    ended: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.isin(control & STATE_MASK, _LEAVING) & (
+        control >> SINCE_SHIFT <= before
+    )
+    return ended

@@ -1,0 +1,1 @@
+"""Reservations: made, extended, confirmed, cancelled, run out."""

@@ -1,0 +1,323 @@
+"""Reservations: clean numbers, oldest first, leased to an allocator and then given.
+
+Every number is evaluated again at the moment it is taken, and again when it is confirmed.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.message import Message
+
+from ringfence.engine.core import NUMBER_MASK, Engine
+from ringfence.engine.settings import check_name
+from ringfence.engine.words import State, Verdict
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
+from ringfence.server.keeper.commands.command_fields import fill_change, read_numbers
+from ringfence.server.keeper.commands.command_log import ACTOR, CommandLog, said
+from ringfence.server.keeper.queue.candidates import Candidates, Look
+from ringfence.server.keeper.reservations.leases import returned
+from ringfence.server.keeper.reservations.reservation_messages import (
+    COUNT_MAX,
+    check_reserve_request,
+    lease_s,
+    request_digest,
+    reservation_message,
+)
+from ringfence.server.link.drain import Context
+from ringfence.server.link.paging import page_position, page_size, page_token
+from ringfence.server.link.refusal import (
+    already_exists,
+    bad_field,
+    not_clean,
+    too_few_clean,
+    wrong_state,
+)
+from ringfence.server.link.routes import Answer, parse
+from ringfence.server.state.keeper_state import POOL_SHIFT, STATE_MASK, KeeperState
+from ringfence.server.state.pending_changes import Numbers
+from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, CONFIRMED
+from ringfence.v1 import number_service_pb2 as pb
+from ringfence.v1 import types_pb2
+
+STATES_MAX = 64  # each may be named more than once, within reason
+_NUMBER_MASK = np.uint64(NUMBER_MASK)
+_NOBODY = np.empty(0, np.uint64)  # which numbers, is known when it is decided
+
+_Verdicts = npt.NDArray[np.uint8]
+
+
+class _TooFewSeen(Exception):
+    """Among the candidates; before that is said the whole table has to be looked through."""
+
+
+class ReservationService:
+    """The reservation methods of NumberService."""
+
+    def __init__(
+        self, engine: Engine, state: KeeperState, log: CommandLog, candidates: Candidates
+    ) -> None:
+        self._engine = engine
+        self._state = state
+        self._log = log
+        self._candidates = candidates
+
+    @property
+    def answers(self) -> Mapping[str, Answer]:
+        """Its methods by name."""
+        return {
+            "ReserveNumbers": self.reserve_numbers,
+            "ConfirmReservation": self.confirm_reservation,
+            "ExtendReservation": self.extend_reservation,
+            "CancelReservation": self.cancel_reservation,
+            "GetReservation": self.get_reservation,
+            "ListReservations": self.list_reservations,
+        }
+
+    async def reserve_numbers(self, message: bytes, context: Context) -> bytes:
+        """Leases clean numbers: the oldest ones of a pool, or those that are named."""
+        request = parse(pb.ReserveNumbersRequest, message)
+        check_reserve_request(request)
+        duration_s = lease_s(request)
+        digest, actor = request_digest(request), said(context, ACTOR)
+        asked = read_numbers(request.numbers, COUNT_MAX) if request.numbers else None
+        repeated = self._state.reservations.asked_before(actor, request.request_id)
+        pool = repeated.pool if repeated else self._state.decided.pool_index(request.pool)
+        look: Look | None = None
+
+        def decide(value: KeeperValue) -> Message:
+            before = self._state.reservations.asked_before(actor, request.request_id)
+            if before is not None:
+                if before.request_digest != digest:
+                    raise already_exists("request_id", "made another reservation before")
+                return pb.Reservation.FromString(before.first_response)
+            refused: list[types_pb2.Refusal] = []
+            if asked is None:
+                numbers = self._oldest(request, pool, value.decided_at, look)
+            else:
+                numbers, refused = self._named(request, pool, asked, value.decided_at)
+            return self._reserve(
+                value,
+                numbers,
+                refused,
+                pool=pool,
+                duration_s=duration_s,
+                request_id=request.request_id,
+                digest=digest,
+            )
+
+        about = _NOBODY if asked is None else asked
+        while True:
+            if asked is None and self._state.reservations.due(self._log.now(), 1):
+                self._log.begin_due()
+                await self._log.settled()  # then their numbers are candidates again
+            try:
+                return await self._log.carry_out("ReserveNumbers", context, decide, about=about)
+            except _TooFewSeen:
+                look = await self._candidates.look(pool, request.prefix)
+
+    async def confirm_reservation(self, message: bytes, context: Context) -> bytes:
+        """Gives the numbers of a reservation, as far as they are clean still."""
+        request = parse(pb.ConfirmReservationRequest, message)
+
+        def decide(value: KeeperValue) -> Message:
+            kept = self._state.reservations.get(request.id)
+            if kept.state == CONFIRMED:
+                return self._message(kept)
+            _check_active(kept)
+            headers = returned(self._state, kept, value.decided_at)
+            verdicts, _ = self._engine.check_as(headers, now=value.decided_at)
+            clean = verdicts == Verdict.CLEAN
+            refused = _refusals(headers["key"][~clean] & _NUMBER_MASK, verdicts[~clean])
+            if not clean.any() or (refused and not request.allow_partial):
+                raise not_clean(refused)
+            headers["control"][clean] = int(State.ASSIGNED) | value.decided_at << 32
+            after = _ended(value, kept, CONFIRMED)
+            after.refused.extend(refused)
+            _replace_numbers(after, headers["key"][clean] & _NUMBER_MASK)
+            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
+            return self._message(after)
+
+        return await self._log.carry_out("ConfirmReservation", context, decide, about=_NOBODY)
+
+    async def extend_reservation(self, message: bytes, context: Context) -> bytes:
+        """Gives a live reservation a new lease from now on."""
+        request = parse(pb.ExtendReservationRequest, message)
+        duration_s = lease_s(request)
+
+        def decide(value: KeeperValue) -> Message:
+            kept = self._state.reservations.get(request.id)
+            _check_active(kept)
+            after = value.reservations.add()
+            after.CopyFrom(kept)
+            after.expires_at = value.decided_at + duration_s
+            value.row_reservations.extend([1] * len(kept.numbers))
+            headers = returned(self._state, kept, value.decided_at)
+            headers["control"] = int(State.RESERVED) | after.expires_at << 32
+            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
+            return self._message(after)
+
+        return await self._log.carry_out("ExtendReservation", context, decide, about=_NOBODY)
+
+    async def cancel_reservation(self, message: bytes, context: Context) -> bytes:
+        """Returns the numbers of a live reservation to quarantine."""
+        request = parse(pb.CancelReservationRequest, message)
+
+        def decide(value: KeeperValue) -> Message:
+            kept = self._state.reservations.get(request.id)
+            if kept.state == CANCELLED:
+                return self._message(kept)
+            _check_active(kept)
+            after = _ended(value, kept, CANCELLED)
+            headers = returned(self._state, kept, value.decided_at)
+            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
+            return self._message(after)
+
+        return await self._log.carry_out("CancelReservation", context, decide, about=_NOBODY)
+
+    async def get_reservation(self, message: bytes, _: Context) -> bytes:
+        """One reservation; a live one names among `refused` what could not be confirmed now."""
+        request = parse(pb.GetReservationRequest, message)
+        self._log.begin_due()
+        kept = self._state.reservations.get(request.id)
+        found = self._message(kept)
+        if kept.state == ACTIVE:
+            now = self._log.now()
+            headers = returned(self._state, kept, now)
+            verdicts = self._engine.check_as(headers, now=now)[0]
+            bad = verdicts != Verdict.CLEAN
+            found.refused.extend(_refusals(headers["key"][bad] & _NUMBER_MASK, verdicts[bad]))
+        await self._log.settled()
+        return found.SerializeToString()
+
+    async def list_reservations(self, message: bytes, _: Context) -> bytes:
+        """Reservations in the order in which they were made."""
+        request = parse(pb.ListReservationsRequest, message)
+        size = page_size(request.page_size)
+        pools = set()
+        if request.pool:
+            check_name("pool", request.pool)
+            pools = {self._state.decided.pool_index(request.pool)}
+        states = _states(request.states)
+        question = ("ListReservations", request.pool, sorted(states))
+        last = page_position(question, request.page_token)
+        self._log.begin_due()
+        response = pb.ListReservationsResponse()
+        for kept in self._state.reservations.following(last, pools, states):
+            if len(response.reservations) == size:
+                response.next_page_token = page_token(question, response.reservations[-1].id)
+                break
+            response.reservations.append(self._message(kept, brief=True))
+        await self._log.settled()
+        return response.SerializeToString()
+
+    def _oldest(
+        self, request: pb.ReserveNumbersRequest, pool: int, now: int, look: Look | None
+    ) -> Numbers:
+        numbers = self._candidates.oldest_clean(pool, request.count, request.prefix, now)
+        if len(numbers) < request.count and (look is None or not self._candidates.is_all(look)):
+            raise _TooFewSeen
+        if look is not None and len(numbers) < (1 if request.allow_partial else request.count):
+            raise too_few_clean(
+                request.pool,
+                wanted=request.count,
+                clean=len(numbers),
+                next_clean_at=look.sweep.next_clean_at,
+            )
+        return numbers
+
+    def _named(
+        self, request: pb.ReserveNumbersRequest, pool: int, asked: Numbers, now: int
+    ) -> tuple[Numbers, list[types_pb2.Refusal]]:
+        headers = self._state.writer.header_rows(asked)
+        present = (headers["key"] != 0) & (headers["control"] & STATE_MASK != State.FREE)
+        elsewhere = present & (headers["key"] >> POOL_SHIFT != pool)
+        if elsewhere.any():
+            number = asked[int(elsewhere.argmax())]
+            raise bad_field("numbers", f"value={number}, bound=a number of pool {request.pool}")
+        verdicts, _ = self._engine.check(asked, now=now)
+        free = headers["control"] & STATE_MASK == State.QUARANTINED
+        verdicts[(verdicts == Verdict.CLEAN) & ~free] = Verdict.RESERVED
+        clean = verdicts == Verdict.CLEAN
+        refused = _refusals(asked[~clean], verdicts[~clean])
+        if refused and not (request.allow_partial and clean.any()):
+            raise not_clean(refused)
+        return asked[clean], refused
+
+    def _reserve(
+        self,
+        value: KeeperValue,
+        numbers: Numbers,
+        refused: list[types_pb2.Refusal],
+        *,
+        pool: int,
+        duration_s: int,
+        request_id: str,
+        digest: bytes,
+    ) -> Message:
+        book = self._state.reservations
+        book.check_room(len(numbers) + len(refused))
+        expires_at = value.decided_at + duration_s
+        kept = value.reservations.add(
+            id=f"{book.made:012x}-{secrets.token_hex(4)}",
+            pool=pool,
+            state=ACTIVE,
+            numbers=numbers.tolist(),
+            refused=refused,
+            created_at=value.decided_at,
+            expires_at=expires_at,
+            actor=value.actor,
+            request_id=request_id,
+            request_digest=digest,
+        )
+        value.row_reservations.extend([1] * len(numbers))
+        headers = self._state.writer.header_rows(numbers)
+        headers["control"] = int(State.RESERVED) | expires_at << 32
+        fill_change(value, self._engine, headers, previous=Verdict.CLEAN)
+        answer = self._message(kept)
+        kept.first_response = answer.SerializeToString()
+        return answer
+
+    def _message(self, kept: KeptReservation, *, brief: bool = False) -> pb.Reservation:
+        pool = self._state.decided.pool(kept.pool)
+        return reservation_message(kept, pool.name if pool else "", brief=brief)
+
+
+def _check_active(kept: KeptReservation) -> None:
+    if kept.state != ACTIVE:
+        state = types_pb2.ReservationState.Name(kept.state).removeprefix("RESERVATION_STATE_")
+        raise wrong_state(f"reservation {kept.id}", f"value={state}, bound=ACTIVE")
+
+
+def _ended(
+    value: KeeperValue, kept: KeptReservation, state: types_pb2.ReservationState
+) -> KeptReservation:
+    """Adds a reservation to the value as the command ends it; all rows are its numbers."""
+    after = value.reservations.add()
+    after.CopyFrom(kept)
+    after.state = state
+    after.ended_at = value.decided_at
+    value.row_reservations.extend([1] * len(kept.numbers))
+    return after
+
+
+def _replace_numbers(after: KeptReservation, numbers: Numbers) -> None:
+    after.ClearField("numbers")
+    after.numbers.extend(numbers.tolist())
+
+
+def _refusals(numbers: Numbers, verdicts: _Verdicts) -> list[types_pb2.Refusal]:
+    return [
+        types_pb2.Refusal(number=number, verdict=verdict)
+        for number, verdict in zip(numbers.tolist(), verdicts.tolist(), strict=True)
+    ]
+
+
+def _states(given: Iterable[int]) -> set[int]:
+    states = set()
+    for index, state in enumerate(given):
+        if index >= STATES_MAX or state not in types_pb2.ReservationState.values()[1:]:
+            raise bad_field(f"states[{index}]", f"value={state}, bound=1 to 4")
+        states.add(state)
+    return states

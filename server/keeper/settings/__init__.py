@@ -1,0 +1,1 @@
+"""Policies and pools: put, listed, deleted."""

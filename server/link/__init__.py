@@ -1,0 +1,1 @@
+"""How processes ask each other, and how clients are answered: calls, errors, draining, pages."""

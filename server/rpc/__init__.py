@@ -1,1 +1,0 @@
-"""What every gRPC service here shares: errors as the contract has them, draining, pages."""

@@ -1,1 +1,0 @@
-"""Policies, pools and feeds: how they are changed, kept and published."""

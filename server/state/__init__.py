@@ -1,0 +1,1 @@
+"""What commands leave: books of settings, reservations, coverage and hand-outs."""

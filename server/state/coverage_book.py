@@ -1,0 +1,83 @@
+"""The keeper's book of coverage: what each registered feed has claimed, and from which values of
+the workers' journals it knows.
+
+Claims come to it in values of the keeper's journal, each after the worker's journal had it. They
+are a join: nothing that is in it is ever taken back, but with its feed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from ringfence.engine.segment import FEED_INTERVALS_MAX
+from ringfence.engine.settings import Feed
+from ringfence.server.journal.keeper_value_pb2 import (
+    FeedClaims,
+    JournalPosition,
+    KeeperImage,
+    KeeperValue,
+)
+from ringfence.server.state.covered_time import CoveredTime
+
+
+class FeedCoverage:
+    """One feed's: the time covered, and where the next claim begins if it does not say."""
+
+    def __init__(self) -> None:
+        self.covered = CoveredTime()
+        self.watermark = 0
+
+    def take(self, claims: FeedClaims) -> None:
+        """Joins claims."""
+        for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
+            self.covered.add(*interval)
+        self.covered.shorten(FEED_INTERVALS_MAX)
+        self.watermark = max(self.watermark, claims.watermark)
+
+    def claims(self, place: int) -> FeedClaims:
+        """All of it as one message."""
+        bounds = [bound for interval in self.covered.intervals for bound in interval]
+        return FeedClaims(feed=place, bounds=bounds, watermark=self.watermark)
+
+
+class CoverageBook:
+    """Coverage by the place of the feed, and positions of journals by their names."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[int, FeedCoverage] = {}
+        self._positions: dict[str, int] = {}
+
+    @property
+    def positions(self) -> Mapping[str, int]:
+        """Up to which position of each worker's journal all claims are in the book."""
+        return self._positions
+
+    def of(self, place: int) -> FeedCoverage:
+        """The coverage of a feed."""
+        return self._feeds.get(place) or FeedCoverage()
+
+    def take(self, value: KeeperValue | KeeperImage) -> None:
+        """Takes in what a value of the keeper's journal says, or the state in a snapshot."""
+        for placed in value.feeds:
+            if not placed.HasField("feed"):
+                self._feeds.pop(placed.index, None)
+        for claims in value.claims:
+            self._feeds.setdefault(claims.feed, FeedCoverage()).take(claims)
+        for journal in value.journals:
+            held = self._positions.get(journal.name, 0)
+            self._positions[journal.name] = max(held, journal.position)  # an image may be ahead
+
+    def published(self, place: int, feed: Feed) -> Feed:
+        """A feed as the segment is to have it."""
+        coverage = self.of(place)
+        return replace(feed, covered=coverage.covered.intervals, watermark=coverage.watermark)
+
+    def claims(self) -> Iterator[FeedClaims]:
+        """All coverage, for a snapshot."""
+        return (coverage.claims(place) for place, coverage in sorted(self._feeds.items()))
+
+    def journals(self) -> Iterator[JournalPosition]:
+        """All positions, for a snapshot."""
+        return (
+            JournalPosition(name=name, position=position)
+            for name, position in sorted(self._positions.items())
+        )

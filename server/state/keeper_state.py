@@ -1,0 +1,176 @@
+"""What the keeper knows: settings, reservations, hand-outs, and which headers are to change.
+
+A command goes through it twice: `foresee` when it was decided, `apply` when it is durable. What
+the segment has is written by `apply` alone; all else holds as soon as it is decided, so nobody may
+be told of it before everything decided is durable.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from ringfence.engine.control import HEADER, TableFull, TableWriter
+from ringfence.engine.segment import Segment
+from ringfence.engine.words import State
+from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.link.refusal import in_use
+from ringfence.server.state.coverage_book import CoverageBook
+from ringfence.server.state.handouts import HANDOUT, Handouts
+from ringfence.server.state.pending_changes import Numbers, PendingChanges, latest_rows, numbers_of
+from ringfence.server.state.reservation_book import ReservationBook
+from ringfence.server.state.settings_book import SettingsBook
+
+POOL_SHIFT = np.uint64(50)  # of a key, see engine/record.h
+STATE_MASK = np.uint64(0xFF)  # of a control word
+
+Headers = npt.NDArray[np.void]
+
+
+class KeeperState:
+    """The one user of the TableWriter."""
+
+    def __init__(self, segment: Segment, writer: TableWriter, *, ended_kept_s: int) -> None:
+        self._segment = segment
+        self.writer = writer
+        self.published = SettingsBook(segment.ring_entries)
+        """Settings as workers see them."""
+        self.decided = SettingsBook(segment.ring_entries)
+        """Settings as all commands so far leave them."""
+        self.coverage = CoverageBook()
+        """What feeds have claimed. Claims are durable before they come here, in the journals of
+        workers, so all may see them before the keeper's journal has them."""
+        self.reservations = ReservationBook(ended_kept_s=ended_kept_s)
+        self.handouts = Handouts(most=segment.capacity_numbers)
+        self.assigned_total: Counter[int] = Counter()
+        """Numbers ever handed out, by place of their pool."""
+        self.complaints: Counter[int] = Counter()
+        """Complaints ever recorded, by place of the pool."""
+        self.pending = PendingChanges(writer)
+        self.decided_at = 0
+        """The time of the newest command."""
+        self.closing: set[int] = set()
+        """Places of pools that are about to be deleted: nothing may join them."""
+
+    @property
+    def applied(self) -> int:
+        """The position of the newest command that is in the segment."""
+        return self._segment.applied
+
+    def open_pool_index(self, name: str) -> int:
+        """The index of a pool that numbers may join; raises a refusal."""
+        index = self.decided.pool_index(name)
+        if index in self.closing:
+            raise in_use("pool", name, "it is being deleted")
+        return index
+
+    def check_room(self, numbers: Numbers) -> None:
+        """Raises TableFull unless all of these that have no record yet can get one."""
+        capacity_numbers = self._segment.capacity_numbers
+        free = capacity_numbers - self._segment.numbers - self.pending.new
+        wanted = len(self.writer.new_numbers(numbers))
+        if wanted > free:
+            raise TableFull(wanted, free, capacity_numbers)
+
+    def foresee(self, value: KeeperValue) -> None:
+        """A command was decided: later ones are decided as if it were applied."""
+        settings = self.decided.place(value)
+        self.pending.add(headers_of(value), settings=settings)
+        self._place(value)
+
+    def apply(self, position: int, value: KeeperValue) -> None:
+        """A command is durable, the oldest that was foreseen: it goes into the segment."""
+        if self.published.place(value):
+            self._publish()
+        elif value.claims:
+            self._publish_coverage(claims.feed for claims in value.claims)
+        self.writer.apply(headers_of(value))
+        self.writer.set_applied(position)
+        self.pending.drop_oldest()
+
+    def load(self, image: KeeperImage) -> None:
+        """Begins with what a snapshot has."""
+        for book in (self.published, self.decided):
+            book.place(image)
+        self.coverage.take(image)
+        self.reservations.load(image.reservations, image.reservations_made)
+        self.handouts.load(np.frombuffer(image.handouts, HANDOUT))
+        self.assigned_total.update(dict(enumerate(image.assigned_total)))
+        self.complaints.update(dict(enumerate(image.complaints)))
+        self.decided_at = image.decided_at
+
+    def catch_up(self, values: Iterable[tuple[int, KeeperValue]]) -> None:
+        """Takes in the commands behind the image, and applies those that the segment lacks.
+
+        Each header is written once, in its final form: one that the dead keeper had written in
+        between could otherwise come back for a moment, and empty a ring.
+        """
+        applied = position = self.applied
+        headers = [np.empty(0, HEADER)]
+        for later, value in values:
+            for book in (self.published, self.decided):
+                book.place(value)
+            self._place(value)
+            if later > applied:
+                headers.append(headers_of(value))
+                position = later
+        self._publish()
+        self.writer.apply(latest_rows(np.concatenate(headers)))
+        self.writer.set_applied(position)
+
+    def image(self) -> KeeperImage:
+        """Everything, as all decided commands leave it; the position is not set."""
+        places = range(len(self.decided.pools))
+        image = KeeperImage(
+            decided_at=self.decided_at,
+            reservations=self.reservations,
+            reservations_made=self.reservations.made,
+            handouts=self.handouts.rows(self.decided_at).tobytes(),
+            assigned_total=[self.assigned_total[place] for place in places],
+            complaints=[self.complaints[place] for place in places],
+            claims=self.coverage.claims(),
+            journals=self.coverage.journals(),
+        )
+        self.decided.fill(image)
+        return image
+
+    def _place(self, value: KeeperValue) -> None:
+        self.decided_at = value.decided_at
+        self.coverage.take(value)
+        self.reservations.place(value.reservations, value.decided_at)
+        self.complaints.update(complaint.pool for complaint in value.complaints)
+        if value.command == "ConfirmReservation":
+            self._hand_out(headers_of(value), value.decided_at)
+
+    def _hand_out(self, headers: Headers, at: int) -> None:
+        given = headers[headers["control"] & STATE_MASK == State.ASSIGNED]
+        pools = given["key"] >> POOL_SHIFT
+        for place in np.unique(pools).tolist():
+            numbers = numbers_of(given[pools == place])
+            pool = self.decided.pool(place)
+            policy = self.decided.policy_index(pool.policy) if pool else 0
+            self.handouts.add(numbers, at=at, pool=place, policy=policy)
+            self.assigned_total[place] += len(numbers)
+
+    def _publish(self) -> None:
+        publish(self.writer, self.published, self.coverage)
+
+    def _publish_coverage(self, places: Iterable[int]) -> None:
+        feeds = ((place, self.published.feed(place)) for place in places)
+        self.writer.publish_coverage(
+            {place: self.coverage.published(place, feed) for place, feed in feeds if feed}
+        )
+
+
+def publish(writer: TableWriter, book: SettingsBook, coverage: CoverageBook) -> None:
+    """Lets workers see settings and coverage."""
+    feeds = [
+        coverage.published(place, feed) if feed else None for place, feed in enumerate(book.feeds)
+    ]
+    writer.publish(book.policies, book.pools, feeds)
+
+
+def headers_of(value: KeeperValue) -> Headers:
+    """The headers that a command leaves."""
+    return np.frombuffer(value.headers, HEADER)

@@ -1,0 +1,1 @@
+"""The process that starts, watches, replaces and stops all others."""

@@ -1,0 +1,106 @@
+"""A process of the server: forked by the supervisor, ends with it, says when it is ready.
+
+A pipe joins each child to the supervisor. The child writes one byte when it is ready and holds
+the pipe open for its life, so the end of the pipe is the end of the child.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ringfence.server.supervisor.log import configure_log
+
+PR_SET_PDEATHSIG = 1
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_log = logging.getLogger(__name__)
+
+Main = Callable[[Callable[[], None]], None]
+"""What a child runs; it calls its argument when it is ready, and returns when it was asked to
+stop by SIGTERM and is done."""
+
+
+@dataclass(eq=False)
+class Child:
+    """One role and the process that fills it at present."""
+
+    role: str
+    main: Main
+    pid: int = 0  # 0 = not running
+    pipe: int = -1
+    ready: bool = False
+    failures: int = 0
+    """How many processes in a row ended before they were ready."""
+    restart_at: float = field(default_factory=time.monotonic)
+
+    def start(self) -> None:
+        """Forks the process. Call it from the main thread: children end with the thread."""
+        pipe, its_pipe = os.pipe()
+        supervisor_pid = os.getpid()
+        # Until it has taken off the supervisor's signal functions, a child must get no signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._live(supervisor_pid, pipe, its_pipe)  # does not return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        os.close(its_pipe)
+        self.pipe, self.ready = pipe, False
+        _log.info("started %s: pid=%d", self.role, self.pid)
+
+    def read_pipe(self) -> bool:
+        """Takes what the pipe says: True = the process is ready, False = it ended; then reap."""
+        said = os.read(self.pipe, 1)
+        if said:
+            self.ready, self.failures = True, 0
+        return bool(said)
+
+    def reap(self) -> None:
+        """Collects the ended process and sets when its replacement may start."""
+        os.close(self.pipe)
+        _, status = os.waitpid(self.pid, 0)
+        _log.info("%s ended: pid=%d, status=%s", self.role, self.pid, _status_text(status))
+        if not self.ready:
+            self.failures += 1
+        self.restart_at = time.monotonic() + BACKOFF_S[min(self.failures, len(BACKOFF_S) - 1)]
+        self.pid, self.pipe, self.ready = 0, -1, False
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to the process, which cannot be gone before it was reaped."""
+        if self.pid:
+            os.kill(self.pid, number)
+
+    def _live(self, supervisor_pid: int, pipe: int, its_pipe: int) -> None:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's, who then sends SIGTERM
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the supervisor's too
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            os.setsid()
+            os.close(pipe)
+            configure_log(self.role)
+            if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+                raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+            if os.getppid() == supervisor_pid:  # else it died before the line above
+                self.main(lambda: _say_ready(its_pipe))
+                status = 0
+        except BaseException as error:
+            _log.critical("cannot go on: %s: %s", type(error).__name__, error)
+        finally:
+            os._exit(status)
+
+
+def _say_ready(pipe: int) -> None:
+    os.write(pipe, b"r")
+
+
+def _status_text(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return signal.Signals(-code).name if code < 0 else str(code)

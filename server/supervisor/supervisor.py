@@ -1,0 +1,254 @@
+"""The supervisor: makes the shared segment, starts keeper and workers, replaces those that die.
+
+It talks to nobody and never imports gRPC, whose objects do not survive a fork. When it is killed
+its children are killed by the kernel.
+"""
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from ringfence.server.config.config import Config
+from ringfence.server.folder.data_folder import StartError, hold_data_folder, hold_run_folder
+from ringfence.server.folder.installation import Installation
+from ringfence.server.recovery.recovered import Recovered
+from ringfence.server.supervisor.child import Child
+from ringfence.server.supervisor.listen_port import hold_port
+from ringfence.server.supervisor.log import configure_log
+
+FAILURES_MAX = 5
+DRAIN_S = 7.5  # the workers' share of the 10 s in which a stop is over
+HISTORY_STOP_S = 1.0
+KEEPER_STOP_S = 1.3
+EXIT_FAILED = 4
+
+_log = logging.getLogger(__name__)
+
+
+def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
+    """Serves until SIGTERM or SIGINT; prints one ready line on `out`. Returns the exit code."""
+    configure_log("supervisor")
+    try:
+        with ExitStack() as held:
+            folder = held.enter_context(hold_data_folder(data))
+            signalled = held.enter_context(_signals())
+            run_folder = held.enter_context(hold_run_folder(folder.folder_id))
+            port, address = hold_port(config.server.listen)
+            held.enter_context(port)
+            installation = Installation(
+                config, folder.path, run_folder, folder.folder_id, folder.caller_key
+            )
+            recovered = _recover(installation, signalled)
+            if recovered is None:
+                return 0
+            family = Family(
+                _children(installation, address),
+                signalled,
+                _snapshot_child(installation),
+                config.snapshot.interval,
+            )
+            return family.serve(lambda: _announce(out, address, config, recovered))
+    except (StartError, OSError) as error:
+        _log.error("cannot serve: %s", error)
+        return EXIT_FAILED
+
+
+class Family:
+    """The supervisor's children: all are started, replaced and stopped here."""
+
+    def __init__(
+        self,
+        children: Sequence[Child],
+        signalled: socket.socket,
+        snapshot: Child,
+        snapshot_interval_s: int,
+    ) -> None:
+        self._children = children
+        self._snapshot = snapshot
+        self._snapshot_interval_s = snapshot_interval_s
+        self._snapshot_at = time.monotonic() + snapshot_interval_s
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(signalled, selectors.EVENT_READ)
+        self._stopping = False
+
+    def serve(self, announce: Callable[[], None]) -> int:
+        """Keeps all children running until the process is asked to stop."""
+        announced = False
+        try:
+            while not self._stopping:
+                for child in self._children:
+                    if not child.pid and child.restart_at <= time.monotonic():
+                        child.start()
+                        self._selector.register(child.pipe, selectors.EVENT_READ, child)
+                if announced and not self._snapshot.pid and self._snapshot_at <= time.monotonic():
+                    self._snapshot_at = time.monotonic() + self._snapshot_interval_s
+                    self._snapshot.start()
+                    self._selector.register(
+                        self._snapshot.pipe, selectors.EVENT_READ, self._snapshot
+                    )
+                self._wait(self._next_start(announced))
+                for child in self._children:
+                    if child.failures >= FAILURES_MAX:
+                        _log.error("%s does not start: attempts=%d", child.role, child.failures)
+                        self._stop()
+                        return EXIT_FAILED
+                if not announced and all(child.ready for child in self._children):
+                    announced = True
+                    announce()
+            return self._stop()
+        finally:
+            every = [*self._children, self._snapshot]
+            for child in every:
+                child.send(signal.SIGKILL)
+            self._wait_for_end(every, None)
+            self._selector.close()
+
+    def _next_start(self, announced: bool) -> float | None:
+        """When a process is to be started next; None = not before something happens."""
+        starts = [child.restart_at for child in self._children if not child.pid]
+        if announced and not self._snapshot.pid:
+            starts.append(self._snapshot_at)
+        return min(starts, default=None)
+
+    def _stop(self) -> int:
+        """Drains the workers, then ends the history process and the keeper, whom they need."""
+        _log.info("stopping")
+        now = time.monotonic()
+        keeper, history, *workers = self._children
+        clean = True
+        for children, deadline in (
+            (workers, now + DRAIN_S),
+            ([history], now + DRAIN_S + HISTORY_STOP_S),
+            ([keeper], now + DRAIN_S + HISTORY_STOP_S + KEEPER_STOP_S),
+        ):
+            for child in children:
+                child.send(signal.SIGTERM)
+            if not self._wait_for_end(children, deadline):
+                late = ", ".join(child.role for child in children if child.pid)
+                _log.error("killed, as it did not stop in time: %s", late)
+                clean = False
+                for child in children:
+                    child.send(signal.SIGKILL)
+                self._wait_for_end(children, None)
+        return 0 if clean else EXIT_FAILED
+
+    def _wait_for_end(self, children: Sequence[Child], deadline: float | None) -> bool:
+        while any(child.pid for child in children):
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            self._wait(deadline)
+        return True
+
+    def _wait(self, until: float | None) -> None:
+        timeout_s = None if until is None else max(0.0, until - time.monotonic())
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is None:
+                signals = key.fileobj.recv(64)  # type: ignore[union-attr]  # a byte a signal
+                if signal.SIGUSR1 in signals:
+                    self._snapshot_at = time.monotonic()
+                self._stopping |= _asks_to_stop(signals)
+                continue
+            child: Child = key.data
+            if not child.read_pipe():
+                self._selector.unregister(child.pipe)
+                child.reap()
+
+
+def _recover(installation: Installation, signalled: socket.socket) -> Recovered | None:
+    """Has a child make the segment and bring back what the journals hold; None = asked to stop."""
+
+    def recovery(ready: Callable[[], None]) -> None:
+        from ringfence.server.recovery.recovery import run_recovery
+
+        run_recovery(installation)
+
+    child = Child("recovery", recovery)
+    child.start()
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.pipe, selectors.EVENT_READ)
+        selector.register(signalled, selectors.EVENT_READ)
+        while child.pipe not in (ready := {key.fileobj for key, _ in selector.select()}):
+            assert signalled in ready
+            if _asks_to_stop(signalled.recv(64)):
+                child.send(signal.SIGKILL)
+                child.reap()
+                return None
+    child.reap()
+    return Recovered.read(installation.run_folder)
+
+
+def _asks_to_stop(signals: bytes) -> bool:
+    return signal.SIGTERM in signals or signal.SIGINT in signals
+
+
+def _children(installation: Installation, address: str) -> list[Child]:
+    # Imported in the child: the supervisor stays without gRPC.
+    def keeper(ready: Callable[[], None]) -> None:
+        from ringfence.server.keeper.keeper import run_keeper
+
+        run_keeper(installation, ready)
+
+    def worker(index: int, ready: Callable[[], None]) -> None:
+        from ringfence.server.worker.worker import run_worker
+
+        run_worker(installation, index, address, ready)
+
+    def history(ready: Callable[[], None]) -> None:
+        from ringfence.server.followers.history.process import run_history
+
+        run_history(installation, ready)
+
+    workers = range(installation.config.server.workers)
+    return [
+        Child("keeper", keeper),
+        Child("history", history),
+        *(Child(f"worker-{index}", partial(worker, index)) for index in workers),
+    ]
+
+
+def _snapshot_child(installation: Installation) -> Child:
+    def snapshot(ready: Callable[[], None]) -> None:
+        from ringfence.server.recovery.snapshot_taker import run_snapshot
+
+        run_snapshot(installation, ready)
+
+    return Child("snapshot", snapshot)
+
+
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """A socket with a byte for each signal: to stop, or to take a snapshot."""
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = {
+        number: signal.signal(number, lambda *_: None)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    }
+    signal.set_wakeup_fd(writing.fileno())
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, function in before.items():
+            signal.signal(number, function)
+        reading.close()
+        writing.close()
+
+
+def _announce(out: TextIO, address: str, config: Config, recovered: Recovered) -> None:
+    server = config.server
+    out.write(
+        f"ringfence ready {address} pid={os.getpid()} workers={server.workers}"
+        f" capacity={server.capacity_numbers} ring_entries={server.ring_entries} {recovered}\n"
+    )
+    out.flush()
