@@ -1,21 +1,24 @@
 """The extension modules of `ringfence.engine`; everything else is in pyproject.toml."""
 
+from pathlib import Path
+
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-ENGINE = "src/ringfence/engine"  # a link to engine/ in the checkout, a real folder in an sdist
-MODULES = ("segment", "view", "wire", "core", "control", "record_blocks", "scan", "spray")
+ENGINE = Path("src/ringfence/engine")  # a link in the checkout, a real folder in an sdist
+HEADERS = [str(header) for header in sorted(ENGINE.glob("*/*.h"))]
 
 setup(
     ext_modules=cythonize(
         [
             Extension(
-                f"ringfence.engine.{module}",
-                [f"{ENGINE}/{module}.pyx"],
-                depends=[f"{ENGINE}/record.h", f"{ENGINE}/atomic.h"],
+                ".".join(source.relative_to("src").with_suffix("").parts),
+                [str(source)],
+                depends=HEADERS,
+                include_dirs=[str(ENGINE / "memory")],
                 extra_compile_args=["-O3", "-std=gnu11", "-fno-math-errno"],
             )
-            for module in MODULES
+            for source in sorted(ENGINE.glob("*/*.pyx"))
         ],
         include_path=["src"],
         compiler_directives={

@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from engine_processes import KEY, Work, make_segment, run_processes
 
-from ringfence.engine.core import Engine
+from ringfence.engine.verdict.core import Engine
 
 BUILTIN_EVENTS = 300_000
 GATHER_ROWS = 1_000_000

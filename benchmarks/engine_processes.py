@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import DAY_S, Policy, Pool, Rule
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import DAY_S, Policy, Pool, Rule
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import EventKind, Measure
 
 KEY = bytes(range(16))

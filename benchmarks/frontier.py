@@ -38,7 +38,7 @@ from frontier_candidates import (
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ringfence.engine.settings import NO_SPRAY
+from ringfence.engine.settings.policy import NO_SPRAY
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import GeneratedHistory
 from ringfence.server.simulation.outcome import Outcome, Share

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ringfence.engine.settings import DAY_S, NO_SPRAY, Policy, Rule, Spray
+from ringfence.engine.settings.policy import DAY_S, NO_SPRAY, Policy, Rule, Spray
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.config.config import load_config
 from ringfence.server.config.duration import format_duration

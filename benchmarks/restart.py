@@ -44,9 +44,9 @@ from rich.console import Console
 from rich.progress import track
 from server_processes import LONG_AGO, Server, machine, segment_as_served
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.settings import Policy, Pool, Rule
+from ringfence.engine.settings.policy import Policy, Pool, Rule
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Measure
 from ringfence.server.folder.data_folder import SHARED_MEMORY
 from ringfence.server.folder.secret_file import read_secret

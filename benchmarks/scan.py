@@ -29,9 +29,9 @@ import numpy as np
 import numpy.typing as npt
 from engine_processes import BATCH, KEY, Work, context, make_segment
 
-from ringfence.engine.core import Engine
-from ringfence.engine.scan import TableScan, Tally
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.scan import TableScan, Tally
 from ringfence.server.keeper.queue.candidate_queue import CandidateQueue, CleanNumbers
 from ringfence.server.keeper.queue.scan_result import Scan
 from ringfence.server.keeper.queue.scanner import RECORDS_A_STEP, Scanner

@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 from feeds import FIRST_NUMBER
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.server.config.config import load_config
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc

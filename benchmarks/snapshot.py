@@ -28,11 +28,11 @@ from pathlib import Path
 import numpy as np
 from engine_processes import BATCH, KEY, POLICY, Work, make_segment
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Pool
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Pool
 from ringfence.engine.snapshot import check_snapshot, load_snapshot, write_snapshot
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 
 PIECE_BYTES = 1 << 22
 DIGEST_NUMBERS_MAX = 1_000_000

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from engine_processes import BATCH, KEY, POLICY, START, Columns, Work, cut
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import DAY_S, NO_SPRAY, Pool, Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import DAY_S, NO_SPRAY, Pool, Spray
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
 from ringfence.server.simulation.traffic.workload import Workload
 

@@ -30,10 +30,10 @@ import numpy as np
 from feeds import FIRST_NUMBER, channel_to, make_messages, send
 from server_processes import LONG_AGO, SERVE, Server, machine, segment_as_served
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.settings import Policy, Pool, Rule
-from ringfence.engine.wire import EventDecoder, encode_events_answer
+from ringfence.engine.events.wire import EventDecoder, encode_events_answer
+from ringfence.engine.settings.policy import Policy, Pool, Rule
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Measure
 
 BATCHES_EVENTS = 262_144  # different ones, sent in turn

@@ -11,8 +11,8 @@ import pytest
 from engine_processes import BATCH, KEY, Work, make_segment
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from ringfence.engine.core import Engine
-from ringfence.engine.scan import TableScan
+from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.scan import TableScan
 
 WORK = Work(numbers=200_000, events_total=BATCH, seed=1)
 

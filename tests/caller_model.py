@@ -1,8 +1,8 @@
-"""The caller table as a plain program: what `engine/callers.pxd` must do, slot by slot."""
+"""The caller table as a plain program: what `engine/events/callers.pxd` must do, slot by slot."""
 
 from dataclasses import dataclass, field
 
-from ringfence.engine.settings import Spray
+from ringfence.engine.settings.policy import Spray
 from ringfence.engine.words import EventKind
 
 BUCKET_CALLERS, CALLER_ENTRIES, MARK_BITS = 16, 8, 24

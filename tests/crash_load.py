@@ -13,8 +13,8 @@ from oracle import greatest
 from server_process import DEADLINE_S, Peer, ServerProcess, wait_until
 from siphash import caller_mark as slow_caller_mark
 
-from ringfence.engine.core import NUMBER_MASK, Engine
-from ringfence.engine.segment import Segment, SegmentError
+from ringfence.engine.memory.segment import Segment, SegmentError
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine
 from ringfence.engine.words import EventKind
 from ringfence.server.config.config import load_config
 from ringfence.server.folder.secret_file import read_secret

@@ -18,9 +18,9 @@ from server_process import (
     wait_until,
 )
 
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot import list_snapshots
+from ringfence.engine.verdict.core import Engine
 from ringfence.server.folder.data_folder import hold_data_folder
 from ringfence.v1 import quarantine_service_pb2 as commands
 

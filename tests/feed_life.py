@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from number_model import NumberModel
 
-from ringfence.engine.settings import SILENCE_S, Pool
+from ringfence.engine.settings.policy import SILENCE_S, Pool
 from ringfence.server.journal.event_value import Claim
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
 from ringfence.server.state.setting_messages import pool_message

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ringfence.engine.settings import Feed
+from ringfence.engine.settings.policy import Feed
 
 Interval = tuple[int, int]
 Claim = tuple[str, int, Interval]

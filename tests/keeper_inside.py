@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.server.config.config import Config, load_config
 from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage

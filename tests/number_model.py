@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from feed_model import FeedModel
 from oracle import TRACKED, Oracle, Record
 
-from ringfence.engine.settings import Policy, Pool
+from ringfence.engine.settings.policy import Policy, Pool
 from ringfence.engine.words import State, Verdict
 
 Refused = dict[int, Verdict]

@@ -13,7 +13,7 @@ from itertools import pairwise
 from caller_model import SPRAY_KINDS, CallerModel
 from siphash import caller_mark
 
-from ringfence.engine.settings import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
+from ringfence.engine.settings.policy import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import EventKind, Measure, State, Verdict
 
 TRACKED = {State.QUARANTINED, State.HELD, State.RESERVED}

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.verdict.core import Engine
 from ringfence.server.config.config import load_config
 from ringfence.server.folder.data_folder import StartError, hold_data_folder
 from ringfence.server.folder.installation import Installation

@@ -9,10 +9,10 @@ from caller_model import number_mix
 from siphash import caller_mark
 from small_table import KEY, START, Event, SmallTable, make_table, take
 
-from ringfence.engine.core import Inserted
-from ringfence.engine.record_blocks import spray_map_memory
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Spray
+from ringfence.engine.snapshot.record_blocks import spray_map_memory
+from ringfence.engine.verdict.core import Inserted
 from ringfence.engine.words import EventKind
 
 DAY_S = 86_400

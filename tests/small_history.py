@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ringfence.engine.settings import DAY_S, Policy, Rule
+from ringfence.engine.settings.policy import DAY_S, Policy, Rule
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.history import Heard, Numbers

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import NUMBER_MASK, Engine, Inserted
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import NO_SPRAY, Policy, Pool, Rule, Spray
-from ringfence.engine.wire import EventDecoder
+from ringfence.engine.events.wire import EventDecoder
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import NO_SPRAY, Policy, Pool, Rule, Spray
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine, Inserted
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
 from ringfence.v1.event_service_pb2 import StreamEventsRequest
 

@@ -10,12 +10,12 @@ import pytest
 from robots import mark_as_spray, week_spray
 from small_table import KEY, START, SmallTable, make_table
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Policy, Pool, Rule, Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Policy, Pool, Rule, Spray
 from ringfence.engine.snapshot import format as snapshot_format
 from ringfence.engine.snapshot import load_snapshot, write_snapshot
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Measure
 
 MANY = list(range(447700900000, 447700901000))

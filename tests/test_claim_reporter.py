@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from keeper_inside import KeeperInside, run
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.server.journal.awaited_journal import Durable
 from ringfence.server.journal.event_value import EventValue, encode_event_value
 from ringfence.server.journal.journal import Journal

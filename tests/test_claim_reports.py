@@ -6,7 +6,7 @@ import pytest
 from keeper_inside import NOW, KeeperInside, journal, run, segment
 from rich.progress import Progress
 
-from ringfence.engine.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
+from ringfence.engine.memory.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic

@@ -36,8 +36,8 @@ from server_process import DEADLINE_S, Peer, ServerProcess, peer_of, serving, wa
 from small_disk import fill as fill_disk
 from small_disk import small_memory
 
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.verdict.core import Engine
 from ringfence.server.folder.secret_file import make_secret
 from ringfence.server.folder.snapshot_lock import change_snapshots
 from ringfence.server.journal.lmdb_journal import open_for_replay

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ringfence.engine.settings import NO_SPRAY
+from ringfence.engine.settings.policy import NO_SPRAY
 from ringfence.server.cli import main
 from ringfence.server.cli.simulation_text import Source, outcome_json
 from ringfence.server.config.config import load_config, load_policy

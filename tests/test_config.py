@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import DAY_S, NO_SPRAY, Feed, Policy, Pool, Rule, Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import DAY_S, NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.config.address import parse_address
 from ringfence.server.config.config import (

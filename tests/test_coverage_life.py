@@ -3,7 +3,7 @@
 import pytest
 from keeper_inside import NOW, KeeperInside, journal, run, segment
 
-from ringfence.engine.settings import DAY_S, WINDOW_S_MAX
+from ringfence.engine.settings.policy import DAY_S, WINDOW_S_MAX
 from ringfence.engine.words import Verdict
 from ringfence.server.config.config import Config, load_config
 from ringfence.server.journal.event_value import Claim

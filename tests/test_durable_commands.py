@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
 from ringfence.server.journal.journal import Journal, JournalDown

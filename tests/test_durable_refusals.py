@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from test_durable_commands import Asked, Served, run
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.link.refusal import Refusal
 from ringfence.v1 import quarantine_service_pb2 as pb

@@ -13,7 +13,7 @@ from robots import CALLED, LATER, decisions, robot_table, robots_of, told_apart,
 from siphash import caller_mark
 from small_table import KEY, START, Event, take
 
-from ringfence.engine.settings import Spray
+from ringfence.engine.settings.policy import Spray
 from ringfence.engine.words import EventKind
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "120"))

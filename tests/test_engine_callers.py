@@ -20,8 +20,8 @@ from robots import (
 )
 from small_table import START, insert, make_table, take
 
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import NO_SPRAY, SettingError, Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import NO_SPRAY, SettingError, Spray
 from ringfence.engine.words import EventKind, State, Verdict
 
 SPRAY_KINDS = [EventKind.CALL, EventKind.SMS, EventKind.VOICEMAIL, EventKind.VIDEO]

@@ -28,9 +28,9 @@ from writing_processes import (
     start,
 )
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine, Unsettled
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine, Unsettled
 from ringfence.engine.words import State, Verdict
 
 PROCESSES = 3

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from small_table import KEY, NUMBERS, START, SmallTable, make_table
 
 from ringfence.engine.answers import Unsettled
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Feed, Policy, Pool, Rule, SettingError
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule, SettingError
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import DisconnectReason, Measure, Verdict
 
 WINDOW_S = 30

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from robots import mark_as_spray
 from small_table import ALICE, BOB, KEY, NUMBERS, START, Event, a_call, insert, make_table
 
-from ringfence.engine.core import Engine
-from ringfence.engine.wire import EventDecoder
+from ringfence.engine.events.wire import EventDecoder
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import EventKind, State
 
 NOW = START + 1000

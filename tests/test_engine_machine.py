@@ -21,11 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from oracle import AHEAD_S_MAX, TIME_MAX, TRACKED, Answer, Oracle, Record, longest_window_s
 from robots import robots_of
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import NUMBER_MASK, Engine, Explanation
-from ringfence.engine.scan import TableScan
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine, Explanation
+from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "120"))

@@ -16,7 +16,7 @@ from small_table import (
     take,
 )
 
-from ringfence.engine.control import HEADER, TableFull, quarantine_headers
+from ringfence.engine.table.control import HEADER, TableFull, quarantine_headers
 from ringfence.engine.words import EventKind, Outcome, State
 
 NOW = START + 1_000

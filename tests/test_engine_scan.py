@@ -11,11 +11,11 @@ import pytest
 from oracle import Answer, Oracle, Record
 from small_table import KEY, NUMBERS, START, SmallTable, a_call, insert, make_table
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import NUMBER_MASK, Engine
-from ringfence.engine.scan import FORECAST_DAYS, ScanStep, TableScan, Tally
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Feed, Policy, Pool, Rule
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine
+from ringfence.engine.verdict.scan import FORECAST_DAYS, ScanStep, TableScan, Tally
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 
 DAY_S = 86_400

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from small_table import ALICE, KEY, NUMBERS, START, a_call, insert, make_table
 
-from ringfence.engine.core import Engine
-from ringfence.engine.scan import TableScan
-from ringfence.engine.segment import VERSION, Segment, SegmentError
+from ringfence.engine.memory.segment import VERSION, Segment, SegmentError
+from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.words import Verdict
 
 FOLDER = bytes(range(16))

@@ -27,11 +27,11 @@ from small_table import KEY, START, Event, SmallTable, insert
 from snapshot_files import segment_path
 from writing_processes import start
 
-from ringfence.engine.core import Engine
-from ringfence.engine.record_blocks import SPRAY_MAP_BYTES, spray_map_memory
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import NO_SPRAY, Spray
-from ringfence.engine.spray import adopt_spray, drop_silent
+from ringfence.engine.events.spray import adopt_spray, drop_silent
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import NO_SPRAY, Spray
+from ringfence.engine.snapshot.record_blocks import SPRAY_MAP_BYTES, spray_map_memory
+from ringfence.engine.verdict.core import Engine
 
 __all__ = ["segment_path"]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from small_table import ALICE, KEY, NUMBERS, START, a_call, insert, make_table
 
-from ringfence.engine.control import TableFull, TableWriter
-from ringfence.engine.core import NUMBER_MASK, Engine
-from ringfence.engine.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX, Segment
-from ringfence.engine.settings import DAY_S, Feed, Policy, Pool, Rule, SettingError
+from ringfence.engine.memory.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX, Segment
+from ringfence.engine.settings.policy import DAY_S, Feed, Policy, Pool, Rule, SettingError
+from ringfence.engine.table.control import TableFull, TableWriter
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine
 from ringfence.engine.words import (
     DisconnectReason,
     EventKind,

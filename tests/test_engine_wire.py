@@ -26,7 +26,7 @@ from wire_encodings import (
     varint,
 )
 
-from ringfence.engine.wire import (
+from ringfence.engine.events.wire import (
     CHECK_NUMBERS_MAX,
     EVENTS_MAX,
     EventDecoder,

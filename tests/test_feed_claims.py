@@ -2,9 +2,9 @@
 
 import pytest
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Feed
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Feed
+from ringfence.engine.table.control import TableWriter
 from ringfence.server.journal.event_value import Claim
 from ringfence.server.worker.feed_claims import FeedClaims
 

@@ -15,7 +15,7 @@ from told_claims import (
     wait_for_watermark,
 )
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot import write_snapshot
 from ringfence.server.config.config import load_config
 from ringfence.server.folder.installation import Installation

@@ -18,7 +18,7 @@ from frontier_candidates import (
 from frontier_points import default_window_s, line_of, point_of
 from sensitivity import VARIED, holds, varied
 
-from ringfence.engine.settings import DAY_S
+from ringfence.engine.settings.policy import DAY_S
 from ringfence.server.simulation.generated import GeneratedHistory
 from ringfence.server.simulation.outcome import Outcome, Share
 from ringfence.server.simulation.play import play

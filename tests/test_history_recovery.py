@@ -17,9 +17,9 @@ from postgres_cluster import PROGRAMS, PostgresCluster, postgres_cluster
 from server_process import wait_until
 from sqlalchemy import create_engine, event, inspect, select, text
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Policy, Pool, Rule
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Policy, Pool, Rule
+from ringfence.engine.table.control import TableWriter
 from ringfence.engine.words import Measure
 from ringfence.server.config.config import load_config
 from ringfence.server.followers.history.database import HistoryError, open_reader, open_writer

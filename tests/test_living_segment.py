@@ -21,8 +21,8 @@ from durable_server import (
 from durable_server import history as batches_of
 from server_process import ServerProcess, peer_of, serving
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.control import TableWriter
 from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
 

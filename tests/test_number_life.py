@@ -20,9 +20,9 @@ from keeper_inside import KEY, NOW, KeeperInside
 from number_model import No, NumberModel, Reservation
 from siphash import caller_mark
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Policy, Pool, Rule
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Policy, Pool, Rule
+from ringfence.engine.table.control import TableWriter
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.keeper_values import keeper_values

@@ -4,7 +4,7 @@ import pytest
 from oracle import Oracle, Record
 from siphash import caller_mark, siphash_2_4
 
-from ringfence.engine.settings import Feed, Policy, Pool, Rule
+from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule
 from ringfence.engine.words import EventKind, Measure, State, Verdict
 
 KEY = bytes(range(16))

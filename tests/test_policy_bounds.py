@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.engine.settings import DAY_S, Feed, Policy, Pool, Rule, SettingError
+from ringfence.engine.settings.policy import DAY_S, Feed, Policy, Pool, Rule, SettingError
 from ringfence.engine.words import Measure
 
 RULE = Rule(Measure.EVENTS, DAY_S, 3)

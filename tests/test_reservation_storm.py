@@ -20,8 +20,8 @@ from run_seed import run_seed
 from server_process import DEADLINE_S, Peer, wait_until
 from storm import NUMBERS, AllocatorProcesses, Storm, noisy_ones, overlaps, wait_for_second
 
-from ringfence.engine.core import NUMBER_MASK, Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import quarantine_service_pb2 as commands
 

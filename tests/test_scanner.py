@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
 
-from ringfence.engine.core import NUMBER_MASK
-from ringfence.engine.scan import CANDIDATE, TableScan, Tally
+from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.verdict.scan import CANDIDATE, TableScan, Tally
 from ringfence.engine.words import State, Verdict
 from ringfence.server.keeper.queue import scanner as scanner_module
 from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep, Scan

@@ -9,9 +9,9 @@ import grpc
 import pytest
 from server_process import DEADLINE_S
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage

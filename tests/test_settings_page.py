@@ -1,6 +1,6 @@
 """Pages of settings: by name, no longer than asked for, and never too large for a message."""
 
-from ringfence.engine.settings import Pool
+from ringfence.engine.settings.policy import Pool
 from ringfence.server.keeper.settings.settings_page import settings_page
 from ringfence.server.state.setting_messages import pool_message
 from ringfence.v1 import quarantine_service_pb2 as pb

@@ -21,7 +21,7 @@ from small_history import (
     rule_policy,
 )
 
-from ringfence.engine.settings import DAY_S, SettingError
+from ringfence.engine.settings.policy import DAY_S, SettingError
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.history import APPLICATION, COLLECTOR, PERSONAL, Heard

@@ -20,7 +20,7 @@ from server_process import DEADLINE_S, Peer, ServerProcess, batch, peer_of, serv
 from small_disk import small_memory
 from small_history import DAY_S, ROBOTS, Candidate, released_at, rule_policy
 
-from ringfence.engine.settings import Rule
+from ringfence.engine.settings.policy import Rule
 from ringfence.engine.snapshot import SnapshotError, list_snapshots
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.cli import main

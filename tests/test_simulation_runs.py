@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from robots import week_spray
 
-from ringfence.engine.settings import DAY_S, Policy, Rule
+from ringfence.engine.settings.policy import DAY_S, Policy, Rule
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.generated import WAS, GeneratedHistory

@@ -20,17 +20,7 @@ from snapshot_files import (
     small_blocks,
 )
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.record_blocks import (
-    copy_records,
-    copy_spray_map,
-    index_records,
-    records_memory,
-    set_numbers,
-    spray_map_memory,
-)
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     SnapshotError,
@@ -46,6 +36,16 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
+from ringfence.engine.snapshot.record_blocks import (
+    copy_records,
+    copy_spray_map,
+    index_records,
+    records_memory,
+    set_numbers,
+    spray_map_memory,
+)
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State
 
 __all__ = ["small_blocks"]

@@ -22,11 +22,8 @@ from siphash import caller_mark
 from small_table import ALICE, BOB, KEY, NUMBERS, START, SmallTable
 from snapshot_files import Taken, small_blocks
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.record_blocks import callers_bytes, callers_memory, copy_callers
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import NO_SPRAY, Policy, Pool, Rule, Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import NO_SPRAY, Policy, Pool, Rule, Spray
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     check_snapshot,
@@ -35,6 +32,9 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
+from ringfence.engine.snapshot.record_blocks import callers_bytes, callers_memory, copy_callers
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Measure, Verdict
 
 __all__ = ["small_blocks"]

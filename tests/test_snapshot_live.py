@@ -26,10 +26,8 @@ from snapshot_files import (
 from writing_processes import change_headers, start
 
 from ringfence.engine import durable_files
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import NUMBER_MASK, Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import NO_SPRAY
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import NO_SPRAY
 from ringfence.engine.snapshot import (
     SnapshotError,
     check_snapshot,
@@ -40,6 +38,8 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.engine.snapshot import format as snapshot_format
 from ringfence.engine.snapshot import write as snapshot_write
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine
 
 __all__ = ["segment_path", "small_blocks"]
 pytestmark = pytest.mark.usefixtures("small_blocks")

@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from small_table import START, SmallTable, make_table
 
-from ringfence.engine.wire import (
+from ringfence.engine.events.wire import (
     CHECK_NUMBERS_MAX,
     EVENTS_MAX,
     EventDecoder,

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from siphash import caller_mark
 from small_table import KEY, NUMBERS, START
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import DisconnectReason, State
 
 FEW = NUMBERS[:4]
@@ -31,7 +31,9 @@ Columns = tuple[
 """Called, caller, occurred_at, kind."""
 
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["numpy", "ringfence.engine.core", "ringfence.engine.control"])
+context.set_forkserver_preload(
+    ["numpy", "ringfence.engine.verdict.core", "ringfence.engine.table.control"]
+)
 
 
 def rising_events(seed: int, first_s: int, count: int) -> Columns:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from ringfence.engine.record_blocks import SPRAY_MAP_BYTES, callers_bytes
-from ringfence.engine.segment import RING_ENTRIES
-from ringfence.engine.settings import NO_SPRAY, Spray
+from ringfence.engine.memory.segment import RING_ENTRIES
+from ringfence.engine.settings.policy import NO_SPRAY, Spray
+from ringfence.engine.snapshot.record_blocks import SPRAY_MAP_BYTES, callers_bytes
 
 MAGIC = b"RNGFSNAP"
 VERSION = 2

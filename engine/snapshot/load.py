@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.core import NUMBER_MASK
-from ringfence.engine.record_blocks import (
+from ringfence.engine.events.spray import adopt_spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.snapshot.errors import SnapshotError
+from ringfence.engine.snapshot.format import Block, Kind, SnapshotHeader
+from ringfence.engine.snapshot.read import SnapshotFile, free_numbers, free_rows
+from ringfence.engine.snapshot.record_blocks import (
     callers_memory,
     index_records,
     records_memory,
     set_numbers,
     spray_map_memory,
 )
-from ringfence.engine.segment import Segment
-from ringfence.engine.snapshot.errors import SnapshotError
-from ringfence.engine.snapshot.format import Block, Kind, SnapshotHeader
-from ringfence.engine.snapshot.read import SnapshotFile, free_numbers, free_rows
-from ringfence.engine.spray import adopt_spray
+from ringfence.engine.verdict.core import NUMBER_MASK
 
 Positions = npt.NDArray[np.intp]
 

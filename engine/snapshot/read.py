@@ -8,10 +8,10 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.core import NUMBER_MASK
 from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotDamaged, SnapshotError, SnapshotNewer
 from ringfence.engine.snapshot.format import FRAME, PREAMBLE, TRAILER, Block, Kind, SnapshotHeader
+from ringfence.engine.verdict.core import NUMBER_MASK
 from ringfence.engine.words import State
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ringfence.engine.durable_files import sync
-from ringfence.engine.record_blocks import copy_callers, copy_records, copy_spray_map
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotError
 from ringfence.engine.snapshot.folder import (
@@ -22,6 +21,7 @@ from ringfence.engine.snapshot.folder import (
     unfinished_path,
 )
 from ringfence.engine.snapshot.format import FRAME, TRAILER, Block, Kind, SnapshotHeader
+from ringfence.engine.snapshot.record_blocks import copy_callers, copy_records, copy_spray_map
 
 SYNC_BYTES = 1 << 26
 """Written between two syncs: a journal's fsync waits behind no more of the snapshot than this."""

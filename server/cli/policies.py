@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ringfence import Client, EventKind, Measure, Policy, Rule
-from ringfence.engine import settings
+from ringfence.engine.settings import policy as settings
 from ringfence.server.cli.options import Failed, client_options, json_option
 from ringfence.server.cli.output import print_facts, print_json, print_rows
 from ringfence.server.cli.settings import SettingsGroup, print_stored, put_options, read_setting

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import click
 
-from ringfence.engine.segment import RING_ENTRIES, SegmentError
-from ringfence.engine.settings import NO_SPRAY, Policy, SettingError
+from ringfence.engine.memory.segment import RING_ENTRIES, SegmentError
+from ringfence.engine.settings.policy import NO_SPRAY, Policy, SettingError
 from ringfence.engine.snapshot import SnapshotError
 from ringfence.server.cli.options import Duration, Failed, json_option
 from ringfence.server.cli.output import print_json, progress, progress_bars

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from ringfence.engine.settings import DAY_S, Spray
+from ringfence.engine.settings.policy import DAY_S, Spray
 from ringfence.server.cli.output import terminal
 from ringfence.server.config.duration import format_duration
 from ringfence.server.simulation.candidate import Candidate

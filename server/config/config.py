@@ -21,14 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from ringfence.engine.segment import (
+from ringfence.engine.memory.segment import (
     CAPACITY_NUMBERS_MAX,
     FEEDS_MAX,
     POLICIES_MAX,
     POOLS_MAX,
     WORKERS_MAX,
 )
-from ringfence.engine.settings import (
+from ringfence.engine.settings.policy import (
     NO_SPRAY,
     SILENCE_S,
     SPRAY_CALLERS_MOST,

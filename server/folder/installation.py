@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.server.config.config import Config
 from ringfence.server.folder.data_folder import SEGMENT
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import grpc
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.scan import TableScan
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.scan import TableScan
 from ringfence.server.config.config import Config
 from ringfence.server.folder.installation import KEEPER, Installation
 from ringfence.server.folder.journal_folders import journal_identity

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.server.journal.journal import Journal
 from ringfence.server.link.routes import Answer, parsing
 from ringfence.v1 import quarantine_service_pb2 as pb

@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from ringfence.engine.segment import Segment, SegmentError
-from ringfence.engine.spray import adopt_spray
+from ringfence.engine.events.spray import adopt_spray
+from ringfence.engine.memory.segment import Segment, SegmentError
 from ringfence.server.folder.installation import KEEPER, Installation, worker_name
 from ringfence.server.journal.journal import JournalReader
 

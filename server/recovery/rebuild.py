@@ -23,9 +23,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.events.spray import adopt_spray
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot import SnapshotDamaged, list_snapshots, load_snapshot
-from ringfence.engine.spray import adopt_spray
 from ringfence.server.folder.installation import KEEPER, Installation
 from ringfence.server.folder.journal_folders import opened_journals
 from ringfence.server.journal.journal import JournalDamaged, JournalReader

@@ -8,8 +8,8 @@ rebuilt from disk.
 import time
 from dataclasses import replace
 
-from ringfence.engine.segment import SegmentError
-from ringfence.engine.settings import SettingError
+from ringfence.engine.memory.segment import SegmentError
+from ringfence.engine.settings.policy import SettingError
 from ringfence.engine.snapshot import SnapshotError
 from ringfence.server.folder.installation import KEEPER, Installation
 from ringfence.server.folder.journal_folders import opened_journals

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from rich.progress import Progress
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Spray
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Spray
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.server.folder.installation import KEEPER, WORKER
 from ringfence.server.journal.event_value import decode_event_value
 from ringfence.server.journal.journal import JournalDamaged, JournalReader

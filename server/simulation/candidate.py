@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ringfence.engine.settings import NO_SPRAY, Policy, Spray
+from ringfence.engine.settings.policy import NO_SPRAY, Policy, Spray
 
 
 @dataclass(frozen=True)

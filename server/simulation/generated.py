@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ringfence.engine.settings import DAY_S
+from ringfence.engine.settings.policy import DAY_S
 from ringfence.server.simulation.history import (
     APPLICATION,
     COLLECTOR,

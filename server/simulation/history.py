@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.core import Engine
+from ringfence.engine.verdict.core import Engine
 
 PERSONAL, APPLICATION, COLLECTOR = 1, 2, 4
 """What an event was, as a bit: somebody looks for the previous subscriber; an application or an

@@ -13,7 +13,7 @@ import numpy as np
 from rich.progress import Progress
 
 from ringfence.engine.number import parse_number
-from ringfence.engine.settings import DAY_S
+from ringfence.engine.settings.policy import DAY_S
 from ringfence.engine.words import DisconnectReason, EventKind
 from ringfence.server.cli.times import format_time, parse_time
 from ringfence.server.simulation.csv_rows import Column, NotRead, csv_rows

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.control import HEADER
-from ringfence.engine.core import NUMBER_MASK
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     SnapshotError,
@@ -25,6 +23,8 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
+from ringfence.engine.table.control import HEADER
+from ringfence.engine.verdict.core import NUMBER_MASK
 from ringfence.engine.words import EventKind, State
 from ringfence.server.folder.installation import KEEPER
 from ringfence.server.folder.journal_folders import journal_identity, journal_names
@@ -46,14 +46,14 @@ from ringfence.server.state.keeper_state import headers_of
 from ringfence.server.state.pending_changes import latest_rows, numbers_of
 from ringfence.server.tools.data_copy import check_data_folder
 
-STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/record.h
+STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/memory/record.h
 REASON_MASK = np.uint32(0xFF)  # of an origin
 HOURS_SHIFT, HOUR_S = np.uint32(8), 3_600
 TIME_SHIFT = np.uint64(32)  # of an entry
 SPRAY = np.uint64(0x80)
 KIND_MASK = np.uint64(0x7F)
 MARK_SHIFT, MARK_BITS = np.uint64(8), 24
-SPRAY_KINDS = np.zeros(max(EventKind) + 1, np.bool_)  # as engine/verdict.pxd
+SPRAY_KINDS = np.zeros(max(EventKind) + 1, np.bool_)  # as engine/verdict/verdict.pxd
 SPRAY_KINDS[[EventKind.CALL, EventKind.SMS, EventKind.VOICEMAIL, EventKind.VIDEO]] = True
 
 Rows = npt.NDArray[np.void]
@@ -154,7 +154,7 @@ def _discount(entries: Words, robots: npt.NDArray[np.bool_]) -> None:
 
 
 def _record(header: SnapshotHeader) -> np.dtype[Any]:
-    """A record, see engine/record.h."""
+    """A record, see engine/memory/record.h."""
     return np.dtype(
         [
             *(("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4")),

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.settings import DAY_S
+from ringfence.engine.settings.policy import DAY_S
 from ringfence.server.simulation.history import (
     APPLICATION,
     COLLECTOR,

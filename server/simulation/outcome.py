@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.settings import DAY_S
+from ringfence.engine.settings.policy import DAY_S
 from ringfence.engine.words import DisconnectReason
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.history import (

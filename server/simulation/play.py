@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from ringfence.engine.settings import DAY_S
+from ringfence.engine.settings.policy import DAY_S
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.history import Day, History, Truth
 from ringfence.server.simulation.outcome import Background, Outcome, last_check, outcome_of

@@ -9,18 +9,18 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import Engine
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Pool
-from ringfence.engine.spray import drop_silent
+from ringfence.engine.events.spray import drop_silent
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Pool
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State, Verdict
 from ringfence.server.simulation.candidate import Calendar, Candidate
 from ringfence.server.simulation.history import Day, History
 from ringfence.server.simulation.ledger import Ledger
 
 CALLER_KEY = bytes(16)  # the same for all: marks, and so the figures, follow from the history alone
-STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/record.h
+STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/memory/record.h
 SINCE_SHIFT = np.uint64(32)
 
 Places = npt.NDArray[np.int64]

@@ -8,8 +8,8 @@ are a join: nothing that is in it is ever taken back, but with its feed.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ringfence.engine.segment import FEED_INTERVALS_MAX
-from ringfence.engine.settings import Feed
+from ringfence.engine.memory.segment import FEED_INTERVALS_MAX
+from ringfence.engine.settings.policy import Feed
 from ringfence.server.journal.keeper_value_pb2 import (
     FeedClaims,
     JournalPosition,

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.control import HEADER, TableFull, TableWriter
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.control import HEADER, TableFull, TableWriter
 from ringfence.engine.words import State
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.link.refusal import in_use
@@ -22,7 +22,7 @@ from ringfence.server.state.pending_changes import Numbers, PendingChanges, late
 from ringfence.server.state.reservation_book import ReservationBook
 from ringfence.server.state.settings_book import SettingsBook
 
-POOL_SHIFT = np.uint64(50)  # of a key, see engine/record.h
+POOL_SHIFT = np.uint64(50)  # of a key, see engine/memory/record.h
 STATE_MASK = np.uint64(0xFF)  # of a control word
 
 Headers = npt.NDArray[np.void]

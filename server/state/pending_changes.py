@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.control import TableWriter
-from ringfence.engine.core import NUMBER_MASK
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import NUMBER_MASK
 
 Numbers = npt.NDArray[np.uint64]
 Headers = npt.NDArray[np.void]

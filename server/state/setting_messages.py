@@ -9,7 +9,7 @@ from typing import cast
 
 from google.protobuf.duration_pb2 import Duration
 
-from ringfence.engine.settings import (
+from ringfence.engine.settings.policy import (
     POOL_FEEDS_MAX,
     RULES_MAX,
     SILENCE_S,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ringfence.engine.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX
-from ringfence.engine.settings import Feed, Policy, Pool, check_name
+from ringfence.engine.memory.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX
+from ringfence.engine.settings.policy import Feed, Policy, Pool, check_name
 from ringfence.server.journal.keeper_value_pb2 import (
     KeeperImage,
     KeeperValue,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from ringfence.engine.core import Engine, Inserted
-from ringfence.engine.settings import check_name
-from ringfence.engine.wire import EventDecoder, encode_events_answer
+from ringfence.engine.events.wire import EventDecoder, encode_events_answer
+from ringfence.engine.settings.policy import check_name
+from ringfence.engine.verdict.core import Engine, Inserted
 from ringfence.server.journal.awaited_journal import Durable
 from ringfence.server.journal.event_value import EventValue, encode_event_value
 from ringfence.server.journal.journal import JournalError

@@ -4,7 +4,7 @@ A worker knows what the keeper has published and what its own journal holds sinc
 through another worker is known to it a second or two later.
 """
 
-from ringfence.engine.segment import Segment
+from ringfence.engine.memory.segment import Segment
 from ringfence.server.journal.event_value import Claim
 
 _Feed = tuple[str, int]

@@ -8,10 +8,10 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from ringfence.engine.core import Engine
+from ringfence.engine.events.wire import decode_check, encode_check
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN, is_number
-from ringfence.engine.settings import check_name
-from ringfence.engine.wire import decode_check, encode_check
+from ringfence.engine.settings.policy import check_name
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Verdict
 from ringfence.server.link.drain import Context
 from ringfence.server.link.keeper_link import KeeperLink

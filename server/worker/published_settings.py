@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ringfence.engine.segment import Segment
-from ringfence.engine.settings import Policy, Pool
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.policy import Policy, Pool
 from ringfence.server.link.refusal import no_such
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import grpc
 
-from ringfence.engine.settings import check_name
+from ringfence.engine.settings.policy import check_name
 from ringfence.server.link.change_feed import ChangeFeed
 from ringfence.server.link.drain import Context, Drain
 from ringfence.server.link.keeper_link import KeeperLink

@@ -10,7 +10,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from ringfence.engine.core import Engine
+from ringfence.engine.verdict.core import Engine
 from ringfence.server.folder.installation import Installation, worker_name
 from ringfence.server.folder.journal_folders import journal_identity
 from ringfence.server.folder.truncation import keep_truncating

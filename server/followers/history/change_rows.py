@@ -6,8 +6,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.control import HEADER
-from ringfence.engine.core import NUMBER_MASK
+from ringfence.engine.table.control import HEADER
+from ringfence.engine.verdict.core import NUMBER_MASK
 from ringfence.server.followers.history.database import HistoryError
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 

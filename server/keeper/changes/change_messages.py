@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.core import NUMBER_MASK
+from ringfence.engine.verdict.core import NUMBER_MASK
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.state.keeper_state import POOL_SHIFT, headers_of
 from ringfence.server.state.settings_book import SettingsBook

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ringfence.engine.core import Engine
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN
-from ringfence.engine.settings import DESCRIPTION_CHARS_MAX
+from ringfence.engine.settings.policy import DESCRIPTION_CHARS_MAX
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.link.refusal import bad_field

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from ringfence.engine.segment import FEED_INTERVALS_MAX, WORKERS_MAX
+from ringfence.engine.memory.segment import FEED_INTERVALS_MAX, WORKERS_MAX
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.keeper.commands.command_log import CommandLog

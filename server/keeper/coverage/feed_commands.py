@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.settings import Feed
+from ringfence.engine.settings.policy import Feed
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 
-from ringfence.engine.core import Engine
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change

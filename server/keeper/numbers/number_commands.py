@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import Message
 
-from ringfence.engine.core import Engine
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change, read_note, read_numbers

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ringfence.engine.control import TableFull, quarantine_headers
-from ringfence.engine.core import Engine
 from ringfence.engine.number import is_number
+from ringfence.engine.table.control import TableFull, quarantine_headers
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Outcome
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change, read_note

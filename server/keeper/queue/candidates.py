@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.core import Engine
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_log import CommandLog

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ringfence.engine.scan import TableScan, Tally
+from ringfence.engine.verdict.scan import TableScan, Tally
 
 KEPT_S = 1.0
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.tally import Tally
+from ringfence.engine.verdict.sweep_sums import Tally
 from ringfence.server.keeper.queue.candidate_queue import CleanNumbers
 from ringfence.server.keeper.queue.candidate_run import Numbers, Times, in_queue_order
 

@@ -21,10 +21,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.engine.events.spray import drop_silent
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.prefix import Prefix
-from ringfence.engine.scan import TableScan, Tally
-from ringfence.engine.segment import Segment
-from ringfence.engine.spray import drop_silent
+from ringfence.engine.verdict.scan import TableScan, Tally
 from ringfence.server.keeper.queue.candidate_queue import DEPTH
 from ringfence.server.keeper.queue.candidate_run import Numbers
 from ringfence.server.keeper.queue.scan_result import (

@@ -9,7 +9,7 @@ not count: the command's own record of it is the true one.
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.scan import TableScan
+from ringfence.engine.verdict.scan import TableScan
 from ringfence.server.keeper.queue.candidate_run import Numbers
 
 

@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from ringfence.engine.core import Engine
+from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation

@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.settings import check_name
+from ringfence.engine.settings.policy import check_name
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.link.refusal import bad_field
 from ringfence.v1 import number_service_pb2 as pb

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import Message
 
-from ringfence.engine.core import NUMBER_MASK, Engine
-from ringfence.engine.settings import check_name
+from ringfence.engine.settings.policy import check_name
+from ringfence.engine.verdict.core import NUMBER_MASK, Engine
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.server.keeper.commands.command_fields import fill_change, read_numbers

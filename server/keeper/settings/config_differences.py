@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import TypeVar
 
-from ringfence.engine.settings import Feed, Policy, Pool
+from ringfence.engine.settings.policy import Feed, Policy, Pool
 from ringfence.server.config.config import Config
 
 _Setting = TypeVar("_Setting", Policy, Pool, Feed)

@@ -7,9 +7,9 @@ from typing import cast
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.core import Engine
-from ringfence.engine.scan import Tally
-from ringfence.engine.settings import Pool, check_name
+from ringfence.engine.settings.policy import Pool, check_name
+from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.scan import Tally
 from ringfence.engine.words import Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, PlacedPool
 from ringfence.server.keeper.commands.command_log import CommandLog

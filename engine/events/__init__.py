@@ -1,0 +1,1 @@
+"""Events on their way into rings: off the wire, marked, told from spray, inserted."""

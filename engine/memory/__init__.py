@@ -1,0 +1,1 @@
+"""The shared memory: its layout, the atomic operations on it, the mapping."""

@@ -1,0 +1,119 @@
+"""The shared memory of an installation: a file in /dev/shm, or anonymous memory."""
+
+import os
+from collections.abc import Sequence
+
+from typing_extensions import disjoint_base
+
+from ringfence.engine.answers import WorkerCounters
+from ringfence.engine.settings.policy import Feed, Policy, Pool, Spray
+
+VERSION: int
+CAPACITY_NUMBERS_MAX: int
+POOLS_MAX: int
+POLICIES_MAX: int
+FEEDS_MAX: int
+FEED_INTERVALS_MAX: int
+RULES_MAX: int
+POOL_FEEDS_MAX: int
+WORKERS_MAX: int
+DESCRIPTION_BYTES_MAX: int
+RING_ENTRIES: tuple[int, ...]
+
+class SegmentError(Exception):
+    """The file is not a segment that this program can use; says what, limit and actual."""
+
+@disjoint_base
+class Segment:
+    """A mapping of the shared segment drawn in `record.h`."""
+
+    @staticmethod
+    def create(
+        path: str | os.PathLike[str] | None,
+        *,
+        capacity_numbers: int,
+        ring_entries: int = 12,
+        folder_id: bytes = ...,
+        spray: Spray = ...,
+    ) -> Segment:
+        """Makes a segment with every page reserved and maps it; `path` None = anonymous memory.
+
+        `ring_entries` (K) is 12, 28 or 60: 128, 256 or 512 bytes a record; `spray` is switched off
+        unless given. Raises SegmentError with both figures when the file system has too little
+        room, and leaves no file behind; FileExistsError when `path` exists; SettingError.
+        """
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str],
+        *,
+        capacity_numbers: int | None = None,
+        ring_entries: int | None = None,
+        folder_id: bytes | None = None,
+        callers: int | None = None,
+    ) -> Segment:
+        """Maps an existing segment; a figure that is given must be the file's own.
+
+        Raises SegmentError for a wrong magic, version, size or geometry, FileNotFoundError.
+        """
+    @staticmethod
+    def bytes_needed(capacity_numbers: int, ring_entries: int = 12, callers: int = 0) -> int:
+        """The size of such a segment in bytes."""
+    def close(self) -> None:
+        """Unmaps the segment; raises BufferError while an engine or an array still uses it."""
+    def view(self) -> memoryview:
+        """The whole mapping, writable; the segment cannot close while the view lives."""
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def capacity_numbers(self) -> int: ...
+    @property
+    def ring_entries(self) -> int: ...
+    @property
+    def record_bytes(self) -> int: ...
+    @property
+    def folder_id(self) -> bytes: ...
+    @property
+    def boot_id(self) -> bytes:
+        """The boot of the machine in which recovery was done; zeros = it is not yet."""
+    @property
+    def start_id(self) -> bytes:
+        """The start of the server that used the segment last."""
+    def set_whole(self, *, boot_id: bytes, start_id: bytes) -> None:
+        """Says that recovery is done, and who may take the segment over; 16 bytes each."""
+    @property
+    def callers(self) -> int:
+        """How many callers the caller table has room for; 0 = there is none."""
+    @property
+    def spray(self) -> Spray:
+        """What makes a caller a spray caller here."""
+    def change_spray(self, spray: Spray) -> None:
+        """Changes that, for engines that are made after it; the map stays as it is: see
+        `spray.adopt_spray`. Raises SettingError, and SegmentError for a table of another size.
+        """
+    @property
+    def spray_callers(self) -> int:
+        """Callers whose bit in the spray map is set."""
+    @property
+    def numbers(self) -> int:
+        """Records that belong to a number, FREE ones too; at most `capacity_numbers`."""
+    @property
+    def applied(self) -> int:
+        """The position of the keeper's journal up to which headers are written."""
+    @property
+    def settings_generation(self) -> int:
+        """Counts the changes of pools and policies."""
+    def counters(self) -> list[WorkerCounters]:
+        """What each worker counted since the segment was made, by worker index."""
+    def policies(self) -> Sequence[Policy | None]:
+        """The policies as published, by index; None = not in use. Raises SegmentError if they never
+        settle.
+        """
+    def pools(self) -> Sequence[Pool | None]:
+        """The pools as published, by index."""
+    @property
+    def coverage_generation(self) -> int:
+        """Changes with every change of what feeds have covered; odd = it is being changed."""
+    def watermarks(self) -> dict[str, tuple[int, int]] | None:
+        """The index and the watermark of each feed by name; None = they are being changed."""
+    def feeds(self) -> Sequence[Feed | None]:
+        """The feeds as published, by index, with their covered intervals."""

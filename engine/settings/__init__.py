@@ -1,0 +1,1 @@
+"""What decides when a number is clean: the objects, published to the segment and read back."""

@@ -1,0 +1,1 @@
+"""The table: records found by their number, their headers, their rings."""

@@ -1,0 +1,479 @@
+"""The control plane: the one writer of headers and settings. Plain code that may raise and log.
+
+Thread safety: one TableWriter a segment at a time, used by one thread: the keeper. Readers need
+no care: a header changes under an odd generation, settings are written aside and then switched.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from ringfence.engine.memory.atomic cimport (
+    fence_release,
+    load_relaxed_u64,
+    prefetch_write,
+    store_relaxed_u32,
+    store_relaxed_u64,
+    store_release_u64,
+)
+from ringfence.engine.memory.record cimport (
+    FEED_INTERVALS_MAX,
+    FEEDS_MAX,
+    GENERATION_MASK,
+    GENERATION_ONE,
+    NUMBER_BITS,
+    NUMBER_MASK,
+    OBSERVED_HOURS_SHIFT,
+    POLICIES_MAX,
+    POOLS_MAX,
+    SINCE_SHIFT,
+    STATE_EMPTY,
+    STATE_FREE,
+    STATE_MASK,
+    STATE_QUARANTINED,
+    coverage_t,
+    policy_t,
+    pool_t,
+    record_t,
+    segment_t,
+    settings_t,
+    text_t,
+)
+from ringfence.engine.memory.segment cimport Segment
+from ringfence.engine.table.table cimport (
+    header_bytes_t,
+    header_read,
+    header_t,
+    number_mix,
+    state_is_tracked,
+    table_at,
+    table_find,
+    table_guess,
+    table_home,
+    table_next,
+    table_position,
+    table_t,
+)
+
+from ringfence.engine.answers import Header
+from ringfence.engine.settings.policy import SettingError
+from ringfence.engine.words import Outcome, State
+
+_TIME_MAX = 2**32 - 1  # unix seconds in 32 bits
+
+cdef enum:
+    # words.Outcome says the same to Python.
+    OUTCOME_QUARANTINED = 0
+    OUTCOME_ALREADY = 1
+    OUTCOME_TOO_EARLY = 2
+    AHEAD_ROWS = 32
+
+
+HEADER = np.dtype(
+    [
+        ("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4"), ("override_at", "<u4"),
+        ("origin", "<u4"), ("spare", "<u4"),
+    ]
+)
+
+
+def quarantine_headers(numbers, *, pool, quarantined_at, observed_since, reason, now):
+    """Headers of numbers that go into quarantine; observed_since rounds up to whole hours."""
+    lengths = {len(numbers), len(quarantined_at), len(observed_since), len(reason)}
+    if len(lengths) > 1:
+        raise ValueError("numbers, quarantined_at, observed_since, reason: lengths differ")
+    if not 0 <= pool < POOLS_MAX:
+        raise ValueError(f"pool: value={pool}, bound=0 to {POOLS_MAX - 1}")
+    headers = np.zeros(len(numbers), HEADER)
+    headers["key"] = numbers | np.uint64(pool << NUMBER_BITS)
+    headers["control"] = STATE_QUARANTINED | <uint64_t>now << SINCE_SHIFT
+    headers["quarantined_at"] = quarantined_at
+    hours = (observed_since.astype(np.uint64) - quarantined_at + 3599) // 3600
+    headers["origin"] = hours << np.uint64(OBSERVED_HOURS_SHIFT) | reason
+    return headers
+
+
+class TableFull(Exception):
+    """There is no slot for another number: says how many are asked for, free and the capacity."""
+
+    def __init__(self, wanted, free, capacity_numbers):
+        super().__init__(
+            f"table full: new numbers={wanted}, free={free}, capacity={capacity_numbers}"
+        )
+        self.wanted = wanted
+        self.free = free
+        self.capacity_numbers = capacity_numbers
+
+
+cdef class TableWriter:
+    """Writes headers and settings; there is one writer per segment at a time: the keeper."""
+
+    cdef Segment _segment
+    cdef object _hold
+    cdef table_t _table
+    cdef segment_t *_head
+
+    def __cinit__(self, Segment segment not None):
+        self._segment = segment
+        self._hold = segment.view()
+        self._table = segment.table()
+        self._head = segment.head()
+        self._repair()
+
+    def _repair(self):
+        """Finishes what a writer left that died in mid-change.
+
+        An odd control word still has the old state, and a change from a tracked state writes no
+        field in halves, so the old state holds; a number that was new becomes FREE. Only the
+        header that was written last can be odd. Coverage that is odd stays so until all of it is
+        published: nobody takes a part of it for the whole.
+        """
+        cdef uint64_t numbers = self._head.numbers, control
+        cdef record_t *record
+        if numbers < self._head.capacity_numbers:
+            record = table_at(&self._table, numbers)
+            if table_find(&self._table, record.key & NUMBER_MASK) == record:
+                numbers += 1  # indexed, and not counted yet
+                store_release_u64(&self._head.numbers, numbers)
+        if self._head.written:
+            record = table_at(&self._table, self._head.written - 1)
+            control = load_relaxed_u64(&record.control)
+            if control & GENERATION_ONE:
+                if control & STATE_MASK == STATE_EMPTY:
+                    control |= STATE_FREE
+                store_release_u64(&record.control, _next_generation(control))
+
+    def quarantine(self, numbers, *, pool, quarantined_at, observed_since, reason, now):
+        outcomes = self.judge(numbers, quarantined_at)
+        chosen = outcomes == Outcome.QUARANTINED
+        self.apply(
+            quarantine_headers(
+                numbers[chosen], pool=pool, quarantined_at=quarantined_at[chosen],
+                observed_since=observed_since[chosen], reason=reason[chosen], now=now,
+            )
+        )
+        return outcomes
+
+    def judge(self, numbers, quarantined_at):
+        cdef const uint64_t[::1] number_cells = numbers
+        cdef const uint32_t[::1] begin_cells = quarantined_at
+        cdef uint64_t count = number_cells.shape[0], i
+        if <uint64_t>begin_cells.shape[0] != count:
+            raise ValueError(
+                f"quarantined_at: length={begin_cells.shape[0]}, bound={count} as numbers"
+            )
+        outcomes = np.empty(count, dtype=np.uint8)
+        cdef uint8_t[::1] outcome_cells = outcomes
+        for i in range(count):
+            outcome_cells[i] = self._judge(
+                table_find(&self._table, number_cells[i]), begin_cells[i]
+            )
+        # A number that stands twice is quarantined by the first.
+        first = np.zeros(count, dtype=np.bool_)
+        first[np.unique(numbers, return_index=True)[1]] = True
+        outcomes[(outcomes == Outcome.QUARANTINED) & ~first] = Outcome.ALREADY_QUARANTINED
+        return outcomes
+
+    cdef uint8_t _judge(self, const record_t *record, uint32_t quarantined_at) except *:
+        cdef header_t header
+        if record == NULL:
+            return OUTCOME_QUARANTINED
+        if not header_read(record, &header):
+            raise RuntimeError("a header is odd under its only writer")
+        if state_is_tracked(header.state):
+            return OUTCOME_ALREADY
+        return OUTCOME_TOO_EARLY if quarantined_at < header.since else OUTCOME_QUARANTINED
+
+    def new_numbers(self, numbers):
+        cdef const uint64_t[::1] cells = numbers
+        cdef uint64_t i
+        new = np.empty(cells.shape[0], dtype=np.bool_)
+        cdef uint8_t[::1] new_cells = new.view(np.uint8)
+        for i in range(<uint64_t>cells.shape[0]):
+            new_cells[i] = table_find(&self._table, cells[i]) == NULL
+        return np.unique(np.asarray(numbers)[new])
+
+    def apply(self, headers):
+        cdef const header_bytes_t[::1] rows
+        cdef record_t *record
+        cdef uint64_t number
+        cdef bint is_new
+        cdef size_t count, i
+        if headers.dtype != HEADER:
+            raise ValueError(f"headers: dtype={headers.dtype}, bound={HEADER}")
+        free = self._head.capacity_numbers - self._head.numbers
+        if len(headers) > free:  # else there is room, whatever they are
+            wanted = len(self.new_numbers(np.ascontiguousarray(headers["key"] & NUMBER_MASK)))
+            if wanted > free:
+                raise TableFull(wanted, free, self._head.capacity_numbers)
+        rows = headers
+        count = <size_t>len(headers)
+        for i in range(count):
+            if i % AHEAD_ROWS == 0:
+                self._prefetch(&rows[i], min(<size_t>AHEAD_ROWS, count - i))
+            number = rows[i].key & NUMBER_MASK
+            record = table_find(&self._table, number)
+            is_new = record == NULL
+            if is_new:
+                record = table_at(&self._table, self._head.numbers)
+            self._write(record, &rows[i])
+            if is_new:
+                self._index(number)
+
+    cdef void _prefetch(self, const header_bytes_t *rows, size_t count) noexcept:
+        """Fetches what the next few rows need from memory, all at once."""
+        cdef uint64_t mixed[AHEAD_ROWS]
+        cdef const record_t *record
+        cdef size_t i
+        for i in range(count):
+            mixed[i] = number_mix(rows[i].key & NUMBER_MASK)
+            prefetch_write(&self._table.index[table_home(&self._table, mixed[i])])
+        for i in range(count):
+            record = table_guess(&self._table, table_home(&self._table, mixed[i]), mixed[i])
+            if record != NULL:
+                prefetch_write(record)
+
+    cdef void _write(self, record_t *record, const header_bytes_t *row) noexcept:
+        """Writes a header; a number that begins or ends being tracked has an empty ring."""
+        cdef bint tracked_before = state_is_tracked(record.control & STATE_MASK)
+        cdef bint tracked = state_is_tracked(row.control & STATE_MASK)
+        cdef bint begins = tracked and (
+            not tracked_before or record.quarantined_at != row.quarantined_at
+        )
+        if begins:  # before the header: nobody inserts yet
+            self._wipe(record)
+            store_relaxed_u32(&record.events_total, 0)
+        store_relaxed_u64(&self._head.written, table_position(&self._table, record) + 1)
+        fence_release()  # before the header is odd
+        _write_header(
+            record, row.key, row.control, row.quarantined_at, row.origin, row.override_at
+        )
+        if not tracked:  # after it: nobody inserts any more, and it is nobody's business
+            self._wipe(record)
+
+    cdef void _index(self, uint64_t number) noexcept:
+        """Makes the record behind the last one findable, and counts it."""
+        cdef uint64_t mixed = number_mix(number)
+        cdef uint64_t slot = table_home(&self._table, mixed)
+        cdef uint64_t numbers = self._head.numbers + 1
+        while self._table.index[slot]:
+            slot = table_next(&self._table, slot)
+        store_release_u64(&self._table.index[slot], mixed << 32 | numbers)
+        store_release_u64(&self._head.numbers, numbers)
+
+    cdef record_t *_record(self, uint64_t number) except NULL:
+        cdef record_t *record = table_find(&self._table, number)
+        if record == NULL:
+            raise KeyError(number)
+        return record
+
+    def ended_at(self, uint64_t number):
+        header = self.header(number)
+        ended = (State.ASSIGNED, State.RETIRED, State.FREE)
+        return header.since if header is not None and header.state in ended else 0
+
+    def header(self, uint64_t number):
+        cdef const record_t *record = table_find(&self._table, number)
+        cdef header_t header
+        if record == NULL:
+            return None
+        if not header_read(record, &header):
+            raise RuntimeError("a header is odd under its only writer")
+        return Header(
+            State(header.state), header.pool, header.quarantined_at, header.observed_since,
+            header.reason, header.since, header.override_at,
+        )
+
+    def set_state(self, uint64_t number, state, *, uint32_t since):
+        row = self.header_row(number)
+        row["control"] = <uint64_t>int(State(state)) | <uint64_t>since << SINCE_SHIFT
+        self.apply(row)
+
+    def set_override(self, uint64_t number, uint32_t override_at):
+        row = self.header_row(number)
+        row["override_at"] = override_at
+        self.apply(row)
+
+    def header_row(self, uint64_t number):
+        self._record(number)
+        return self.header_rows(np.array([number], dtype=np.uint64))
+
+    def header_rows(self, numbers):
+        cdef const uint64_t[::1] asked = numbers
+        cdef header_bytes_t[::1] rows
+        cdef const record_t *record
+        cdef size_t i
+        headers = np.zeros(asked.shape[0], HEADER)
+        rows = headers
+        for i in range(<size_t>asked.shape[0]):
+            record = table_find(&self._table, asked[i])
+            if record != NULL:
+                rows[i].key = record.key
+                rows[i].control = record.control & ~GENERATION_MASK
+                rows[i].quarantined_at = record.quarantined_at
+                rows[i].override_at = record.override_at
+                rows[i].origin = record.origin
+        return headers
+
+    def set_applied(self, uint64_t position):
+        store_release_u64(&self._head.applied, position)
+
+    cdef void _wipe(self, record_t *record) noexcept:
+        """Empties the ring of a number whose events nobody inserts now."""
+        cdef uint32_t i
+        for i in range(self._table.ring_entries):
+            store_relaxed_u64(&record.entries[i], 0)
+
+    def publish(self, policies, pools, feeds=()):
+        cdef uint64_t generation = self._head.settings_generation + 1
+        cdef settings_t *aside = self._segment.settings(generation)
+        _check_count("policies", policies, POLICIES_MAX)
+        _check_count("pools", pools, POOLS_MAX)
+        _check_count("feeds", feeds, FEEDS_MAX)
+        policy_at = _positions("policies", policies)
+        feed_at = _positions("feeds", feeds)
+        _positions("pools", pools)
+        memset(aside, 0, sizeof(settings_t))
+        aside.policy_count = len(policies)
+        aside.pool_count = len(pools)
+        aside.feed_count = len(feeds)
+        for i, policy in enumerate(policies):
+            if policy is not None:
+                policy.check(self._segment.ring_entries)
+                _fill_policy(&aside.policies[<int>i], policy)
+                _fill_text(&aside.policy_descriptions[<int>i], policy.description)
+        for i, pool in enumerate(pools):
+            if pool is not None:
+                pool.check()
+                _fill_pool(&aside.pools[<int>i], pool, policy_at, feed_at)
+                _fill_text(&aside.pool_descriptions[<int>i], pool.description)
+        for i, feed in enumerate(feeds):
+            if feed is not None:
+                _fill_name(aside.feed_names[<int>i], feed.name)
+                _check_covered(feed)
+        # Coverage is odd until both have changed: nobody pairs old pools with new feeds.
+        self._begin_coverage()
+        for i, feed in enumerate(feeds):
+            self._write_covered(i, feed)
+        store_release_u64(&self._head.settings_generation, generation)
+        store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
+
+    def publish_coverage(self, feeds):
+        cdef uint32_t count = self._segment.settings(self._head.settings_generation).feed_count
+        for i, feed in feeds.items():
+            if not 0 <= i < count:
+                raise SettingError("feeds", f"value=index {i}, bound=below {count}")
+            _check_covered(feed)
+        if self._head.coverage_generation & 1:
+            raise RuntimeError("a writer that died left coverage odd: publish all of it first")
+        self._begin_coverage()
+        for i, feed in feeds.items():
+            self._write_covered(i, feed)
+        store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
+
+    cdef void _begin_coverage(self) noexcept:
+        """Makes coverage odd, if a writer that died has not left it so."""
+        store_relaxed_u64(&self._head.coverage_generation, self._head.coverage_generation | 1)
+        fence_release()
+
+    def _write_covered(self, int index, feed):
+        cdef coverage_t *coverage = self._segment.coverage() + index
+        covered = feed.covered if feed is not None else ()
+        coverage.watermark = feed.watermark if feed is not None else 0
+        coverage.interval_count = len(covered)
+        for i, (begin, end) in enumerate(covered):
+            coverage.intervals[<int>i].begin = begin
+            coverage.intervals[<int>i].end = end
+
+
+cdef uint64_t _next_generation(uint64_t control) noexcept:
+    return control & ~GENERATION_MASK | (control + GENERATION_ONE) & GENERATION_MASK
+
+
+cdef void _write_header(
+    record_t *record, uint64_t key, uint64_t control, uint32_t quarantined_at, uint32_t origin,
+    uint32_t override_at,
+) noexcept:
+    """Changes a header under its generation; `control` gives state and since."""
+    cdef uint64_t odd = _next_generation(record.control)
+    store_relaxed_u64(&record.control, odd)
+    fence_release()
+    store_relaxed_u32(&record.quarantined_at, quarantined_at)
+    store_relaxed_u32(&record.origin, origin)
+    store_relaxed_u32(&record.override_at, override_at)
+    store_release_u64(&record.key, key)
+    control = control & ~GENERATION_MASK | odd & GENERATION_MASK
+    store_release_u64(&record.control, _next_generation(control))
+
+
+def _check_count(name, settings, most):
+    if len(settings) > most:
+        raise SettingError(name, f"value={len(settings)}, bound={most}")
+
+
+def _positions(name, settings):
+    """The index of each name; a name may be there once."""
+    positions = {}
+    for i, setting in enumerate(settings):
+        if setting is not None and positions.setdefault(setting.name, i) != i:
+            raise SettingError(name, f"value={setting.name} twice, bound=each once")
+    return positions
+
+
+def _check_covered(feed):
+    if not 0 <= feed.watermark <= _TIME_MAX:
+        raise SettingError("feeds.watermark", f"value={feed.watermark}, bound={_TIME_MAX}")
+    if len(feed.covered) > FEED_INTERVALS_MAX:
+        raise SettingError(
+            "feeds.covered", f"value={len(feed.covered)} intervals, bound={FEED_INTERVALS_MAX}"
+        )
+    ended = 0
+    for begin, end in feed.covered:
+        if not ended <= begin < end <= _TIME_MAX:
+            raise SettingError(
+                "feeds.covered",
+                f"value=[{begin}, {end}) after {ended}, bound=ascending, none empty, "
+                f"0 to {_TIME_MAX}",
+            )
+        ended = end
+
+
+cdef _fill_name(char *into, str name):
+    encoded = name.encode("ascii")
+    memcpy(into, <const char *>encoded, len(encoded))
+
+
+cdef _fill_text(text_t *into, str text):
+    encoded = text.encode("utf-8")
+    into.bytes = len(encoded)
+    memcpy(&into.utf8[0], <const char *>encoded, len(encoded))
+
+
+cdef _fill_policy(policy_t *into, policy):
+    _fill_name(into.name, policy.name)
+    into.revision = policy.revision
+    into.minimum_coverage = policy.minimum_coverage
+    into.minimum_age_s = policy.minimum_age_s
+    into.maximum_age_s = policy.maximum_age_s or 0
+    into.quiet_period_s = policy.quiet_period_s
+    into.rule_count = len(policy.rules)
+    for i, rule in enumerate(policy.rules):
+        into.rules[<int>i].window_s = rule.window_s
+        into.rules[<int>i].limit = rule.limit
+        into.rules[<int>i].measure = rule.measure
+        into.rules[<int>i].kinds = sum(1 << kind for kind in rule.kinds)
+
+
+cdef _fill_pool(pool_t *into, pool, policy_at, feed_at):
+    if pool.policy not in policy_at:
+        raise SettingError("policy", f"value={pool.policy}, bound=a policy that exists")
+    for feed in pool.required_feeds:
+        if feed not in feed_at:
+            raise SettingError("required_feeds", f"value={feed}, bound=a feed that exists")
+    _fill_name(into.name, pool.name)
+    into.revision = pool.revision
+    into.policy = policy_at[pool.policy]
+    into.feed_count = len(pool.required_feeds)
+    for i, feed in enumerate(pool.required_feeds):
+        into.feeds[<int>i] = feed_at[feed]

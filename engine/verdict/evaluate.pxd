@@ -1,0 +1,73 @@
+"""Evaluating a record of the table: a settled header, a sorted ring, its pool's policy."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from ringfence.engine.verdict.coverage cimport pool_coverage_t
+from ringfence.engine.memory.record cimport (
+    POOLS_MAX,
+    RING_ENTRIES_MAX,
+    STATE_EMPTY,
+    STATE_FREE,
+    pool_t,
+    record_t,
+    settings_t,
+)
+from ringfence.engine.table.ring cimport ring_read_sorted
+from ringfence.engine.table.table cimport header_read, header_t, table_t
+from ringfence.engine.verdict.verdict cimport VERDICT_UNTRACKED, evaluation_t, verdict_evaluate
+
+ctypedef struct view_t:
+    # What verdicts need: the shared table and map, this process's copy of the settings.
+    table_t table
+    const uint8_t *spray_map
+    settings_t *settings
+    pool_coverage_t coverage[POOLS_MAX]
+
+ctypedef struct number_t:
+    # One number, looked at once.
+    header_t header
+    uint32_t entries
+    uint64_t ring[RING_ENTRIES_MAX]
+    evaluation_t evaluation
+
+cdef enum look_t:
+    LOOK_DONE = 0
+    LOOK_UNSETTLED = 1  # the header kept changing
+    LOOK_STALE = 2  # its pool came after this process's copy of the settings
+
+cdef inline look_t record_evaluate(
+    const view_t *view, const record_t *record, int64_t t, int64_t now, bint explain,
+    number_t *number,
+) noexcept nogil:
+    """Looks at a record and evaluates it at `t`."""
+    if not header_read(record, &number.header):
+        return LOOK_UNSETTLED
+    return header_evaluate(view, record, t, now, explain, number)
+
+cdef inline look_t header_evaluate(
+    const view_t *view, const record_t *record, int64_t t, int64_t now, bint explain,
+    number_t *number,
+) noexcept nogil:
+    """Evaluates `number.header` with the ring of a record (NULL = an empty ring) at `t`."""
+    cdef const pool_t *pool
+    if number.header.state == STATE_EMPTY or number.header.state == STATE_FREE:
+        number.evaluation.verdict = VERDICT_UNTRACKED
+        number.evaluation.clean_at = 0
+        number.evaluation.overdue = False
+        return LOOK_DONE
+    if number.header.pool >= POOLS_MAX:
+        return LOOK_STALE
+    pool = &view.settings.pools[number.header.pool]
+    if pool.name[0] == 0:
+        return LOOK_STALE
+    number.entries = 0
+    if record != NULL:
+        number.entries = ring_read_sorted(
+            &record.entries[0], view.table.ring_entries, &number.ring[0]
+        )
+    verdict_evaluate(
+        &number.header, &number.ring[0], number.entries, view.table.ring_entries,
+        &view.settings.policies[pool.policy], view.spray_map,
+        &view.coverage[number.header.pool], t, now, explain, &number.evaluation,
+    )
+    return LOOK_DONE

@@ -1,0 +1,51 @@
+"""The scanner's sweep: every record evaluated once, in steps, summed up and compared."""
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import disjoint_base
+
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.prefix import Prefix as Prefix
+from ringfence.engine.verdict.sweep_sums import CANDIDATE as CANDIDATE
+from ringfence.engine.verdict.sweep_sums import CHANGE as CHANGE
+from ringfence.engine.verdict.sweep_sums import FORECAST_DAYS as FORECAST_DAYS
+from ringfence.engine.verdict.sweep_sums import ScanStep as ScanStep
+from ringfence.engine.verdict.sweep_sums import Tally as Tally
+
+@disjoint_base
+class TableScan:
+    """Sweeps over a segment, for one thread at a time; `find` may be called from any.
+
+    Times are unix seconds.
+    """
+
+    def __new__(cls, segment: Segment) -> TableScan: ...
+    @property
+    def segment(self) -> Segment: ...
+    def step(
+        self,
+        first: int,
+        *,
+        now: int,
+        records_max: int,
+        tally: Tally,
+        seen: npt.NDArray[np.uint8] | None = None,
+        changes_max: int = 65_536,
+        pool: int = -1,
+        prefix: str = "",
+    ) -> ScanStep:
+        """Evaluates records from `first` on at `now` and adds them to `tally`; the GIL is released.
+
+        `seen` has the verdict last seen of each record (0 = none): where it is another now, that
+        is a change. It is only read, and may be written meanwhile. The step ends after
+        `records_max` records, or `changes_max` changes, or at segment.numbers. With a `pool`
+        (its index) or a `prefix` (digits), only such numbers are looked at.
+
+        FREE numbers are in no sum. A number whose header never settles is left out. Raises
+        ValueError for a `seen` that is too short or a prefix that is none, Unsettled when the
+        settings keep changing.
+        """
+    def tally(self, *, now: int) -> Tally:
+        """All numbers summed up; the GIL is released most of the time."""
+    def find(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """The places of numbers in the table, as in CHANGE; -1 = not there. The GIL is released."""

@@ -1,0 +1,70 @@
+"""Sweeps over the records, in the order in which their numbers first came."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from ringfence.engine.memory.atomic cimport load_acquire_u64
+from ringfence.engine.verdict.evaluate cimport (
+    LOOK_DONE,
+    LOOK_STALE,
+    look_t,
+    number_t,
+    record_evaluate,
+    view_t,
+)
+from ringfence.engine.memory.record cimport (
+    NUMBER_MASK,
+    NUMBER_MOST,
+    STATE_EMPTY,
+    STATE_FREE,
+    record_t,
+)
+from ringfence.engine.table.table cimport table_at
+
+cdef enum:
+    VERDICTS = 10  # columns of a count: a verdict is its own index
+
+ctypedef struct selection_t:
+    int pool  # -1 = every pool
+    uint32_t verdicts  # bit v = verdict v
+    bint overdue_only
+    uint64_t prefix  # digits, followed by zeros up to 15; 0 = any number
+    uint64_t prefix_end
+    uint64_t least  # no shorter number begins with the prefix
+
+cdef inline bint has_prefix(uint64_t number, const selection_t *wanted) noexcept nogil:
+    if wanted.prefix == 0:
+        return True
+    if number < wanted.least:
+        return False
+    while number < NUMBER_MOST // 10 + 1:
+        number *= 10
+    return wanted.prefix <= number < wanted.prefix_end
+
+cdef inline uint64_t select_numbers(
+    const view_t *view, uint64_t at, uint64_t end, int64_t now, const selection_t *wanted,
+    uint64_t *numbers, uint64_t numbers_max, uint64_t *found,
+) noexcept nogil:
+    """Fills `numbers` from a record on; returns the first record that it did not look at."""
+    cdef const record_t *record
+    cdef uint64_t key
+    cdef number_t number
+    cdef look_t look
+    while at < end and found[0] < numbers_max:
+        record = table_at(&view.table, at)
+        key = load_acquire_u64(&record.key)
+        if has_prefix(key & NUMBER_MASK, wanted):
+            look = record_evaluate(view, record, now, now, False, &number)
+            if look == LOOK_STALE:
+                return at
+            if (
+                look == LOOK_DONE
+                and number.header.state != STATE_FREE
+                and number.header.state != STATE_EMPTY
+                and (wanted.pool < 0 or <uint32_t>wanted.pool == number.header.pool)
+                and wanted.verdicts >> number.evaluation.verdict & 1
+                and (number.evaluation.overdue or not wanted.overdue_only)
+            ):
+                numbers[found[0]] = number.header.number
+                found[0] += 1
+        at += 1
+    return at

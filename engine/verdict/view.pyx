@@ -1,0 +1,201 @@
+"""What a process needs for verdicts: the shared table, and its own copy of the settings.
+
+A verdict is computed from memory that nobody changes meanwhile. `refresh` costs two loads while
+the settings are as they were. Coverage changes every second, nearly always at its end: only what
+lies behind the first change is copied and worked out again.
+"""
+
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy
+
+from ringfence.engine.memory.atomic cimport fence_acquire, load_acquire_u64, load_relaxed_u64
+from ringfence.engine.verdict.coverage cimport coverage_ended, coverage_intersect, pool_coverage_t
+from ringfence.engine.verdict.evaluate cimport view_t
+from ringfence.engine.memory.record cimport (
+    FEED_INTERVALS_MAX,
+    FEEDS_MAX,
+    POOL_FEEDS_MAX,
+    POOLS_MAX,
+    coverage_t,
+    interval_t,
+    pool_t,
+    segment_t,
+    settings_t,
+)
+from ringfence.engine.memory.segment cimport Segment
+
+from ringfence.engine.answers import Unsettled
+
+cdef enum:
+    SETTLE_LOOKS_MAX = 1000
+
+
+cdef class View:
+    """A segment's table and map, and the settings as this process last read them."""
+
+    def __cinit__(self, Segment segment not None):
+        self.segment = segment
+        self.c.table = segment.table()
+        self.c.spray_map = segment.spray_map()
+        self.c.settings = <settings_t *>malloc(sizeof(settings_t))
+        self.feeds = <coverage_t *>calloc(FEEDS_MAX, sizeof(coverage_t))  # pages as they are needed
+        if self.c.settings == NULL or self.feeds == NULL:
+            raise MemoryError
+        self.settings_generation = <uint64_t>-1  # never a real one: the first query refreshes
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(POOLS_MAX):
+            free(self.c.coverage[i].intervals)
+            free(self.c.coverage[i].before_s)
+        free(self.c.settings)
+        free(self.feeds)
+
+    cdef int refresh(self) except -1:
+        """Brings the copy of settings and coverage up to date; nearly always nothing."""
+        cdef segment_t *head = self.segment.head()
+        cdef uint64_t settings_now = load_acquire_u64(&head.settings_generation)
+        cdef uint64_t coverage_now = load_acquire_u64(&head.coverage_generation)
+        cdef uint64_t settings_held = self.settings_generation
+        cdef int64_t changed_from[FEEDS_MAX]
+        cdef bint anew = False
+        cdef uint32_t i
+        cdef int look
+        # While coverage is odd, what was read before it still holds.
+        if settings_now == settings_held and (
+            coverage_now == self.coverage_generation or coverage_now & 1
+        ):
+            return 0
+        self.settings_generation = <uint64_t>-1  # until all of it has settled
+        for i in range(FEEDS_MAX):
+            changed_from[i] = INT64_MAX
+        for look in range(SETTLE_LOOKS_MAX):
+            coverage_now = load_acquire_u64(&head.coverage_generation)
+            if coverage_now & 1:
+                continue
+            settings_now = load_acquire_u64(&head.settings_generation)
+            if settings_now != settings_held:
+                settings_now = settings_held = self.segment.copy_settings(self.c.settings)
+                anew = True
+            for i in range(min(self.c.settings.feed_count, <uint32_t>FEEDS_MAX)):
+                changed_from[i] = min(
+                    changed_from[i], _copy_feed(&self.feeds[i], self.segment.coverage() + i)
+                )
+            fence_acquire()
+            if (
+                load_relaxed_u64(&head.coverage_generation) == coverage_now
+                and load_relaxed_u64(&head.settings_generation) == settings_now
+            ):
+                _join_pools(&self.c, self.feeds, changed_from, anew)
+                self.coverage_generation = coverage_now
+                self.settings_generation = settings_now
+                return 0
+        raise Unsettled("the settings kept changing")
+
+
+cdef int64_t _copy_feed(coverage_t *copy, const coverage_t *feed) noexcept:
+    """Copies what a feed has covered; returns the time from which it differs from the copy.
+
+    The feed may change meanwhile: then the copy is none, and is compared again with the next one.
+    """
+    cdef uint32_t count = min(feed.interval_count, <uint32_t>FEED_INTERVALS_MAX), i = 0
+    cdef int64_t changed_from = INT64_MAX
+    while (
+        i < min(count, copy.interval_count)
+        and copy.intervals[i].begin == feed.intervals[i].begin
+        and copy.intervals[i].end == feed.intervals[i].end
+    ):
+        i += 1
+    if i < copy.interval_count:
+        changed_from = copy.intervals[i].begin
+    if i < count:
+        memcpy(&copy.intervals[i], &feed.intervals[i], (count - i) * sizeof(interval_t))
+        changed_from = min(changed_from, <int64_t>copy.intervals[i].begin)
+    copy.interval_count = count
+    return changed_from
+
+
+cdef int _join_pools(
+    view_t *view, const coverage_t *feeds, const int64_t *changed_from, bint anew
+) except -1:
+    """Works out each pool's coverage: what all the feeds that it requires have covered."""
+    cdef const pool_t *pool
+    cdef int64_t since
+    cdef int i, j
+    for i in range(POOLS_MAX):
+        pool = &view.settings.pools[i]
+        view.coverage[i].always = pool.feed_count == 0
+        since = INT64_MAX
+        if anew:
+            view.coverage[i].count = 0
+            since = 0
+        for j in range(pool.feed_count):
+            since = min(since, changed_from[pool.feeds[j]])
+        if pool.feed_count and since != INT64_MAX:
+            _join_feeds(&view.coverage[i], feeds, pool, since)
+    return 0
+
+
+cdef int _join_feeds(
+    pool_coverage_t *coverage, const coverage_t *feeds, const pool_t *pool, int64_t since
+) except -1:
+    """Works out a pool's coverage from a time on; before it stays what it is."""
+    cdef uint32_t kept = coverage_ended(coverage.intervals, coverage.count, since)
+    cdef uint32_t ended[POOL_FEEDS_MAX]
+    cdef uint32_t room = 1, count, i
+    cdef const coverage_t *feed
+    cdef interval_t *scratch
+    cdef interval_t *both
+    cdef interval_t *other
+    if kept < coverage.count:
+        since = min(since, <int64_t>coverage.intervals[kept].begin)
+    for i in range(pool.feed_count):
+        feed = &feeds[pool.feeds[i]]
+        ended[i] = coverage_ended(&feed.intervals[0], feed.interval_count, since)
+        room += feed.interval_count - ended[i]
+    scratch = <interval_t *>malloc(2 * room * sizeof(interval_t))
+    if scratch == NULL:
+        raise MemoryError
+    both, other = scratch, scratch + room
+    feed = &feeds[pool.feeds[0]]
+    count = feed.interval_count - ended[0]
+    memcpy(both, &feed.intervals[ended[0]], count * sizeof(interval_t))
+    if count:
+        both[0].begin = max(both[0].begin, <uint32_t>since)
+    for i in range(1, pool.feed_count):
+        feed = &feeds[pool.feeds[i]]
+        count = coverage_intersect(
+            both, count, &feed.intervals[ended[i]], feed.interval_count - ended[i], other
+        )
+        both, other = other, both
+    try:
+        _append(coverage, kept, both, count)
+    finally:
+        free(scratch)
+    return 0
+
+
+cdef int _append(
+    pool_coverage_t *coverage, uint32_t kept, const interval_t *more, uint32_t count
+) except -1:
+    cdef interval_t *intervals
+    cdef int64_t *before_s
+    cdef uint32_t i
+    if coverage.room < kept + count:
+        intervals = <interval_t *>realloc(coverage.intervals, (kept + count) * sizeof(interval_t))
+        if intervals == NULL:
+            raise MemoryError
+        coverage.intervals = intervals
+        before_s = <int64_t *>realloc(coverage.before_s, (kept + count) * sizeof(int64_t))
+        if before_s == NULL:
+            raise MemoryError
+        coverage.before_s = before_s
+        coverage.room = kept + count
+    memcpy(&coverage.intervals[kept], more, count * sizeof(interval_t))
+    coverage.count = kept + count
+    for i in range(kept, coverage.count):
+        coverage.before_s[i] = 0 if i == 0 else coverage.before_s[i - 1] + (
+            coverage.intervals[i - 1].end - coverage.intervals[i - 1].begin
+        )
+    return 0
