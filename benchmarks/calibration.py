@@ -18,15 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.engine.words import DisconnectReason
-from ringfence.server.simulation.traffic.events import FIRST_NUMBER, START, Records, TrueClass
-from ringfence.server.simulation.traffic.parameters import (
+from ringfence.simulation.traffic.events import FIRST_NUMBER, START, Records, TrueClass
+from ringfence.simulation.traffic.parameters import (
     CLIMATES,
     Campaigns,
     Climate,
     Departures,
     Traffic,
 )
-from ringfence.server.simulation.traffic.workload import Workload
+from ringfence.simulation.traffic.workload import Workload
 
 DAY_S, WEEK_DAYS = 86_400, 7
 DAYS = 335  # NCSU's

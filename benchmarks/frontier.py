@@ -13,7 +13,7 @@ A point is the share of all numbers that were released in that time, and the sha
 ones to which people, applications or collectors still came in the 30 days after. One year would
 flatter: loud numbers leave late, and what comes to them then would not count. The definitions are
 those of `ringfence simulate`; what the generated traffic leaves out, and which of its parameters
-are assumptions, is said in server/simulation/. sensitivity.py varies these.
+are assumptions, is said in src/ringfence/simulation/. sensitivity.py varies these.
 """
 
 import argparse
@@ -39,11 +39,11 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from ringfence.engine.settings.policy import NO_SPRAY
-from ringfence.server.simulation.candidate import Calendar, Candidate
-from ringfence.server.simulation.generated import GeneratedHistory
-from ringfence.server.simulation.outcome import Outcome, Share
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.simulation.candidate import Calendar, Candidate
+from ringfence.simulation.generated import GeneratedHistory
+from ringfence.simulation.outcome import Outcome, Share
+from ringfence.simulation.play import play
+from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
 COUNT_LIMIT = 3  # of the README's rows "count only"
 

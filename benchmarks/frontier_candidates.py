@@ -6,7 +6,7 @@ from ringfence.engine.settings.policy import DAY_S, NO_SPRAY, Policy, Rule, Spra
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.config.config import load_config
 from ringfence.server.config.duration import format_duration
-from ringfence.server.simulation.candidate import Calendar, Candidate
+from ringfence.simulation.candidate import Calendar, Candidate
 
 MINIMUM_AGE_S = 90 * DAY_S
 MONTH_S = 30 * DAY_S

@@ -9,9 +9,9 @@ from frontier_points import Line, default_window_s, line_of, point_of
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from ringfence.server.simulation.candidate import Calendar
-from ringfence.server.simulation.outcome import Outcome
-from ringfence.server.simulation.traffic.parameters import CLIMATES
+from ringfence.simulation.candidate import Calendar
+from ringfence.simulation.outcome import Outcome
+from ringfence.simulation.traffic.parameters import CLIMATES
 
 COLOURS = {12: "#c23b22", 28: "#d98c00", 60: "#1f6fb4"}
 GREY = "#777777"

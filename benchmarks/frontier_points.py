@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ringfence.server.simulation.candidate import Candidate
-from ringfence.server.simulation.outcome import Outcome
+from ringfence.simulation.candidate import Candidate
+from ringfence.simulation.outcome import Outcome
 
 Line = Sequence[tuple[float, float, str]]
 """Released and residual, in percent, and what tells a point from the others of its line."""

@@ -23,10 +23,10 @@ from frontier_candidates import CALENDAR, shipped
 from rich.console import Console
 from rich.progress import Progress
 
-from ringfence.server.simulation.generated import GeneratedHistory
-from ringfence.server.simulation.outcome import Outcome, Share
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.simulation.generated import GeneratedHistory
+from ringfence.simulation.outcome import Outcome, Share
+from ringfence.simulation.play import play
+from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
 IN_TIME, OF_CALENDAR, LATER_DAYS = 0.95, 0.25, 10.0
 

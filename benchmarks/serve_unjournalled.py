@@ -74,6 +74,6 @@ def _open_journal(
 
 if __name__ == "__main__":
     journal_lmdb.open_journal = _open_journal  # before the children import it
-    from ringfence.server.cli import main
+    from ringfence.cli import main
 
     main()

@@ -18,7 +18,7 @@ from ringfence.server.config.config import load_config
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 
-SERVE = ("-m", "ringfence.server.cli")
+SERVE = ("-m", "ringfence.cli")
 LONG_AGO = 1_700_000_000
 STEP = 65_536  # numbers in a message, the contract's limit
 END_S = 30.0

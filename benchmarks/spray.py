@@ -24,8 +24,8 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import DAY_S, NO_SPRAY, Pool, Spray
 from ringfence.engine.table.control import TableWriter
 from ringfence.engine.verdict.core import Engine
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
-from ringfence.server.simulation.traffic.workload import Workload
+from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.simulation.traffic.workload import Workload
 
 WEEK_S = 7 * DAY_S  # so long that the workload has robots
 

@@ -2,7 +2,7 @@
 
     python benchmarks/workload.py --climate ncsu --numbers 100000 --days 365 --seed 1
 
-The generator itself is `ringfence.server.simulation.traffic`, which `ringfence simulate` plays
+The generator itself is `ringfence.simulation.traffic`, which `ringfence simulate` plays
 against policies.
 """
 
@@ -18,10 +18,10 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
-from ringfence.server.simulation.traffic.events import CALLER_RANGES, Records, TrueClass
-from ringfence.server.simulation.traffic.numbers import background_only
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
-from ringfence.server.simulation.traffic.workload import Workload
+from ringfence.simulation.traffic.events import CALLER_RANGES, Records, TrueClass
+from ringfence.simulation.traffic.numbers import background_only
+from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.simulation.traffic.workload import Workload
 
 
 class Made:

@@ -31,7 +31,7 @@ DEADLINE_S = 10.0
 PATIENCE_S = 30.0
 CALLER = 441632960123
 CALLERS = range(448081570000, 448081570999)
-PROGRAM = ("-m", "ringfence.server.cli")
+PROGRAM = ("-m", "ringfence.cli")
 
 _log_numbers = count()  # servers that are started on one folder log to files of their own
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from ringfence.engine.settings.policy import DAY_S, Policy, Rule
 from ringfence.engine.words import EventKind, Measure
-from ringfence.server.simulation.candidate import Calendar, Candidate
-from ringfence.server.simulation.history import Heard, Numbers
-from ringfence.server.simulation.ledger import NEVER
-from ringfence.server.simulation.player import CalendarPlayer, EnginePlayer
-from ringfence.server.simulation.recorded import Columns, RecordedHistory, first_copies, places_of
+from ringfence.simulation.candidate import Calendar, Candidate
+from ringfence.simulation.history import Heard, Numbers
+from ringfence.simulation.ledger import NEVER
+from ringfence.simulation.player import CalendarPlayer, EnginePlayer
+from ringfence.simulation.recorded import Columns, RecordedHistory, first_copies, places_of
 
 BEGAN = 1_767_225_600  # 2026-01-01 00:00 UTC
 NUMBERS = list(range(447700900000, 447700900100))

@@ -9,9 +9,9 @@ import pytest
 from server_process import Peer, ServerProcess
 
 from ringfence import EventKind, EventStream
-from ringfence.server.adapters import run as run_module
-from ringfence.server.adapters.base import Tally, summary
-from ringfence.server.adapters.run import run_live
+from ringfence.adapters import run as run_module
+from ringfence.adapters.base import Tally, summary
+from ringfence.adapters.run import run_live
 from ringfence.v1 import number_service_pb2 as numbers
 
 NUMBER = 447700900777

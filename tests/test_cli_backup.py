@@ -50,7 +50,7 @@ NUMBERS = [447700900000 + i for i in range(1_000)]
 LARGE = ("--workers", "2", "--capacity", "2000")
 Batch = dict[str, list[int]]
 
-RINGFENCE = (sys.executable, "-m", "ringfence.server.cli", "data")
+RINGFENCE = (sys.executable, "-m", "ringfence.cli", "data")
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from server_process import ServerProcess, wait_until
 
 from ringfence import Client, Event, EventKind
-from ringfence.server.cli import main
+from ringfence.cli import main
 
 DAY_S = 86_400
 CALLER = 441632960321
@@ -305,7 +305,7 @@ def test_a_server_that_is_not_there_has_exit_code_3(ringfence) -> None:
 def process(server: ServerProcess, *arguments: str, **streams: Any) -> "subprocess.Popen[str]":
     """The command as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ringfence.server.cli", *arguments],
+        [sys.executable, "-m", "ringfence.cli", *arguments],
         env=os.environ | {"RINGFENCE_SERVER": server.address},
         text=True,
         **streams,

@@ -14,7 +14,7 @@ CALLED = [447700900000 + i for i in range(50)]
 def verify(folder: Path, *options: str) -> tuple[int, str]:
     """Exit code and output."""
     done = subprocess.run(
-        [sys.executable, "-m", "ringfence.server.cli", "data", "verify", str(folder), *options],
+        [sys.executable, "-m", "ringfence.cli", "data", "verify", str(folder), *options],
         capture_output=True,
         text=True,
         check=False,

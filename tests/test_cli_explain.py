@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from told_server import Ringfence, Servicer, abort, address, info, objects, ringfence, servicer
 
 from ringfence import HistoryEntry, Verdict
-from ringfence.server.cli.history_text import history_lines
+from ringfence.cli.history_text import history_lines
 from ringfence.v1 import number_service_pb2 as v1
 from ringfence.v1 import types_pb2 as types_v1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ringfence.server.cli.number_input import (
+from ringfence.cli.number_input import (
     NUMBERS_MAX,
     InputError,
     Numbers,
@@ -15,7 +15,7 @@ from ringfence.server.cli.number_input import (
     parse_numbers,
     read_numbers,
 )
-from ringfence.server.cli.times import parse_time
+from ringfence.cli.times import parse_time
 
 FIRST = 447700900000
 

@@ -116,7 +116,7 @@ def test_a_terminal_is_asked_with_how_many_numbers(
     ours, its = pty.openpty()
     command = subprocess.Popen(
         [
-            *(sys.executable, "-m", "ringfence.server.cli", "retire", *NUMBERS),
+            *(sys.executable, "-m", "ringfence.cli", "retire", *NUMBERS),
             *("--note", "worn", "--server", address),
         ],
         stdin=its,

@@ -14,7 +14,7 @@ from server_process import ServerProcess, batch, peer_of, serving, wait_until
 from told_claims import claim, wait_for_watermark
 
 from ringfence import Client, Feed, Policy, Pool, RevisionConflict
-from ringfence.server.cli import main
+from ringfence.cli import main
 
 Ringfence = Callable[..., Result]
 

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ringfence.cli import main
+from ringfence.cli.simulation_text import Source, outcome_json
 from ringfence.engine.settings.policy import NO_SPRAY
-from ringfence.server.cli import main
-from ringfence.server.cli.simulation_text import Source, outcome_json
 from ringfence.server.config.config import load_config, load_policy
-from ringfence.server.simulation.candidate import Calendar, Candidate
-from ringfence.server.simulation.generated import GeneratedHistory
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.traffic.events import CALLER_RANGES, TrueClass
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.simulation.candidate import Calendar, Candidate
+from ringfence.simulation.generated import GeneratedHistory
+from ringfence.simulation.play import play
+from ringfence.simulation.traffic.events import CALLER_RANGES, TrueClass
+from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
-COMMAND = [sys.executable, "-m", "ringfence.server.cli", "simulate"]
+COMMAND = [sys.executable, "-m", "ringfence.cli", "simulate"]
 SMALL = ["--climate", "quiet", "--numbers", "400", "--days", "300", "--seed", "7"]
 K12 = ["--ring-entries", "12"]
 DAY_S = 86_400

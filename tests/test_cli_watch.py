@@ -55,7 +55,7 @@ class Watching:
 
     def __init__(self, address: str, *options: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ringfence.server.cli", "watch", *options],
+            [sys.executable, "-m", "ringfence.cli", "watch", *options],
             env=os.environ | {"RINGFENCE_SERVER": address},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

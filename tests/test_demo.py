@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from server_process import is_alive, wait_until
 
-from ringfence.server.adapters.hep import read_datagram
-from ringfence.server.demo.capture import SLOWER, ending_at, shipped_capture
+from ringfence.adapters.hep import read_datagram
+from ringfence.demo.capture import SLOWER, ending_at, shipped_capture
 from ringfence.server.folder.secret_file import read_secret
 
 
 def start(folder: Path) -> "subprocess.Popen[str]":
     """The demo, with `folder` for its temporary files."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ringfence.server.cli", "demo"],
+        [sys.executable, "-m", "ringfence.cli", "demo"],
         cwd=folder,
         env=os.environ | {"TMPDIR": str(folder)},
         stdout=subprocess.PIPE,

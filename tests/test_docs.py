@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT)
-    for folder in ("", "engine", "server", "proto", "benchmarks")
+    for folder in ("", "engine", "server", "src/ringfence", "proto", "benchmarks")
     for path in (ROOT / folder).glob("**/*.md" if folder else "*.md")
 )
 

@@ -19,10 +19,10 @@ from frontier_points import default_window_s, line_of, point_of
 from sensitivity import VARIED, holds, varied
 
 from ringfence.engine.settings.policy import DAY_S
-from ringfence.server.simulation.generated import GeneratedHistory
-from ringfence.server.simulation.outcome import Outcome, Share
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.simulation.generated import GeneratedHistory
+from ringfence.simulation.outcome import Outcome, Share
+from ringfence.simulation.play import play
+from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
 NCSU = Traffic(CLIMATES["ncsu"])
 

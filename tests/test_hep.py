@@ -15,19 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from switch_traffic import AT, CALLED, CALLER, chunk, expected, framed, hep, hlog, sip
 
-from ringfence import EventKind, caller_of_text
-from ringfence.server import demo
-from ringfence.server.adapters.base import Attempt, Unreadable
-from ringfence.server.adapters.dialled import DialPlan
-from ringfence.server.adapters.hep import (
+from ringfence import EventKind, caller_of_text, demo
+from ringfence.adapters.base import Attempt, Unreadable
+from ringfence.adapters.dialled import DialPlan
+from ringfence.adapters.hep import (
     PAYLOAD_MAX,
     CaptureError,
     Framing,
     read_capture,
     read_datagram,
 )
-from ringfence.server.adapters.hep_reader import AHEAD_MAX_S, SECONDS_MAX, HepReader
-from ringfence.server.adapters.sip_stream import MESSAGES_MAX, split_messages
+from ringfence.adapters.hep_reader import AHEAD_MAX_S, SECONDS_MAX, HepReader
+from ringfence.adapters.sip_stream import MESSAGES_MAX, split_messages
 
 BANK = caller_of_text("bankname")
 CAPTURE = Path(demo.__file__).with_name("hep_capture.bin")

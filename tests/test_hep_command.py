@@ -16,8 +16,8 @@ import pytest
 from server_process import Peer, ServerProcess
 from switch_traffic import hep, sip
 
-from ringfence.server import demo
-from ringfence.server.adapters.hep import read_capture
+from ringfence import demo
+from ringfence.adapters.hep import read_capture
 from ringfence.server.config.address import parse_address
 from ringfence.v1 import number_service_pb2 as numbers
 
@@ -29,7 +29,7 @@ DAY_S = 86_400
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "ringfence.server.cli", "adapter", "hep", *arguments]
+    return [sys.executable, "-m", "ringfence.cli", "adapter", "hep", *arguments]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,10 +9,10 @@ import pytest
 from switch_traffic import AT, ListSink, hep, sip
 
 from ringfence import EventKind
-from ringfence.server.adapters import hep_listener
-from ringfence.server.adapters.dialled import DialPlan
-from ringfence.server.adapters.hep_listener import HepListener
-from ringfence.server.adapters.hep_reader import HepReader
+from ringfence.adapters import hep_listener
+from ringfence.adapters.dialled import DialPlan
+from ringfence.adapters.hep_listener import HepListener
+from ringfence.adapters.hep_reader import HepReader
 from ringfence.server.config.address import parse_address
 
 PATIENCE_S = 20.0

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from switch_traffic import ListSink, expected
 
-from ringfence.server.adapters.dialled import DialPlan
-from ringfence.server.adapters.hep_listener import HepListener
-from ringfence.server.adapters.hep_reader import HepReader
+from ringfence.adapters.dialled import DialPlan
+from ringfence.adapters.hep_listener import HepListener
+from ringfence.adapters.hep_reader import HepReader
 
 FILES = Path(__file__).with_name("data") / "switch" / "kamailio"
 PATIENCE_S = 60.0

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from history_values import NUMBERS
 from postgres_cluster import PROGRAMS, postgres_cluster
 
+from ringfence.cli import main
 from ringfence.engine.words import DisconnectReason, State, Verdict
-from ringfence.server.cli import main
 from ringfence.server.followers.history.database import open_writer
 from ringfence.server.followers.history.schema import bring_up_to_date
 from ringfence.server.followers.history.writer import HistoryWriter

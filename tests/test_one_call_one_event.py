@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from switch_traffic import AT, CALLED, CALLER, hep, hlog, sip
 
 from ringfence import EventKind
-from ringfence.server.adapters.calls import WINDOW_S, Calls, Leg
-from ringfence.server.adapters.dialled import DialPlan
-from ringfence.server.adapters.hep_reader import HepReader
+from ringfence.adapters.calls import WINDOW_S, Calls, Leg
+from ringfence.adapters.dialled import DialPlan
+from ringfence.adapters.hep_reader import HepReader
 
 OTHER = "+447700900456"
 

@@ -51,9 +51,10 @@ def sources(*endings: str) -> set[str]:
         for path in (ROOT / folder).rglob("*")
         if path.name.endswith(endings)
     }
+    here = ROOT / "src/ringfence"  # without the links in it
     return found | {
-        f"ringfence/{path.name}"
-        for path in (ROOT / "src/ringfence").iterdir()
+        f"ringfence/{path.relative_to(here)}"
+        for path in here.rglob("*")
         if path.is_file() and path.name.endswith(endings)
     }
 

@@ -51,7 +51,7 @@ MOMENTS = ("at work", "in a snapshot", "behind a snapshot", "at a start")
 CONTROL_S = 1.0
 DISK_BYTES = 128 << 20
 WORKERS = 2
-SERVER = ("-m", "ringfence.server.cli")
+SERVER = ("-m", "ringfence.cli")
 UNSYNCED = str(Path(__file__).with_name("unsynced_server.py"))
 
 

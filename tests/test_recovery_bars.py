@@ -15,7 +15,7 @@ from server_process import DEADLINE_S, peer_of, serving
 def on_a_terminal(data: Path) -> str:
     """What a start writes to a terminal until it is ready."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "ringfence.server.cli", "serve", "--data", str(data)]
+    command = [sys.executable, "-m", "ringfence.cli", "serve", "--data", str(data)]
     written: list[bytes] = []
 
     def read() -> None:

@@ -86,7 +86,7 @@ async def fails(*_):
     raise RuntimeError("no more")
 
 worker.keep_truncating = fails
-from ringfence.server.cli import main
+from ringfence.cli import main
 main()
 """
 

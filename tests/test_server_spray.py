@@ -18,7 +18,7 @@ from server_process import (
     wait_until,
 )
 
-from ringfence.server.cli import main
+from ringfence.cli import main
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import types_pb2 as types

@@ -23,12 +23,12 @@ from small_history import (
 
 from ringfence.engine.settings.policy import DAY_S, SettingError
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
-from ringfence.server.simulation.candidate import Calendar, Candidate
-from ringfence.server.simulation.history import APPLICATION, COLLECTOR, PERSONAL, Heard
-from ringfence.server.simulation.outcome import Outcome, Share
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.player import EnginePlayer
-from ringfence.server.simulation.recorded import RecordedHistory
+from ringfence.simulation.candidate import Calendar, Candidate
+from ringfence.simulation.history import APPLICATION, COLLECTOR, PERSONAL, Heard
+from ringfence.simulation.outcome import Outcome, Share
+from ringfence.simulation.play import play
+from ringfence.simulation.player import EnginePlayer
+from ringfence.simulation.recorded import RecordedHistory
 
 A, B, C, D, E, F, G, H, J = NUMBERS[:9]
 CALENDAR = Calendar("calendar", AGE_S)

@@ -9,15 +9,15 @@ from rich.progress import Progress
 from small_history import FRIEND, NUMBERS, at, released_at, rule_policy
 
 from ringfence import caller_of_text
+from ringfence.adapters import callers as adapters_callers
 from ringfence.engine.words import Measure
-from ringfence.server.adapters import callers as adapters_callers
-from ringfence.server.simulation.candidate import Calendar, Candidate
-from ringfence.server.simulation.csv_rows import NotRead
-from ringfence.server.simulation.history import Heard, HistoryError
-from ringfence.server.simulation.imported import WITHHELD_WORDS, LeftOut, imported_history
-from ringfence.server.simulation.outcome import Share
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.recorded import RecordedHistory
+from ringfence.simulation.candidate import Calendar, Candidate
+from ringfence.simulation.csv_rows import NotRead
+from ringfence.simulation.history import Heard, HistoryError
+from ringfence.simulation.imported import WITHHELD_WORDS, LeftOut, imported_history
+from ringfence.simulation.outcome import Share
+from ringfence.simulation.play import play
+from ringfence.simulation.recorded import RecordedHistory
 
 A, B = (f"+{number}" for number in NUMBERS[:2])
 FRIENDS = f"+{FRIEND}"

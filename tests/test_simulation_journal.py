@@ -20,21 +20,21 @@ from server_process import DEADLINE_S, Peer, ServerProcess, batch, peer_of, serv
 from small_disk import small_memory
 from small_history import DAY_S, ROBOTS, Candidate, released_at, rule_policy
 
+from ringfence.cli import main
 from ringfence.engine.settings.policy import Rule
 from ringfence.engine.snapshot import SnapshotError, list_snapshots
 from ringfence.engine.words import EventKind, Measure
-from ringfence.server.cli import main
 from ringfence.server.folder.data_folder import SECRETS
 from ringfence.server.folder.journal_folders import journal_identity
 from ringfence.server.folder.secret_file import read_secret
 from ringfence.server.folder.snapshot_lock import change_snapshots
 from ringfence.server.journal.lmdb_journal import copy_journal, open_for_replay
-from ringfence.server.simulation.history import APPLICATION, PERSONAL, HistoryError
-from ringfence.server.simulation.journalled import journalled_history
-from ringfence.server.simulation.outcome import Share
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.recorded import RecordedHistory
 from ringfence.server.tools.data_copy import WrongFolder
+from ringfence.simulation.history import APPLICATION, PERSONAL, HistoryError
+from ringfence.simulation.journalled import journalled_history
+from ringfence.simulation.outcome import Share
+from ringfence.simulation.play import play
+from ringfence.simulation.recorded import RecordedHistory
 from ringfence.v1 import number_service_pb2 as numbers_v1
 from ringfence.v1 import quarantine_service_pb2 as commands_v1
 from ringfence.v1 import types_pb2 as types
@@ -46,7 +46,7 @@ BEGAN = TODAY - 50 * DAY_S
 REPEAT = Candidate(
     "repeat", replace(rule_policy(Measure.REPEAT_CALLERS, window_days=20), minimum_coverage=0.95)
 )
-COMMAND = [sys.executable, "-m", "ringfence.server.cli", "simulate"]
+COMMAND = [sys.executable, "-m", "ringfence.cli", "simulate"]
 OPTIONS = ("--workers", "2", "--capacity", "100")
 
 

@@ -10,15 +10,15 @@ from robots import week_spray
 
 from ringfence.engine.settings.policy import DAY_S, Policy, Rule
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
-from ringfence.server.simulation.candidate import Calendar, Candidate
-from ringfence.server.simulation.generated import WAS, GeneratedHistory
-from ringfence.server.simulation.history import APPLICATION, COLLECTOR, PERSONAL
-from ringfence.server.simulation.outcome import Outcome
-from ringfence.server.simulation.play import play
-from ringfence.server.simulation.traffic.events import BACKGROUND, TrueClass
-from ringfence.server.simulation.traffic.numbers import background_only
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Departures, Traffic
-from ringfence.server.simulation.traffic.workload import Workload
+from ringfence.simulation.candidate import Calendar, Candidate
+from ringfence.simulation.generated import WAS, GeneratedHistory
+from ringfence.simulation.history import APPLICATION, COLLECTOR, PERSONAL
+from ringfence.simulation.outcome import Outcome
+from ringfence.simulation.play import play
+from ringfence.simulation.traffic.events import BACKGROUND, TrueClass
+from ringfence.simulation.traffic.numbers import background_only
+from ringfence.simulation.traffic.parameters import CLIMATES, Departures, Traffic
+from ringfence.simulation.traffic.workload import Workload
 
 SEED = 20_260_102
 NUMBERS, DAYS = 2_000, 100
@@ -133,7 +133,7 @@ def test_every_true_class_is_something() -> None:
 
 
 def test_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    page = Path(__file__).parents[1] / "server/simulation/README.md"
+    page = Path(__file__).parents[1] / "src/ringfence/simulation/README.md"
     (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(compile(example, str(page), "exec"), {})
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
@@ -141,7 +141,7 @@ def test_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_file_that_the_page_names_exists() -> None:
-    folder = Path(__file__).parents[1] / "server/simulation"
+    folder = Path(__file__).parents[1] / "src/ringfence/simulation"
     table = (folder / "README.md").read_text().rpartition("| file | idea |")[2]
     names = set(re.findall(r"`(\w+\.py)`", table))
     assert names == {path.name for path in folder.glob("*.py")} - {"__init__.py"}

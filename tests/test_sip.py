@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from switch_traffic import AT, CALLER, hep, sip
 
 from ringfence import EventKind, caller_of_text
-from ringfence.server.adapters.base import Attempt, Unreadable
-from ringfence.server.adapters.dialled import DialPlan
-from ringfence.server.adapters.hep_reader import HepReader
-from ringfence.server.adapters.sip import read_request
-from ringfence.server.adapters.sip_address import read_address, read_uri
+from ringfence.adapters.base import Attempt, Unreadable
+from ringfence.adapters.dialled import DialPlan
+from ringfence.adapters.hep_reader import HepReader
+from ringfence.adapters.sip import read_request
+from ringfence.adapters.sip_address import read_address, read_uri
 
 
 def attempt(message: bytes) -> Attempt | str:

@@ -22,8 +22,8 @@ from workload_seen import (
 )
 
 from ringfence.engine.words import DisconnectReason, EventKind
-from ringfence.server.simulation.traffic.delivery import Switches
-from ringfence.server.simulation.traffic.events import (
+from ringfence.simulation.traffic.delivery import Switches
+from ringfence.simulation.traffic.events import (
     BACKGROUND,
     CALLER_RANGES,
     DAY_S,
@@ -34,9 +34,9 @@ from ringfence.server.simulation.traffic.events import (
     make_attempts,
     text_caller,
 )
-from ringfence.server.simulation.traffic.numbers import background_only, make_numbers
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Delivery, Departures, Traffic
-from ringfence.server.simulation.traffic.workload import Workload
+from ringfence.simulation.traffic.numbers import background_only, make_numbers
+from ringfence.simulation.traffic.parameters import CLIMATES, Delivery, Departures, Traffic
+from ringfence.simulation.traffic.workload import Workload
 
 
 def digest(workload: Workload) -> str:

@@ -23,7 +23,7 @@ from workload_seen import (
 )
 
 from ringfence.engine.words import EventKind
-from ringfence.server.simulation.traffic.events import (
+from ringfence.simulation.traffic.events import (
     CALLER_RANGES,
     DAY_S,
     HOUR_S,
@@ -34,11 +34,11 @@ from ringfence.server.simulation.traffic.events import (
     TrueClass,
     text_caller,
 )
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Departures, Traffic
-from ringfence.server.simulation.traffic.personal import PersonalSource
-from ringfence.server.simulation.traffic.recurring import DebtSource, ScheduleSource
-from ringfence.server.simulation.traffic.spray import lognormal_of
-from ringfence.server.simulation.traffic.workload import Workload
+from ringfence.simulation.traffic.parameters import CLIMATES, Departures, Traffic
+from ringfence.simulation.traffic.personal import PersonalSource
+from ringfence.simulation.traffic.recurring import DebtSource, ScheduleSource
+from ringfence.simulation.traffic.spray import lognormal_of
+from ringfence.simulation.traffic.workload import Workload
 
 
 @pytest.mark.parametrize("name", CLIMATES)

@@ -15,7 +15,7 @@ from google.rpc.status_pb2 import Status as RpcStatus
 from grpc_status import rpc_status
 
 from ringfence import AsyncClient, Client
-from ringfence.server.cli import main
+from ringfence.cli import main
 from ringfence.v1 import event_service_pb2_grpc as event_v1
 from ringfence.v1 import number_service_pb2 as number_v1
 from ringfence.v1 import number_service_pb2_grpc as number_grpc

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ringfence.server.cli import main
+from ringfence.cli import main
 from ringfence.server.journal import lmdb_journal as journal_lmdb
 from ringfence.server.journal.journal import Journal
 

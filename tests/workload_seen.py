@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.server.simulation.traffic.events import (
+from ringfence.simulation.traffic.events import (
     FIRST_NUMBER,
     Records,
     TrueClass,
 )
-from ringfence.server.simulation.traffic.parameters import CLIMATES, Departures, Traffic
-from ringfence.server.simulation.traffic.workload import Workload
+from ringfence.simulation.traffic.parameters import CLIMATES, Departures, Traffic
+from ringfence.simulation.traffic.workload import Workload
 
 SEED = 20_260_101
 SIGMAS = 5.0

@@ -1,0 +1,63 @@
+"""Who calls, as the contract wants it: withheld, a number, or a name.
+
+A caller is only ever compared with callers, so what matters is that one caller stays one caller:
++44..., 0044... and 0... become the same number, and a number that no plan reads (an extension, a
+foreign number without its +) is still the integer of its digits.
+
+A sender of a message is an application when it is a name, and also when it is a number of fewer
+than 7 digits: short codes are leased to applications, no person has one. It decides between SMS
+and A2P_SMS, nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ringfence import EventKind, caller_of_text
+from ringfence.adapters.dialled import DIGITS_MIN, DialPlan, digits_of
+
+WITHHELD = 0
+CALLER_LIMIT = 10**15
+
+# What equipment writes in place of a number that it does not show or does not have: RFC 3323, 3GPP
+# TS 29.163, "<null>" of Kamailio, and what programs print for nothing. Two callers without a number
+# must not look like one caller with a name who calls twice.
+_WITHHELD_WORDS = frozenset(
+    (
+        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
+        *("<null>", "null", "none", "nil"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller as an integer of the contract (never shown) and whether it is an application."""
+
+    value: int = field(repr=False)
+    application: bool = False
+
+    @property
+    def message_kind(self) -> EventKind:
+        """The kind of a short message that this caller sends."""
+        return EventKind.A2P_SMS if self.application else EventKind.SMS
+
+
+NOBODY = Caller(WITHHELD)
+
+
+def read_caller(text: str, plan: DialPlan) -> Caller:
+    """The caller that `text` (the user part of a URI, or a sender as written) stands for."""
+    name = text.strip()
+    if name.partition(";")[0].rstrip().casefold() in _WITHHELD_WORDS:
+        return NOBODY
+    written = digits_of(name)
+    if not written:
+        return Caller(caller_of_text(name.partition(";")[0]), application=True)
+    short = len(written.removeprefix("+")) < DIGITS_MIN
+    value = plan.number(name)
+    if value is None:
+        value = int(written) if len(written) <= 32 else CALLER_LIMIT
+        if value >= CALLER_LIMIT:  # too long to be a number, yet somebody's
+            value = caller_of_text(written)
+    return Caller(value, application=short and value != WITHHELD)

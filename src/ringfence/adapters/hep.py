@@ -1,0 +1,173 @@
+"""HEP3, the encapsulation in which SIP switches and capture agents report what they see.
+
+    message: "HEP3" | u16 length | chunk, chunk ...
+    chunk:   u16 vendor | u16 type | u16 length | data
+
+Big-endian; each length counts its own header. Chunks come in any order, those of other vendors and
+unknown types are skipped by their length. Source: github.com/sipcapture/HEP, revision 37.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ringfence.adapters.base import Unreadable
+
+MAGIC = b"HEP3"
+HEADER = struct.Struct(">4sH")
+CHUNK = struct.Struct(">HHH")
+RECORD = struct.Struct(">IQ")
+DATAGRAM_MAX = 65_535
+PAYLOAD_MAX = 65_535
+"""Of a compressed payload when it is unpacked; a SIP message on UDP cannot be longer."""
+
+SIP = 1
+LOG = 100
+
+TCP = 6
+
+_TRANSPORT, _SECONDS, _PROTOCOL, _AUTH_KEY = 2, 9, 11, 14
+_PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
+_READ = {
+    _TRANSPORT: 1, _SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0,
+    _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0,
+}  # fmt: skip
+"""Chunk types of vendor 0 that are read, and how many octets each has (0 = any number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """What one HEP3 message carries."""
+
+    protocol: int
+    """1 = SIP, 100 = log line; see the specification for others."""
+    transport: int
+    """What carried the payload, by its number in IP: 6 = TCP, 17 = UDP; 0 = not said."""
+    payload: bytes = field(repr=False)
+    captured_at: int
+    """Unix seconds; 0 = not said."""
+    correlation: bytes
+    """Call-ID that the agent names; empty when it names none."""
+    auth_key: bytes = field(repr=False)
+    trailing: bool
+    """Octets followed the end that the header gives."""
+
+
+def read_datagram(octets: bytes) -> Datagram:
+    """Reads one HEP3 message; raises Unreadable."""
+    size = len(octets)
+    if size < HEADER.size or octets[:4] != MAGIC:
+        raise Unreadable("hep_magic")
+    end = (octets[4] << 8) | octets[5]
+    if end < HEADER.size or end > size:
+        raise Unreadable("hep_length")
+    found: dict[int, bytes] = {}
+    at = HEADER.size
+    while at < end:
+        if end - at < CHUNK.size:
+            raise Unreadable("hep_chunk")
+        vendor, kind, length = CHUNK.unpack_from(octets, at)
+        if length < CHUNK.size or at + length > end:
+            raise Unreadable("hep_chunk")
+        if vendor == 0 and kind in _READ:
+            exactly = _READ[kind]
+            if exactly and length - CHUNK.size != exactly:
+                raise Unreadable("hep_chunk")
+            found[kind] = octets[at + CHUNK.size : at + length]
+        at += length
+    if _PROTOCOL not in found:
+        raise Unreadable("hep_no_type")
+    payload = found.get(_PAYLOAD)
+    if payload is None:
+        payload = _unpack(found.get(_COMPRESSED))
+    return Datagram(
+        found[_PROTOCOL][0],
+        int.from_bytes(found.get(_TRANSPORT, b"")),
+        payload,
+        int.from_bytes(found.get(_SECONDS, b"")),
+        found.get(_CORRELATION, b""),
+        found.get(_AUTH_KEY, b""),
+        end != size,
+    )
+
+
+def _unpack(compressed: bytes | None) -> bytes:
+    """A payload of chunk 16: zlib or gzip, and never more than PAYLOAD_MAX octets of it."""
+    if compressed is None:
+        raise Unreadable("hep_no_payload")
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: finds out which of the two it is
+    try:
+        payload = stream.decompress(compressed, PAYLOAD_MAX)
+    except zlib.error:
+        raise Unreadable("hep_compressed") from None
+    if not stream.eof:
+        raise Unreadable("hep_compressed")
+    return payload
+
+
+class Framing:
+    """Cuts a TCP stream into HEP3 messages by the length in their headers.
+
+    Where a message does not begin with "HEP3" there is no telling where the next one does, so that
+    is the end of the stream: Unreadable, after every whole message before it was given out.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    @property
+    def inside(self) -> bool:
+        """Whether a message has begun that is not complete."""
+        return bool(self._rest)
+
+    def feed(self, octets: bytes) -> Iterator[bytes]:
+        """The messages that are complete with these octets; what is left waits for more."""
+        octets = self._rest + octets
+        at = 0
+        try:
+            while True:
+                head = octets[at : at + HEADER.size]
+                if not MAGIC.startswith(head[:4]):
+                    raise Unreadable("hep_magic")
+                if len(head) < HEADER.size:
+                    return
+                end = at + int.from_bytes(head[4:])
+                if end < at + HEADER.size:
+                    raise Unreadable("hep_length")
+                if end > len(octets):
+                    return
+                message = octets[at:end]
+                at = end
+                yield message
+        finally:
+            self._rest = octets[at:]
+
+
+class CaptureError(Exception):
+    """A capture file that cannot be read to its end."""
+
+
+def read_capture(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The records of a capture file: receive time in unix seconds, and the datagram.
+
+    A record is u32 length, u64 nanoseconds since 1970 (both big-endian) and the datagram; there is
+    no file header. Raises CaptureError where that ends, after the records before.
+    """
+    at = 0
+    while head := file.read(RECORD.size):
+        if len(head) < RECORD.size:
+            raise CaptureError(f"capture ends inside a record: at_byte={at}")
+        length, received_at_ns = RECORD.unpack(head)
+        if length > DATAGRAM_MAX:
+            raise CaptureError(
+                f"not a capture file: at_byte={at}, length={length}, limit={DATAGRAM_MAX}"
+            )
+        datagram = file.read(length)
+        if len(datagram) < length:
+            raise CaptureError(f"capture ends inside a record: at_byte={at}")
+        yield received_at_ns // 1_000_000_000, datagram
+        at += RECORD.size + length

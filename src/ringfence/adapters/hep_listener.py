@@ -1,0 +1,258 @@
+"""HEP3 over UDP and TCP on one port.
+
+UDP is read as fast as it comes: what the sink has no room for is dropped there and counted, because
+leaving it in the socket would only let the kernel drop it unseen. TCP waits for room, and with it
+the sender. Neither can make memory grow: the number of connections is bounded, a connection holds
+at most one incomplete message, and one that does not complete it in time is closed. Connections
+that nobody uses keep no agent out: when there are too many, the one idle longest is closed.
+
+A framing error closes the connection, as there is no way to find the next message in what follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from ringfence.adapters.base import Attempt, EventSink, Tally, Unreadable
+from ringfence.adapters.hep import DATAGRAM_MAX, Framing
+from ringfence.adapters.hep_reader import HepReader
+
+CONNECTIONS_MAX = 256
+STALL_S = 30.0
+"""How long one message may take to arrive on a TCP connection."""
+BURST_MAX = 256
+"""Datagrams read before others get their turn."""
+LAST_BURSTS_MAX = 1_000
+"""Bursts read after the stop; an agent that sends on and on does not keep the adapter alive."""
+RECEIVE_BUFFER_BYTES = 8 << 20
+"""Asked of the kernel, which gives no more than net.core.rmem_max."""
+
+_READ_BYTES = 65_536
+CLOSE_S = 5.0
+_SO_MEMINFO = 55  # linux/asm-generic/socket.h; nine u32, the last counts drops
+_MEMINFO = struct.Struct("9I")
+
+
+class HepListener:
+    """A `Source` that listens on `host` and `port` (0 = any that is free).
+
+    `clock` gives unix seconds: the time of receipt.
+    """
+
+    def __init__(
+        self,
+        reader: HepReader,
+        sink: EventSink,
+        host: str,
+        port: int,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._reader = reader
+        self._sink = sink
+        self._host = host
+        self._port = port
+        self._clock = clock
+        self._looked_at = int(clock())
+        self._kernel_drops = 0
+        self._failure: asyncio.Future[None]
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._idle: dict[asyncio.StreamWriter, None] = {}
+        """Connections that wait for their sender, the one that waits longest first."""
+
+    @property
+    def tally(self) -> Tally:
+        """The outcomes so far."""
+        return self._reader.tally
+
+    async def open(self) -> str:
+        """Takes the port on UDP and TCP; returns the address, with the port chosen for 0."""
+        try:
+            await self._bind()
+        except OSError as error:
+            where = written_address(self._host, self._port)
+            raise OSError(f"cannot listen on {where}: {error.strerror}") from error
+        self._looked_at = int(self._clock())
+        host, port, *_ = self._stream.getsockname()
+        return f"listen={written_address(host, port)}"
+
+    async def _bind(self) -> None:
+        (family, _, _, _, address), *_ = await asyncio.get_running_loop().getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        self._stream = socket.socket(family, socket.SOCK_STREAM)
+        self._datagrams = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._stream.bind(address)
+            self._stream.listen(CONNECTIONS_MAX)
+            self._datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            self._datagrams.setblocking(False)
+            self._datagrams.bind(self._stream.getsockname())
+        except OSError:
+            self._stream.close()
+            self._datagrams.close()
+            raise
+
+    async def start(self) -> None:
+        """Begins to read; what has arrived since `open` waits in the kernel."""
+        loop = asyncio.get_running_loop()
+        self._failure = loop.create_future()
+        self._server = await asyncio.start_server(self._connected, sock=self._stream)
+        loop.add_reader(self._datagrams, self._burst)
+
+    async def failed(self) -> None:
+        """Waits until sending has failed for good, and raises what it failed with."""
+        await asyncio.shield(self._failure)
+
+    async def close(self) -> None:
+        """Stops listening and hands on what had arrived: UDP from the kernel too, TCP as read.
+
+        Raises what sending failed with.
+        """
+        self._server.close()
+        asyncio.get_running_loop().remove_reader(self._datagrams)
+        for _ in range(LAST_BURSTS_MAX):
+            if self._failure.done() or not self._burst():
+                break
+            await asyncio.sleep(0)
+        self.look()
+        self._datagrams.close()
+        for writer in self._connections.values():
+            writer.close()  # ends the reading; what was read is still worked off
+        if self._connections:
+            _, late = await asyncio.wait(self._connections, timeout=CLOSE_S)
+            for serving in late:
+                serving.cancel()
+            if late:
+                await asyncio.wait(late)
+        if self._failure.done():
+            self._failure.result()
+
+    def look(self) -> None:
+        """Notices what the kernel had no room for, and calls forgotten too early."""
+        now = int(self._clock())
+        drops = self._drops()
+        if drops > self._kernel_drops:
+            self._kernel_drops = drops
+            self.tally["note_udp_dropped_by_kernel"] = drops
+            self._sink.lose(self._looked_at, now + 1)
+        self._looked_at = now
+        if self._reader.calls.forgotten_early:
+            self.tally["note_calls_forgotten"] = self._reader.calls.forgotten_early
+
+    def _drops(self) -> int:
+        try:
+            info = self._datagrams.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        except OSError:  # not Linux's own network stack
+            return 0
+        return int(_MEMINFO.unpack(info)[8])
+
+    def _burst(self) -> bool:
+        """Reads what UDP has, BURST_MAX datagrams at most; whether there was that much."""
+        try:
+            for _ in range(BURST_MAX):
+                octets = self._datagrams.recv(DATAGRAM_MAX)
+                for attempt in self._reader.read(octets, int(self._clock())):
+                    if not self._sink.send(
+                        attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
+                    ):
+                        self.tally["note_dropped_no_room"] += 1
+        except BlockingIOError:
+            return False
+        except Exception as error:  # a callback of the loop has nobody above it
+            self._fail(error)
+            return False
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        asyncio.get_running_loop().remove_reader(self._datagrams)
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _connected(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= CONNECTIONS_MAX and not self._close_idle():
+            self._lose("note_tcp_refused")
+            writer.close()
+            return
+        # An agent that lost its power must not hold a connection for ever.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        serving = asyncio.create_task(self._serve(stream, writer))
+        self._connections[serving] = writer
+        serving.add_done_callback(self._connections.pop)
+        self._idle[writer] = None
+
+    def _close_idle(self) -> bool:
+        """Closes the connection that was idle longest; False when all are at work."""
+        for writer in self._idle:
+            del self._idle[writer]
+            # What has arrived on it this moment was not read yet, and never will be.
+            self._lose("note_tcp_closed_idle")
+            writer.close()
+            return True
+        return False
+
+    async def _serve(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._read_stream(stream, writer)
+        except Unreadable as unreadable:
+            self._lose(unreadable.reason, since_s=STALL_S)
+        except TimeoutError:
+            self._lose("note_tcp_stalled", since_s=STALL_S)
+        except OSError:
+            self._lose("note_tcp_lost", since_s=STALL_S)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._idle.pop(writer, None)
+            writer.close()
+
+    def _lose(self, reason: str, *, since_s: float = 0) -> None:
+        """A connection ended, perhaps in the middle of something: what that was is lost."""
+        self.tally[reason] += 1
+        now = int(self._clock())
+        self._sink.lose(now - int(since_s), now + 1)
+
+    async def _read_stream(
+        self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        framing = Framing()
+        loop = asyncio.get_running_loop()
+        deadline: float | None = None
+        while True:
+            async with asyncio.timeout_at(deadline):
+                octets = await stream.read(_READ_BYTES)
+            if not octets:
+                break
+            self._idle.pop(writer, None)
+            complete = False
+            for message in framing.feed(octets):
+                complete = True
+                for attempt in self._reader.read(message, int(self._clock())):
+                    await self._send(attempt)
+            if not writer.is_closing():
+                self._idle[writer] = None
+            if not framing.inside:
+                deadline = None
+            elif complete or deadline is None:
+                deadline = loop.time() + STALL_S
+        if framing.inside:
+            raise Unreadable("note_tcp_cut")
+
+    async def _send(self, attempt: Attempt) -> None:
+        try:
+            await self._sink.send_wait(
+                attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
+            )
+        except asyncio.CancelledError:
+            self._sink.lose(attempt.occurred_at, int(self._clock()) + 1)
+            raise
+
+
+def written_address(host: str, port: int) -> str:
+    """HOST:PORT, with the brackets that IPv6 needs."""
+    return f"{f'[{host}]' if ':' in host else host}:{port}"

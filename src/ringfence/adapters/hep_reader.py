@@ -1,0 +1,112 @@
+"""From a HEP3 datagram to the attempts in it, with the outcome of everything read counted.
+
+A datagram holds one message, and so has one outcome. Where the agent copied it from a TCP stream it
+may hold several, and each of them has one.
+
+event, repeat               the first sighting of a call or message, and further ones
+reply, other_method, in_dialog, not_a_message, keepalive
+                            read, and nothing that starts a call or is a message
+called_not_a_number         an attempt to reach something else
+sip_*, header_*, address_*, uri_*, log_*
+                            a SIP message or log line that cannot be read
+sip_too_many_messages       the rest of a datagram that holds more than 64
+hep_*                       a datagram that cannot be read, is of another type or has no key
+note_*                      not an outcome: something worth knowing beside them
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from ringfence import EventKind
+from ringfence.adapters.base import Attempt, Tally, Unreadable
+from ringfence.adapters.callers import read_caller
+from ringfence.adapters.calls import Calls, Leg
+from ringfence.adapters.dialled import DialPlan
+from ringfence.adapters.hep import LOG, SIP, TCP, Datagram, read_datagram
+from ringfence.adapters.hlog import read_log_line
+from ringfence.adapters.sip import INVITE, read_request
+from ringfence.adapters.sip_stream import split_messages
+
+SECONDS_MAX = 2**32 - 1
+AHEAD_MAX_S = 300
+"""How far an agent's clock may be ahead; further, its events would lie in the future."""
+
+
+class HepReader:
+    """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads."""
+
+    def __init__(self, plan: DialPlan, *, auth_key: str = "") -> None:
+        self.tally = Tally()
+        self.calls = Calls()
+        self._plan = plan
+        self._auth_key = auth_key.encode()
+
+    def read(self, octets: bytes, received_at: int) -> list[Attempt]:
+        """The attempts that this datagram is the first to report.
+
+        `received_at` (unix seconds) stands in where the agent gives no time, or one to come.
+        """
+        attempts = []
+        try:
+            datagram = self._open(octets)
+            at = self._time(datagram, min(received_at, SECONDS_MAX))
+            stream = datagram.protocol == SIP and datagram.transport == TCP
+            for payload in split_messages(datagram.payload) if stream else (datagram.payload,):
+                if attempt := self._read_payload(datagram, payload, at):
+                    attempts.append(attempt)
+        except Unreadable as unreadable:
+            self.tally[unreadable.reason] += 1
+        return attempts
+
+    def _open(self, octets: bytes) -> Datagram:
+        datagram = read_datagram(octets)
+        if datagram.trailing:
+            self.tally["note_trailing_octets"] += 1
+        if self._auth_key and not hmac.compare_digest(datagram.auth_key, self._auth_key):
+            raise Unreadable("hep_auth_key")
+        return datagram
+
+    def _time(self, datagram: Datagram, received_at: int) -> int:
+        if datagram.captured_at > received_at + AHEAD_MAX_S:
+            self.tally["note_time_ahead"] += 1
+            return received_at
+        return datagram.captured_at or received_at
+
+    def _read_payload(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
+        try:
+            attempt = self._read_attempt(datagram, payload, at)
+        except Unreadable as unreadable:
+            self.tally[unreadable.reason] += 1
+            return None
+        self.tally["event" if attempt else "repeat"] += 1
+        return attempt
+
+    def _read_attempt(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
+        leg: Leg | None = None
+        video = False
+        if datagram.protocol == SIP:
+            request = read_request(payload)
+            method, called_text, caller_text = request.method, request.called, request.caller
+            call_id, leg, video = request.call_id, request.leg, request.video
+        elif datagram.protocol == LOG:
+            line = read_log_line(payload)
+            method, called_text, caller_text = line.method, line.called, line.caller
+            call_id = datagram.correlation.strip()
+            if not call_id:
+                raise Unreadable("log_without_call_id")
+        else:
+            raise Unreadable("hep_type")
+        called = self._plan.number(called_text)
+        if called is None:
+            raise Unreadable("called_not_a_number")
+        if not self.calls.is_first(method, call_id, called, leg, at):
+            return None
+        if caller_text is None:
+            self.tally["note_caller_unreadable"] += 1
+        caller = read_caller(caller_text or "", self._plan)
+        if method == INVITE:
+            kind = EventKind.VIDEO if video else EventKind.CALL
+        else:
+            kind = caller.message_kind
+        return Attempt(called, caller.value, at, kind)

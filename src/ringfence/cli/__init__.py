@@ -1,0 +1,104 @@
+"""The `ringfence` command: one module a command, imported when it is used.
+
+`serve` forks before anything of gRPC is loaded, and `--help` should be quick; so no command's
+module is imported here.
+
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 the server cannot be reached, 4 it refused
+or failed; 128 + the signal when interrupted, or when nobody reads the output any more.
+"""
+
+import errno
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Any, cast
+
+import click
+
+_MODULES = {
+    "serve": "ringfence.cli.serve",
+    "demo": "ringfence.cli.demo",
+    "quarantine": "ringfence.cli.quarantine",
+    "check": "ringfence.cli.check",
+    "explain": "ringfence.cli.explain",
+    "numbers": "ringfence.cli.numbers",
+    "reserve": "ringfence.cli.reserve",
+    "reservations": "ringfence.cli.reservations",
+    "confirm": "ringfence.cli.reserve",
+    "extend": "ringfence.cli.reserve",
+    "cancel": "ringfence.cli.reserve",
+    "hold": "ringfence.cli.number_commands",
+    "unhold": "ringfence.cli.number_commands",
+    "restore": "ringfence.cli.number_commands",
+    "retire": "ringfence.cli.number_commands",
+    "override": "ringfence.cli.number_commands",
+    "move": "ringfence.cli.number_commands",
+    "history": "ringfence.cli.history",
+    "complain": "ringfence.cli.complain",
+    "pools": "ringfence.cli.pools",
+    "policies": "ringfence.cli.policies",
+    "feeds": "ringfence.cli.feeds",
+    "watch": "ringfence.cli.watch",
+    "status": "ringfence.cli.status",
+    "simulate": "ringfence.cli.simulate",
+    "data": "ringfence.cli.data",
+    "adapter": "ringfence.cli.adapter",
+}
+
+
+class Commands(click.Group):
+    """The commands in the order above, each loaded from its module, where it has its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        return cast(click.Command, getattr(import_module(_MODULES[cmd_name]), cmd_name))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:  # `| head` has seen enough
+            _discard_output()
+            ctx.exit(128 + signal.SIGPIPE)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or error.filename is not None:
+                raise
+            _discard_output()
+            click.echo(f"Error: the output was cut off: {error.strerror}", err=True)
+            ctx.exit(4)
+        except MemoryError as error:
+            wanted, _, _ = str(error).partition(" for an array")
+            click.echo(f"Error: out of memory{wanted and f': {wanted}'}", err=True)
+            ctx.exit(4)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(128 + signal.SIGINT)
+
+
+def _discard_output() -> None:
+    """What is still buffered must not fail at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done; 1 the answer is no (not clean, refused, rejected,"
+    " too few); 2 wrong usage;"
+    " 3 the server cannot be reached; 4 it refused or failed.",
+)
+@click.version_option(package_name="ringfence", message="%(prog)s %(version)s")
+def main() -> None:
+    """Decides from live traffic when a quarantined telephone number is clean.
+
+    Start with `ringfence demo`. Then: `ringfence serve` runs a server, `ringfence adapter` feeds it
+    from a switch, `ringfence quarantine` puts numbers in, `ringfence check` says which are fit to
+    be handed out, and `ringfence reserve` takes some of these.
+    """

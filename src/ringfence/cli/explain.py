@@ -1,0 +1,75 @@
+"""`ringfence explain`: all about one number, for the employee at the counter."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+
+import click
+from rich.text import Text
+
+from ringfence import Client, HistoryEntry, Number, Reservation
+from ringfence.cli.explanation import explanation
+from ringfence.cli.history_text import history_lines
+from ringfence.cli.options import at_option, client_options, json_option
+from ringfence.cli.output import print_json, terminal
+from ringfence.cli.selection import one_number
+from ringfence.errors import RingfenceError
+
+HISTORY_SHOWN_MAX = 20
+
+
+@click.command()
+@click.argument("number", metavar="NUMBER")
+@at_option
+@json_option
+@client_options
+def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
+    """Say all about a number: its verdict, why, its history.
+
+    Callers are only told apart ("caller 1 called 5 times"); who they are is nowhere stored.
+    """
+    asked = one_number(number)
+    known = client.get_number(asked, at=at)
+    entries, missing = _history(client, asked, at)
+    if missing:
+        click.echo(f"its history cannot be shown: {missing}", err=True)
+    shown = None if entries is None else entries[:HISTORY_SHOWN_MAX]
+    if as_json:
+        print_json(known, history=shown)
+        return
+    asked_at = datetime.fromtimestamp(at or time.time(), UTC)
+    terminal().print(explanation(known, asked_at, _reservation(client, known)))
+    if shown is not None and entries is not None:
+        lines = history_lines(shown, more=len(entries) > len(shown))
+        terminal().print(*_texts(lines), sep="\n", soft_wrap=True)
+
+
+def _history(
+    client: Client, number: int, at: int | None
+) -> tuple[Sequence[HistoryEntry] | None, str]:
+    """The newest changes, one more than is shown; or None and why there are none to be had.
+
+    The history is a database of its own: without it the verdict still holds.
+    """
+    until = None if at is None else at + 1
+    size = HISTORY_SHOWN_MAX + 1
+    try:
+        listed = client.list_history(number, until=until, page_size=size)
+        return tuple(islice(listed, size)), ""
+    except RingfenceError as error:
+        return None, str(error) or type(error).__name__
+
+
+def _reservation(client: Client, number: Number) -> Reservation | None:
+    """The reservation that holds the number; None when it is not to be had."""
+    if not number.reservation:
+        return None
+    try:
+        return client.get_reservation(number.reservation)
+    except RingfenceError:
+        return None
+
+
+def _texts(lines: Iterable[str]) -> list[Text]:
+    return [Text(""), *map(Text, lines)]

@@ -1,0 +1,150 @@
+"""`ringfence feeds`: who sends events and what they have covered, and changing the register."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from ringfence import Client, Feed, FeedStatus, Gap
+from ringfence.cli.options import Failed, client_options, json_option
+from ringfence.cli.output import print_facts, print_json, print_rows, time_text
+from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
+from ringfence.cli.words import distance_text, span_text
+from ringfence.server.config.config import load_feed
+
+_GAPS_MAX = 100  # that the server tells
+_GAPS_LISTED_MAX = 3  # of each feed; `show` has the rest
+
+
+@click.group(cls=SettingsGroup)
+def feeds() -> None:
+    """List, show, register, change or delete the senders of events.
+
+    Without a command it lists them.
+    """
+
+
+@feeds.command(name="list")
+@json_option
+@client_options
+def list_(as_json: bool, client: Client) -> None:
+    """List the registered feeds with their newest gaps, and who else sends events.
+
+    LAG is how long ago the time ends that the feed has claimed.
+    """
+    found = list(client.list_feeds())
+    if as_json:
+        for status in found:
+            print_json(status)
+    else:
+        _print_table(found)
+    if unregistered := client.list_unregistered_feeds():
+        names = ", ".join(unregistered)
+        text = f"not registered, so that their events count and their claims do not: {names}"
+        click.echo(text, err=as_json)
+
+
+def _print_table(found: list[FeedStatus]) -> None:
+    print_rows(
+        ("FEED", "LAST CLAIM", "LAG", "EVENTS 1 MIN", "EVENTS 1 DAY", "GAPS", "ALARM"),
+        (
+            (
+                status.feed.name,
+                time_text(status.watermark),
+                _lag(status),
+                str(status.events_last_minute),
+                str(status.events_last_day),
+                _gaps(status),
+                _alarm(status) or "-",
+            )
+            for status in found
+        ),
+    )
+    for status in found:
+        for gap in status.gaps[:_GAPS_LISTED_MAX]:
+            click.echo(f"{status.feed.name}: gap {_span(gap)}")
+        if len(status.gaps) > _GAPS_LISTED_MAX:
+            click.echo(f"{status.feed.name}: more with `ringfence feeds show {status.feed.name}`")
+
+
+@feeds.command()
+@click.argument("name")
+@json_option
+@client_options
+def show(name: str, as_json: bool, client: Client) -> None:
+    """Show one feed and its gaps."""
+    for status in client.list_feeds():
+        if status.feed.name == name:
+            break
+    else:
+        raise Failed(f"no such feed: {name}")
+    if as_json:
+        print_json(status)
+        return
+    feed = status.feed
+    print_facts(
+        {
+            "feed": feed.name,
+            "description": feed.description or "-",
+            "alarm after": span_text(feed.silence_max) if feed.silence_max else "-",
+            "last claim": time_text(status.watermark),
+            "lag": _lag(status),
+            "events": f"{status.events_last_minute:,} in the last minute,"
+            f" {status.events_last_day:,} in the last day",
+            "alarm": _alarm(status) or "none",
+            "revision": str(feed.revision),
+            "gaps": _gaps(status) if status.gaps else "none",
+        }
+    )
+    for gap in status.gaps:
+        click.echo(f"  {_span(gap)}")
+
+
+@feeds.command()
+@put_options
+@client_options
+def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
+    """Register the feed of a TOML file, or change it; what it has covered stays.
+
+    The file has one [[feed]], written as in the server's configuration
+    (`ringfence serve --print-config`).
+    """
+    wanted = read_setting(load_feed, file)
+    stored = client.put_feed(
+        Feed(wanted.name, timedelta(seconds=wanted.silence_max_s), wanted.description, revision),
+        validate_only=dry_run,
+    )
+    print_stored("feed", stored, dry_run)
+
+
+@feeds.command()
+@click.argument("name")
+@client_options
+def delete(name: str, client: Client) -> None:
+    """Delete a feed that no pool requires, and what it has covered."""
+    client.delete_feed(name)
+    click.echo(f"feed {name}: deleted")
+
+
+def _alarm(status: FeedStatus) -> str:
+    """Why somebody should look at it; "" = nothing."""
+    silence_max = status.feed.silence_max
+    if status.lag is None:
+        return "never claimed"
+    if silence_max is not None and status.lag > silence_max:
+        return f"silent for {distance_text(status.lag)}"
+    return ""
+
+
+def _span(gap: Gap) -> str:
+    until = time_text(gap.ended_at) if gap.ended_at else "now"
+    return f"from {time_text(gap.began_at)} to {until}"
+
+
+def _gaps(status: FeedStatus) -> str:
+    count = len(status.gaps)
+    return f"{count} or more" if count >= _GAPS_MAX else str(count)
+
+
+def _lag(status: FeedStatus) -> str:
+    return "-" if status.lag is None else span_text(status.lag)

@@ -1,0 +1,71 @@
+"""`ringfence numbers`: the numbers that are tracked, by pool, verdict and prefix."""
+
+from itertools import islice
+
+import click
+
+from ringfence import Client, Number, Verdict
+from ringfence.cli.options import client_options, json_option
+from ringfence.cli.output import print_json, print_rows, time_text
+from ringfence.cli.selection import (
+    limit_option,
+    pool_option,
+    prefix_option,
+    verdict_option,
+)
+from ringfence.engine.number import format_number
+
+_NOT_LISTED = ("rule_results", "coverage", "queue_position", "recent")
+_PAGE_MAX = 10_000
+
+
+@click.command()
+@pool_option
+@verdict_option("Only those with this verdict", without=Verdict.UNTRACKED)
+@click.option("--overdue", is_flag=True, help="Only those past the policy's longest quarantine.")
+@prefix_option
+@limit_option
+@json_option
+@client_options
+def numbers(
+    *,
+    pool: str,
+    verdicts: tuple[str, ...],
+    overdue: bool,
+    prefix: str,
+    limit: int | None,
+    as_json: bool,
+    client: Client,
+) -> None:
+    """List the tracked numbers."""
+    listed = islice(
+        client.list_numbers(
+            pool=pool,
+            verdicts=[Verdict[name] for name in verdicts],
+            overdue_only=overdue,
+            prefix=prefix,
+            page_size=min(limit or _PAGE_MAX, _PAGE_MAX),
+        ),
+        limit,
+    )
+    if as_json:
+        for number in listed:
+            print_json(number, without=_NOT_LISTED)
+    else:
+        print_rows(
+            ("NUMBER", "VERDICT", "POOL", "QUARANTINED AT", "CLEAN AT", "LAST EVENT", "EVENTS", ""),
+            map(_row, listed),
+        )
+
+
+def _row(number: Number) -> tuple[str, ...]:
+    return (
+        format_number(number.number),
+        number.verdict.name,
+        number.pool,
+        time_text(number.quarantined_at),
+        time_text(number.clean_at),
+        time_text(number.last_event_at),
+        str(number.events_total),
+        "overdue" if number.overdue else "",
+    )

@@ -1,0 +1,241 @@
+"""Options that several commands share, and the connection that they describe."""
+
+import getpass
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ringfence import Client, Tls
+from ringfence.cli.times import format_time, parse_time
+from ringfence.errors import (
+    DeadlineExceeded,
+    NotClean,
+    RingfenceError,
+    TooFewClean,
+    Unimplemented,
+    Unreachable,
+)
+from ringfence.server.config.address import parse_address
+from ringfence.server.config.duration import parse_duration
+
+Command = Callable[..., Any]
+_PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class AnswerIsNo(click.ClickException):
+    """The server has looked, and the answer is no."""
+
+    exit_code = 1
+
+
+class Failed(click.ClickException):
+    """The server refused or failed."""
+
+    exit_code = 4
+
+
+class NotReached(click.ClickException):
+    """The server cannot be reached."""
+
+    exit_code = 3
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """A point in time as unix seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """A span of time such as 30m."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return timedelta(seconds=parse_duration(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Address(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """HOST:PORT."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            parse_address(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+def connection_options(function: Command) -> Command:
+    """Adds what says where the server is; the command gets `server` and `tls`."""
+
+    @click.option(
+        "--server",
+        type=Address(),
+        metavar="HOST:PORT",
+        envvar="RINGFENCE_SERVER",
+        default="127.0.0.1:50051",
+        show_default=True,
+        show_envvar=True,
+        help="The Ringfence server.",
+    )
+    @click.option("--tls-ca", type=_PEM, help="TLS: PEM file of the server's authority.")
+    @click.option("--tls-certificate", type=_PEM, help="TLS: PEM file of our certificate.")
+    @click.option("--tls-key", type=_PEM, help="TLS: PEM file of its key.")
+    @wraps(function)
+    def command(
+        *args: Any,
+        tls_ca: Path | None,
+        tls_certificate: Path | None,
+        tls_key: Path | None,
+        **kwargs: Any,
+    ) -> Any:
+        if (tls_certificate is None) != (tls_key is None):
+            raise click.UsageError("--tls-certificate and --tls-key go together")
+        tls = Tls(tls_ca, tls_certificate, tls_key) if tls_ca or tls_certificate else None
+        return function(*args, tls=tls, **kwargs)
+
+    return command
+
+
+def client_options(function: Command) -> Command:
+    """Adds what says how to reach the server; the command gets a `client`."""
+
+    @connection_options
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        default=10.0,
+        show_default=True,
+        help="How long to wait for an answer.",
+    )
+    @click.option(
+        "--actor",
+        metavar="NAME",
+        envvar="RINGFENCE_ACTOR",
+        show_envvar=True,
+        help="Who asks, for the history, where no certificate says so; else the login name.",
+    )
+    @wraps(function)
+    def command(
+        *args: Any,
+        server: str,
+        tls: Tls | None,
+        timeout: float,
+        actor: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        actor = actor or login_name()
+        if not (actor.isascii() and actor.isprintable()):
+            raise click.BadParameter(
+                f"value={actor!r}, bound=printable ASCII", param_hint="--actor"
+            )
+        with _told(server), Client(server, tls=tls, timeout_s=timeout, actor=actor) as client:
+            return function(*args, client=client, **kwargs)
+
+    return command
+
+
+def login_name() -> str:
+    """Who runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have them
+        return f"uid {os.getuid()}"
+
+
+@contextmanager
+def _told(server: str) -> Iterator[None]:
+    """Turns the client's errors into messages and exit codes."""
+    try:
+        yield
+    except (Unreachable, DeadlineExceeded) as error:
+        raise NotReached(f"cannot reach the server at {server}: {error}") from None
+    except TooFewClean as error:
+        raise AnswerIsNo(_too_few(error)) from None
+    except NotClean as error:
+        raise AnswerIsNo(_with_violations(error)) from None
+    except Unimplemented as error:
+        raise Failed(f"the server at {server} cannot do this: {error}") from None
+    except RingfenceError as error:
+        raise Failed(_with_violations(error)) from None
+
+
+def _with_violations(error: RingfenceError) -> str:
+    text = str(error)
+    violations = [
+        f"{violation.field}: {violation.description}"
+        for violation in error.violations
+        if violation.description not in text
+    ]
+    return "\n  ".join([text, *violations])
+
+
+def _too_few(error: TooFewClean) -> str:
+    """How many there are now, and when there will be more."""
+    now = [] if error.clean is None else [f"clean now: {error.clean:,}"]
+    later = (
+        "no other will become clean by silence alone"
+        if error.next_clean_at is None
+        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent"
+    )
+    return "\n  ".join([str(error), *now, later])
+
+
+def at_option(function: Command) -> Command:
+    """Adds `--at TIME`; 0 = now."""
+    return click.option(
+        "--at",
+        type=Moment(),
+        metavar="TIME",
+        help="Ask about that time, such as 2026-03-01T12:00:00Z or 2026-03-01, and not now.",
+    )(function)
+
+
+def json_option(function: Command) -> Command:
+    """Adds `--json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="One JSON object a line, for programs."
+    )(function)
+
+
+def numbers_input(function: Command) -> Command:
+    """Adds `NUMBERS...` and `--file FILE`, which `read_numbers` reads."""
+    function = click.argument("arguments", metavar="[NUMBERS]...", nargs=-1)(function)
+    return click.option(
+        "--file",
+        type=click.File("rb"),
+        help="Numbers and ranges, one to a line, or CSV with a header that has a column `number`.",
+    )(function)
+
+
+def note_option(*, required: bool = False) -> Callable[[Command], Command]:
+    """Adds `--note TEXT`."""
+    # click takes any default, even None, for an answer to `required`.
+    default: dict[str, Any] = {"required": True} if required else {"default": ""}
+    return click.option(
+        "--note",
+        metavar="TEXT",
+        help="Why, for the history; at most 500 characters.",
+        **default,
+    )

@@ -1,0 +1,38 @@
+"""`ringfence status`: how the installation is doing."""
+
+import click
+
+from ringfence import Client
+from ringfence.cli.options import client_options, json_option
+from ringfence.cli.output import print_facts, print_json, time_text
+from ringfence.server.config.duration import format_duration
+
+
+@click.command()
+@json_option
+@client_options
+def status(as_json: bool, client: Client) -> None:
+    """Show how the server is doing."""
+    now = client.get_status()
+    if as_json:
+        print_json(now)
+        return
+    share = now.numbers / now.capacity_numbers if now.capacity_numbers else 0.0
+    spray_window = format_duration(int(now.spray_window.total_seconds()))
+    print_facts(
+        {
+            "version": now.version,
+            "workers": str(now.workers),
+            "numbers": f"{now.numbers:,} of {now.capacity_numbers:,} ({share:.1%})",
+            "events": f"{now.events_total:,} accepted",
+            "events kept": f"the newest {now.ring_entries} of each number",
+            "spray callers": (
+                f"{now.spray_callers:,} known, {now.spray_events:,} events; a caller of"
+                f" {now.spray_numbers} numbers in {spray_window} is one"
+                if now.spray_numbers
+                else "not looked for"
+            ),
+            "last snapshot": time_text(now.snapshot_at),
+            "journal": "writable" if now.journal_writable else "not writable",
+        }
+    )
