@@ -1,13 +1,17 @@
 """Fixtures for tests that need a running server."""
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
-from server_process import Peer, ServerProcess, peer_of, serving
+from support.places import TESTS
+from support.server_process import Peer, ServerProcess, peer_of, serving
 
-pytest_plugins = ("no_skips",)
+pytest_plugins = ("support.no_skips",)
+
+os.environ["PYTHONPATH"] = str(TESTS)  # for the processes that tests start from `support`
 
 
 @pytest.fixture(scope="module")

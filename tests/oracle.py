@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from caller_model import SPRAY_KINDS, CallerModel
-from siphash import caller_mark
+from support.caller_model import SPRAY_KINDS, CallerModel
+from support.siphash import caller_mark
 
 from ringfence.engine.settings.policy import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import EventKind, Measure, State, Verdict

@@ -15,9 +15,9 @@ from pathlib import Path
 import atheris
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-with atheris.instrument_imports(include=["wire_agreement", "wire_encodings"]):
-    from wire_agreement import WireTwins, compare_check
-    from wire_encodings import batches, checks, spoiled
+with atheris.instrument_imports(include=["support"]):
+    from support.wire_agreement import WireTwins, compare_check
+    from support.wire_encodings import batches, checks, spoiled
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

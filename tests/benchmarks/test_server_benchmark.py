@@ -1,0 +1,52 @@
+"""The benchmarks of the server still run, at a size at which their figures mean nothing."""
+
+import re
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from feeds import make_messages
+from support.benchmark_run import run
+
+from ringfence.v1 import event_service_pb2 as events
+
+
+def rows(printed: str) -> list[list[str]]:
+    """The cells of a table, without its head."""
+    lines = re.findall(r"^\| (.+) \|$", printed, re.MULTILINE)
+    return [line.split(" | ") for line in lines[1:]]
+
+
+def test_stream_benchmark_compares_with_no_journal_and_with_the_engine() -> None:
+    (row,) = rows(run("stream.py", "--smoke"))
+    assert row[:3] == ["1", "1", "500"]
+    journalled, unjournalled = (float(cell.replace(",", "")) for cell in row[3:5])
+    assert float(row[5]) == pytest.approx(journalled / unjournalled, abs=0.011)
+    assert float(row[6]) > 0
+
+
+def test_restart_benchmark_starts_in_every_way(tmp_path: Path) -> None:
+    printed = run("restart.py", "--smoke", "--folder", str(tmp_path))
+    said = {row[0]: row[-1] for row in rows(printed)}
+    assert list(said) == ["living", "fresh", "half", "none"]
+    assert "recovered=memory values=0 events=0 " in said["living"]
+    assert "recovered=snapshot-0000000000000001 values=0 events=0 " in said["fresh"]
+    assert "recovered=snapshot-0000000000000001 values=20 events=10000 " in said["half"]
+    assert re.match(r"recovered=journal values=4\d events=20000 ", said["none"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_benchmarks_send_what_protobuf_would_send() -> None:
+    for size in (1, 100, 500):
+        for sequence, message in enumerate(islice(make_messages(10, size, seed=1), 3)):
+            batch = events.StreamEventsRequest.FromString(message)
+            assert (batch.feed, batch.sequence) == ("benchmark", sequence)
+            lengths = {len(batch.called), len(batch.caller), len(batch.occurred_at)}
+            assert lengths == {len(batch.kind)} == {size}
+            assert batch.SerializeToString() == message
+
+
+def test_reserve_benchmark_reserves_in_every_way(tmp_path: Path) -> None:
+    printed = run("reserve.py", "--numbers", "20000", "--times", "2", "--folder", str(tmp_path))
+    assert [row[0] for row in rows(printed)] == ["1", "100", "10,000", "1"]
+    assert not list(tmp_path.iterdir())

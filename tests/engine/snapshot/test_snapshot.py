@@ -1,0 +1,358 @@
+"""A snapshot brings back the table that was written, into any table with room for it."""
+
+import gc
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
+from support.snapshot_files import (
+    BLOCK_BYTES,
+    KEEPER_STATE,
+    MANY,
+    POSITIONS,
+    Taken,
+    busy_table,
+    empty_segment,
+    loaded,
+    small_blocks,
+)
+
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.snapshot import (
+    SnapshotDamaged,
+    SnapshotError,
+    check_snapshot,
+    free_numbers,
+    list_snapshots,
+    load_snapshot,
+    prune_snapshots,
+    read_header,
+    read_keeper_state,
+    snapshot_number,
+    write_snapshot,
+)
+from ringfence.engine.snapshot.format import Kind
+from ringfence.engine.snapshot.read import SnapshotFile
+from ringfence.engine.snapshot.record_blocks import (
+    copy_records,
+    copy_spray_map,
+    index_records,
+    records_memory,
+    set_numbers,
+    spray_map_memory,
+)
+from ringfence.engine.table.control import TableWriter
+from ringfence.engine.verdict.core import Engine
+from ringfence.engine.words import State
+
+__all__ = ["small_blocks"]
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
+GENERATION_ONE = 1 << 8  # of a record's control word: set while a header changes
+
+
+def records(table: SmallTable) -> dict[int, bytes]:
+    """Every record of a table, by number."""
+    return {int(row["key"]) % 2**50: row.tobytes() for row in table.engine.records()}
+
+
+def answers(table: SmallTable) -> list[tuple[int, int]]:
+    """Verdict and clean_at of every number."""
+    verdicts, clean_at = table.engine.check(np.array(MANY, np.uint64), now=START + 2000)
+    return list(zip(verdicts.tolist(), clean_at.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("ring_entries", [12, 28, 60])
+def test_loaded_table_equals_the_one_that_was_written(tmp_path: Path, ring_entries: int) -> None:
+    table = busy_table(ring_entries=ring_entries)
+    path = Taken(table, tmp_path).take()
+    again = loaded(path, ring_entries=ring_entries)
+    assert again.segment.numbers == len(MANY)
+    assert again.engine.digest() == table.engine.digest()
+    assert records(again) == records(table)  # events_total too
+    assert bytes(spray_map_memory(again.segment)) == bytes(spray_map_memory(table.segment))
+    assert answers(again) == answers(table)
+
+
+def test_table_in_blocks_of_the_real_size_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    table = busy_table()
+    path = Taken(table, tmp_path).take()
+    assert read_header(path).block_bytes == 4 * 2**20
+    assert records(loaded(path)) == records(table)
+
+
+def test_snapshot_in_blocks_of_another_size_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = busy_table()
+    path = Taken(table, tmp_path).take()
+    monkeypatch.undo()
+    assert read_header(path).block_bytes == BLOCK_BYTES
+    assert records(loaded(path)) == records(table)
+
+
+def test_header_says_what_was_given(tmp_path: Path) -> None:
+    segment = Segment.create(None, capacity_numbers=9, ring_entries=28, folder_id=bytes(range(16)))
+    path = Taken(SmallTable(segment, TableWriter(segment), Engine(segment)), tmp_path).take(123)
+    assert path == tmp_path / "snapshot-0000000000000123.rfs"
+    header = read_header(path)
+    assert header.number == snapshot_number(path) == 123
+    assert header.folder_id == bytes(range(16))
+    assert (header.ring_entries, header.record_bytes, header.numbers) == (28, 256, 0)
+    assert header.taken_at == START + 1000
+    assert header.positions == POSITIONS
+    assert (header.keeper_position, header.keeper_state_position) == (5, 6)
+    assert header.keeper_state_bytes == len(KEEPER_STATE)
+    assert read_keeper_state(path) == KEEPER_STATE
+    assert check_snapshot(path) == header
+
+
+def test_keepers_state_stands_for_its_position_unless_another_is_given(tmp_path: Path) -> None:
+    path = write_snapshot(
+        empty_segment(),
+        tmp_path,
+        number=1,
+        positions={},
+        keeper_position=7,
+        keeper_state=b"",
+        taken_at=0,
+    )
+    assert read_header(path).keeper_state_position == 7
+    assert read_keeper_state(path) == b""
+
+
+def test_empty_table_comes_back_empty(tmp_path: Path) -> None:
+    path = Taken(busy_table(numbers=0), tmp_path).take()
+    again = loaded(path)
+    assert again.segment.numbers == 0
+    assert again.quarantine(NUMBERS) == [0] * len(NUMBERS)
+
+
+def test_larger_table_takes_a_snapshot_and_more_numbers(tmp_path: Path) -> None:
+    table = busy_table(numbers=500)
+    path = Taken(table, tmp_path).take()
+    again = loaded(path, capacity_numbers=1000)
+    assert again.engine.digest() == table.engine.digest()
+    assert again.quarantine(MANY[500:]) == [0] * 500
+    assert insert(again.engine, [a_call(MANY[-1])]).accepted == 1
+    assert set(records(again)) == set(MANY)
+
+
+def test_smaller_table_is_refused_with_both_figures_and_stays_empty(tmp_path: Path) -> None:
+    path = Taken(busy_table(), tmp_path).take()
+    segment = empty_segment(capacity_numbers=999)
+    with pytest.raises(SnapshotError, match="numbers=1000, capacity=999"):
+        load_snapshot(path, segment, threads=2)
+    assert segment.numbers == 0
+
+
+def test_table_of_another_k_is_refused(tmp_path: Path) -> None:
+    path = Taken(busy_table(), tmp_path).take()
+    with pytest.raises(SnapshotError, match="ring_entries=12, segment=28"):
+        load_snapshot(path, empty_segment(ring_entries=28), threads=2)
+
+
+def test_table_in_use_is_refused(tmp_path: Path) -> None:
+    path = Taken(busy_table(), tmp_path).take()
+    table = make_table()
+    with pytest.raises(SnapshotError, match=f"numbers={len(NUMBERS)}, bound=0"):
+        load_snapshot(path, table.segment, threads=2)
+    assert set(records(table)) == set(NUMBERS)
+
+
+def test_segment_closes_after_a_snapshot_was_loaded(tmp_path: Path) -> None:
+    path = Taken(busy_table(), tmp_path).take()
+    segment = empty_segment()
+    load_snapshot(path, segment, threads=2)
+    gc.collect()
+    segment.close()
+
+
+def test_header_copied_in_mid_change_is_settled_in_its_old_state(tmp_path: Path) -> None:
+    table = busy_table()
+    before = table.writer.header(MANY[40])
+    at = 40 * table.segment.record_bytes + 8
+    memory = records_memory(table.segment, 0, table.segment.record_bytes * len(MANY))
+    (control,) = struct.unpack_from("<Q", memory, at)
+    struct.pack_into("<Q", memory, at, control + GENERATION_ONE)
+    path = Taken(table, tmp_path).take()
+    segment = empty_segment()
+    load_snapshot(path, segment, threads=2)  # and no TableWriter, which would repair it
+    assert not (Engine(segment).records()["control"] & np.uint64(GENERATION_ONE)).any()
+    assert loaded(path).writer.header(MANY[40]) == before
+
+
+def test_numbers_that_come_during_the_copy_are_left_to_the_journal(tmp_path: Path) -> None:
+    table = make_table(numbers=MANY[:600], capacity_numbers=1000)
+    more = iter(MANY[600:])
+
+    def quarantine_one(done: int, total: int) -> None:
+        table.quarantine([next(more)])
+
+    path = write_snapshot(
+        table.segment,
+        tmp_path,
+        number=1,
+        positions={},
+        keeper_position=0,
+        keeper_state=b"",
+        taken_at=0,
+        progress=quarantine_one,
+    )
+    assert table.segment.numbers > 600
+    assert read_header(path).numbers == 600
+    assert set(records(loaded(path))) == set(MANY[:600])
+
+
+def test_free_numbers_are_those_in_that_state(tmp_path: Path) -> None:
+    table = busy_table()
+    for number in MANY[::7]:
+        table.writer.set_state(number, State.FREE, since=START + 5)
+    table.writer.set_state(MANY[1], State.RETIRED, since=START + 5)
+    assert free_numbers(Taken(table, tmp_path).take()).tolist() == MANY[::7]
+
+
+@pytest.mark.parametrize(
+    ("free_before", "free_now"),
+    [
+        (MANY[:300], MANY[200:400]),
+        (MANY[700:], MANY[900:]),
+        (MANY, MANY),
+        (MANY[::2], MANY[::3]),
+        ([], MANY),
+        (MANY, []),
+    ],
+    ids=["first ones", "last ones", "all", "scattered", "new ones", "taken again"],
+)
+def test_only_numbers_free_in_both_snapshots_are_dropped(
+    tmp_path: Path, free_before: list[int], free_now: list[int]
+) -> None:
+    table = busy_table()
+    taken = Taken(table, tmp_path)
+    for number in free_before:
+        table.writer.set_state(number, State.FREE, since=START + 5)
+    older = taken.take(1)
+    table.quarantine(set(free_before) - set(free_now), START + 10)
+    for number in set(free_now) - set(free_before):
+        table.writer.set_state(number, State.FREE, since=START + 20)
+    newer = taken.take(2)
+    again = loaded(newer, drop_free_also_in=older)
+    dropped = set(free_before) & set(free_now)
+    expected = {n: record for n, record in records(table).items() if n not in dropped}
+    assert records(again) == expected
+    assert again.segment.numbers == len(MANY) - len(dropped)
+    assert again.engine.digest() == table.engine.digest()
+    behind = records_memory(again.segment, len(expected), 128 * len(dropped))
+    assert not any(behind), "something is left of a dropped number"
+    assert all(again.writer.header(number) is None for number in dropped)
+    assert all(again.writer.header(number) is not None for number in expected)
+    assert again.quarantine(dropped, START + 30) == [0] * len(dropped)
+    assert set(records(again)) == set(MANY)
+
+
+def test_damage_in_the_older_snapshot_is_named_and_leaves_the_segment_empty(
+    tmp_path: Path,
+) -> None:
+    table = busy_table()
+    table.writer.set_state(MANY[0], State.FREE, since=START + 5)
+    taken = Taken(table, tmp_path)
+    older, newer = taken.take(1), taken.take(2)
+    with SnapshotFile(older) as file:
+        *_, last = file.blocks_of(Kind.RECORDS)
+    content = bytearray(older.read_bytes())
+    content[last.offset + last.size_bytes // 2] ^= 1
+    older.write_bytes(content)
+    segment = empty_segment()
+    with pytest.raises(SnapshotDamaged) as caught:
+        load_snapshot(newer, segment, threads=2, drop_free_also_in=older)
+    assert caught.value.path == older
+    assert segment.numbers == 0
+    load_snapshot(newer, empty_segment(), threads=2)
+
+
+@pytest.mark.parametrize("key", [MANY[3], 0])
+def test_number_twice_or_none_is_not_taken(tmp_path: Path, key: int) -> None:
+    table = busy_table()
+    memory = records_memory(table.segment, 500, table.segment.record_bytes)
+    struct.pack_into("<Q", memory, 0, key)
+    path = Taken(table, tmp_path).take()
+    segment = empty_segment()
+    with pytest.raises(SnapshotDamaged, match=r"record=(500|3) of 1000 has no number of its own"):
+        load_snapshot(path, segment, threads=2)
+    assert segment.numbers == 0
+
+
+def test_progress_is_told_and_ends_at_the_total(tmp_path: Path) -> None:
+    path = Taken(busy_table(), tmp_path).take()
+    told: list[tuple[int, int]] = []
+    segment = empty_segment()
+    load_snapshot(path, segment, threads=2, progress=lambda *said: told.append(said))
+    assert told == [(done, 128_000) for done in [*range(4096, 128_000, 4096), 128_000]]
+    told.clear()
+    check_snapshot(path, progress=lambda *said: told.append(said))
+    assert told == sorted(told) and told[-1] == (path.stat().st_size,) * 2
+
+
+def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
+    assert Taken(busy_table(), tmp_path).take().stat().st_mode & 0o777 == 0o600
+
+
+def test_snapshots_are_listed_newest_first_and_pruned_from_the_oldest(tmp_path: Path) -> None:
+    taken = Taken(busy_table(numbers=10), tmp_path)
+    paths = {number: taken.take(number) for number in (9, 10, 2, 100)}
+    for name in ("snapshot-7.rfs", "snapshot-0000000000000001.rfs.bak", "readme"):
+        (tmp_path / name).touch()
+    assert list_snapshots(tmp_path) == [paths[n] for n in (100, 10, 9, 2)]
+    assert prune_snapshots(tmp_path) == [paths[9], paths[2]]
+    assert list_snapshots(tmp_path) == [paths[100], paths[10]]
+    assert prune_snapshots(tmp_path, keep=5) == []
+    assert (tmp_path / "readme").exists()
+
+
+def test_nothing_is_kept_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="value=0, bound=1 or more"):
+        prune_snapshots(tmp_path, keep=0)
+
+
+def test_threads_that_index_at_once_lose_no_number() -> None:
+    seed = 31
+    print(f"seed={seed}")
+    chance = np.random.default_rng(seed)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            segment = empty_segment(capacity_numbers=20_000)
+            memory = records_memory(segment, 0, 20_000 * segment.record_bytes)
+            keys = np.frombuffer(memory, np.uint64).reshape(20_000, -1)[:, 0]
+            keys[:] = 999 * 10**9 + chance.permutation(20_000)
+            shares = [(segment, first, 5_000) for first in range(0, 20_000, 5_000)]
+            assert list(pool.map(index_records, *zip(*shares, strict=True))) == [None] * 4
+            set_numbers(segment, 20_000)
+            writer = TableWriter(segment)
+            assert [key for key in keys.tolist() if writer.header(key) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("first", "size_bytes"), [(0, 129), (0, 17 * 128), (16, 128), (2**64 - 1, 128)]
+)
+def test_memory_outside_the_table_is_not_given(first: int, size_bytes: int) -> None:
+    segment = make_table().segment  # of 16 numbers
+    with pytest.raises(ValueError, match="capacity=16"):
+        records_memory(segment, first, size_bytes)
+
+
+def test_copies_outside_the_table_are_refused() -> None:
+    segment = make_table().segment
+    with pytest.raises(ValueError, match="capacity=16"):
+        copy_records(segment, 1, np.empty(16 * 16, np.uint64))
+    with pytest.raises(ValueError, match="capacity=16"):
+        index_records(segment, 10, 7)
+    with pytest.raises(ValueError, match="capacity=16"):
+        set_numbers(segment, 17)
+    with pytest.raises(ValueError, match="bytes=8, bound=2097152"):
+        copy_spray_map(segment, np.empty(1, np.uint64))

@@ -1,0 +1,127 @@
+"""What is published works by itself: sdist and wheel are whole, and run without the checkout."""
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+ENGINE_USE = """
+import numpy as np, ringfence
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.verdict.core import Engine
+assert "site-packages" in ringfence.__file__, ringfence.__file__
+segment = Segment.create(None, capacity_numbers=100)
+verdicts, clean_at = Engine(segment).check(np.array([447700900123], np.uint64), now=1_800_000_000)
+print("verdict", verdicts[0], "clean_at", clean_at[0])
+"""
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """The output of a command that must succeed."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+def sources(*endings: str) -> set[str]:
+    """The files of the checkout's packages with these endings, by their path in the package."""
+    links = {"engine": "engine", "server": "server", "v1": "proto/ringfence/v1"}
+    found = {
+        f"ringfence/{name}/{path.relative_to(ROOT / folder)}"
+        for name, folder in links.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.name.endswith(endings)
+    }
+    here = ROOT / "src/ringfence"  # without the links in it
+    return found | {
+        f"ringfence/{path.relative_to(here)}"
+        for path in here.rglob("*")
+        if path.is_file() and path.name.endswith(endings)
+    }
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist of the checkout, and the wheel that was built from that sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of an empty environment into which the wheel was installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder, with_pip=True)
+    (wheel,) = dist.glob("*.whl")
+    run(folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", wheel, cwd=folder)
+    return folder / "bin"
+
+
+def test_sdist_holds_what_a_build_needs(dist: Path) -> None:
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+    names = {member.name.split("/", 1)[-1] for member in members if member.isfile()}
+    wanted = {
+        f"src/{name}"
+        for name in sources(
+            ".py", ".pyx", ".pxd", ".h", ".pyi", "py.typed", ".proto", ".toml", ".bin"
+        )
+    }
+    assert not wanted - names
+    assert {"pyproject.toml", "setup.py", "README.md"} <= names
+    assert not [name for name in names if name.endswith((".c", ".so", ".pyc"))]
+
+
+def test_wheel_holds_what_a_program_and_a_type_checker_need(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = sources(".py", ".pyx", ".pxd", ".h", ".pyi", "py.typed", ".proto", ".toml", ".bin")
+    assert not wanted - names
+    modules = {Path(name).stem for name in sources(".pyx")}
+    built = {Path(name).name.split(".")[0] for name in names if name.endswith(".so")}
+    assert built == modules
+    assert not [name for name in names if name.endswith((".c", ".pyc"))]
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"ringfence"}
+
+
+def test_installed_wheel_runs_from_another_folder(installed: Path, tmp_path: Path) -> None:
+    version = run(installed / "ringfence", "--version", cwd=tmp_path)
+    assert re.fullmatch(r"ringfence \d+\.\d+\.\d+\n", version)
+    assert run(installed / "python", "-c", ENGINE_USE, cwd=tmp_path) == "verdict 9 clean_at 0\n"
+
+
+def test_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:
+    assert "+447700900123" in run(installed / "ringfence", "demo", cwd=tmp_path)
+
+
+def test_ci_ends_with_the_test_line_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    last_line = (ROOT / ".ci/run").read_text("utf-8").splitlines()[-1]
+    assert last_line == (
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
+    )
+    assert last_line in readme.splitlines()
+    demo = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/ringfence demo"
+    assert demo in readme.splitlines()

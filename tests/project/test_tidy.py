@@ -1,0 +1,142 @@
+"""How the code looks, checked like any other fact: sizes, docstrings, names, numbers, stubs."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+FOLDERS = ["benchmarks", "engine", "proto", "server", "src/ringfence", "tests"]
+SOURCES = {".py", ".pyx", ".pxd", ".pyi"}
+TEXTS = SOURCES | {".h", ".proto", ".toml", ".md"}
+GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
+LINES_MAX = 499
+COLUMNS_MAX = 100
+BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "handler", "impl"}
+
+# Numbers that nobody has: kept for fiction by regulators, or of country code 999, which belongs
+# to no country. First and last; national forms are 44's.
+NOBODYS = [
+    (447700900000, 447700900999),
+    (999 * 10**9, 10**12 - 1),
+    (441632960000, 441632960999),
+    (442079460000, 442079460999),
+    (448081570000, 448081570999),
+    *((int(f"1{area}5550100"), int(f"1{area}5550199")) for area in (212, 310, 312, 415, 617)),
+    *((n, n) for n in (61491570006, 61491570110, *(61491570156 + i for i in range(4)))),
+]
+BOUNDS = {
+    10**14: "the least number of 15 digits",
+    10**15 - 1: "the greatest number of 15 digits",
+    447700901000: "the end of a range for fiction, itself not in it",
+    0: "digits that are no number",
+}
+LONG_DIGITS = re.compile(r"(?<![\w.])\+?(\d{11,15})(?!\w|\.\d)")
+
+
+def source_files(suffixes: set[str]) -> list[Path]:
+    """The files that people write, without the links from src to the folders at the top."""
+    found = [path for path in ROOT.iterdir() if path.is_file()]
+    for folder in FOLDERS:
+        found += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return sorted(
+        path
+        for path in found
+        if path.suffix in suffixes
+        and not GENERATED.search(path.name)
+        and "__pycache__" not in path.parts
+        and not any(part.endswith(".egg-info") for part in path.parts)
+    )
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+sources = pytest.mark.parametrize("path", source_files(SOURCES), ids=named)
+texts = pytest.mark.parametrize("path", source_files(TEXTS), ids=named)
+
+
+def test_there_is_something_to_check() -> None:
+    names = {named(path) for path in source_files(TEXTS)}
+    assert {"setup.py", "pyproject.toml", "engine/memory/segment.pyx"} <= names
+    assert {"engine/memory/record.h", "server/config/default_config.toml"} <= names
+    assert not any(name.startswith("src/ringfence/engine") for name in names)
+
+
+@sources
+def test_file_holds_one_idea_and_not_two(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LINES_MAX
+
+
+@sources
+def test_lines_fit_a_hundred_columns(path: Path) -> None:
+    lines = enumerate(path.read_text().splitlines(), 1)
+    assert [(at, len(line)) for at, line in lines if len(line) > COLUMNS_MAX] == []
+
+
+@sources
+def test_file_begins_by_saying_what_it_is(path: Path) -> None:
+    text = path.read_text()
+    if path.suffix in {".py", ".pyi"}:
+        assert ast.get_docstring(ast.parse(text))
+    else:
+        assert re.match(r'"""[^"\s]', text)
+
+
+@sources
+def test_file_name_says_what_is_in_it(path: Path) -> None:
+    assert not BANNED_NAMES & set(re.split(r"[_.]", path.stem.lower()))
+
+
+@texts
+def test_nothing_refers_outside_the_checkout(path: Path) -> None:
+    outside = ["/".join(["..", "shared"]), "/".join(["", "work", ""])]
+    text = path.read_text()
+    assert [place for place in outside if place in text] == []
+
+
+@texts
+def test_every_telephone_number_is_nobodys(path: Path) -> None:
+    text = re.sub(r"(?<=\d)_(?=\d)", "", path.read_text())
+    assert [found for found in LONG_DIGITS.findall(text) if not is_nobodys(found)] == []
+
+
+def is_nobodys(digits: str) -> bool:
+    """Whether nobody can have this number, written with its country or as at home in Britain."""
+    number = int(re.sub(r"^(011|001|810)(?=44)", "", digits))  # as dialled from abroad
+    national = int(str(number).removeprefix("440"))  # as in +44 (0) 7700 ...
+    if "1234567" in digits:  # counted up: the form of a number, where no number is kept for fiction
+        return True
+    return number in BOUNDS or any(
+        first <= each <= last for each in (number, int(f"44{national}")) for first, last in NOBODYS
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("+" + "9" * 12, ["9" * 12]),
+        ("call 447700900123.", ["447700900123"]),
+        ("0x447700900123 v1.447700900123 447700900123.5 a447700900123", []),
+    ],
+)
+def test_search_for_numbers_finds_them(text: str, found: list[str]) -> None:
+    assert LONG_DIGITS.findall(text) == found
+
+
+def test_stubs_say_what_the_modules_are() -> None:
+    compiled = (path.relative_to(ROOT) for path in (ROOT / "engine").rglob("*.pyx"))
+    modules = [".".join(("ringfence", *path.with_suffix("").parts)) for path in compiled]
+    assert modules
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", *modules],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -1,0 +1,471 @@
+"""The scanner: what it tells its listener, which changes count, sweeps that are asked for."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support.small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
+
+from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.verdict.scan import CANDIDATE, TableScan, Tally
+from ringfence.engine.words import State, Verdict
+from ringfence.server.keeper.queue import scanner as scanner_module
+from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep, Scan
+from ringfence.server.keeper.queue.scanner import Scanner, ScannerStopped
+from ringfence.server.keeper.queue.seen_verdicts import SeenVerdicts
+
+Changes = npt.NDArray[np.void]
+Told = tuple[int, Verdict, Verdict]
+"""A number, its verdict before and after."""
+
+LONG_S = 1000.0  # a period that no test waits for
+TIMEOUT_S = 20.0
+
+
+def told(changes: Changes) -> list[Told]:
+    """Rows of CHANGE as a person reads them."""
+    return [
+        (int(row["key"]) & NUMBER_MASK, Verdict(row["previous"]), Verdict(row["current"]))
+        for row in changes
+    ]
+
+
+def an_array(*numbers: int) -> npt.NDArray[np.uint64]:
+    return np.array(numbers, np.uint64)
+
+
+class Listener:
+    """Takes every change that it is told of, unless it was told not to."""
+
+    def __init__(self) -> None:
+        self.scanner: Scanner
+        self.began = 0
+        self.scans: list[Scan] = []
+        self.changes: list[Told] = []
+        self.left: list[Told] = []
+        self.leaves = False
+        self.on_begin: Callable[[], object] = lambda: None
+        self._ended = asyncio.Event()
+
+    def sweep_began(self) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        self.began += 1
+        self.on_begin()
+
+    def verdicts_changed(self, changes: Changes, at: int) -> None:
+        if self.leaves:
+            self.left += told(changes)
+        else:
+            self.changes += told(self.scanner.settle(changes))
+
+    def sweep_ended(self, scan: Scan) -> None:
+        self.scans.append(scan)
+        self._ended.set()
+
+    async def next_scan(self) -> Scan:
+        """A scan that begins later than now."""
+        for _ in range(2):  # one may be under way
+            self._ended.clear()
+            await self._ended.wait()
+        return self.scans[-1]
+
+
+Act = Callable[[Scanner, Listener], Awaitable[None]]
+
+
+def scanning(
+    table: SmallTable, act: Act, *, period_s: float = 0.001, listening: type[Listener] = Listener
+) -> Listener:
+    """Lets a scanner run while something is done."""
+
+    async def run() -> Listener:
+        listener = listening()
+        listener.scanner = Scanner(
+            table.segment, listener, now=lambda: START + 1000, period_s=period_s, depth=5
+        )
+        listener.scanner.start()
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await act(listener.scanner, listener)
+        finally:
+            await listener.scanner.stop()
+        return listener
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(autouse=True)
+def _small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Three records a step; and nothing is left when a test is over."""
+    monkeypatch.setattr(scanner_module, "RECORDS_A_STEP", 3)
+    monkeypatch.setattr(scanner_module, "RECORDS_A_STEP_ASKED", 3)
+    yield
+    assert [thread for thread in threading.enumerate() if thread.name == "scanner"] == []
+
+
+def test_whole_sweep_says_what_the_table_holds() -> None:
+    table = make_table()
+    insert(table.engine, [a_call(NUMBERS[0], 990)])
+    table.writer.set_state(NUMBERS[1], State.HELD, since=START)
+
+    async def act(scanner: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        assert scanner.newest is listener.scans[-1]
+
+    scan = scanning(table, act).scans[-1]
+    assert scan.began_at == START + 1000
+    tally = TableScan(table.segment).tally(now=START + 1000)
+    assert np.array_equal(scan.by_verdict, tally.by_verdict)
+    assert scan.by_verdict[0, Verdict.CLEAN] == 6
+    assert scan.forecast[0].tolist() == [1, *[0] * 399]
+    assert scan.next_clean_at[0] == START + 1090
+    clean = scan.clean_numbers(0)
+    assert clean.count == 6
+    assert clean.clean_at.tolist() == [START] * 6
+    assert clean.oldest.tolist() == NUMBERS[2:7]  # of six, the five that a queue holds
+    assert clean.oldest_at.tolist() == [START] * 5
+    assert scan.clean_numbers(1).count == 0
+    for array in (scan.by_verdict, scan.forecast, clean.clean_at, clean.oldest):
+        assert not array.flags.writeable
+
+
+def test_first_sweep_reports_no_change_and_later_ones_each_change_once() -> None:
+    table = make_table()
+
+    async def act(_: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        assert listener.changes == []
+        insert(table.engine, [a_call(NUMBERS[4], 990)])
+        await listener.next_scan()
+        assert listener.changes == [(NUMBERS[4], Verdict.CLEAN, Verdict.NOISY)]
+        await listener.next_scan()
+        table.writer.set_state(NUMBERS[4], State.FREE, since=START)
+        await listener.next_scan()
+
+    assert scanning(table, act).changes == [
+        (NUMBERS[4], Verdict.CLEAN, Verdict.NOISY),
+        (NUMBERS[4], Verdict.NOISY, Verdict.UNTRACKED),
+    ]
+
+
+def test_change_that_a_command_made_is_not_reported_again() -> None:
+    table = make_table()
+
+    async def act(scanner: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        for state, verdict in ((State.HELD, Verdict.HELD), (State.QUARANTINED, Verdict.CLEAN)):
+            table.writer.set_state(NUMBERS[2], state, since=START)
+            scanner.touched(an_array(NUMBERS[2], 447700900777), verdict)
+            await listener.next_scan()
+
+    assert scanning(table, act).changes == []
+
+
+def test_command_before_a_step_does_not_hide_what_that_step_finds() -> None:
+    table = make_table()
+    sweeps: list[int] = []
+
+    class Commanding(Listener):
+        def verdicts_changed(self, changes: Changes, at: int) -> None:
+            super().verdicts_changed(changes, at)
+            sweeps.extend([self.began] * (len(self.changes) - len(sweeps)))
+            if len(sweeps) == 1:  # the last number is in a later step of this sweep
+                self.scanner.touched(an_array(NUMBERS[7]), Verdict.CLEAN)
+
+    async def act(_: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        listener.on_begin = lambda: insert(
+            table.engine, [a_call(NUMBERS[0], 990), a_call(NUMBERS[7], 990)]
+        )
+        await listener.next_scan()
+
+    assert len(scanning(table, act, listening=Commanding).changes) == 2
+    assert sweeps == [sweeps[0]] * 2
+
+
+def test_change_that_is_not_settled_is_found_again() -> None:
+    table = make_table()
+
+    async def act(_: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        listener.leaves = True
+        insert(table.engine, [a_call(NUMBERS[4], 990)])
+        await listener.next_scan()
+        assert set(listener.left) == {(NUMBERS[4], Verdict.CLEAN, Verdict.NOISY)}
+        listener.leaves = False
+        await listener.next_scan()
+
+    assert scanning(table, act).changes == [(NUMBERS[4], Verdict.CLEAN, Verdict.NOISY)]
+
+
+def test_sweep_asked_for_finds_the_oldest_and_when_the_next_one_is_clean() -> None:
+    table = make_table()
+    insert(table.engine, [a_call(NUMBERS[0], 990), a_call(NUMBERS[7], 995)])
+
+    async def act(scanner: Scanner, _: Listener) -> None:
+        every = await scanner.sweep(0)
+        assert every.began_at == START + 1000
+        assert every.clean.count == 6
+        assert every.clean.oldest.tolist() == NUMBERS[1:6]
+        assert every.next_clean_at == START + 1090
+        one = await scanner.sweep(0, str(NUMBERS[7]))
+        assert (one.clean.count, one.next_clean_at) == (0, START + 1095)
+        other = await scanner.sweep(3)
+        assert (other.clean.count, other.next_clean_at) == (0, 0)
+        with pytest.raises(ValueError, match="prefix: value='x'"):
+            await scanner.sweep(0, "x")
+
+    scanning(table, act, period_s=LONG_S)
+
+
+def test_equal_questions_share_a_sweep_that_begins_after_all_of_them() -> None:
+    table = make_table()
+
+    async def act(scanner: Scanner, _: Listener) -> None:
+        first, second, other = await asyncio.gather(
+            scanner.sweep(0), scanner.sweep(0), scanner.sweep(0, "4")
+        )
+        assert first is second
+        assert other is not first
+
+    scanning(table, act, period_s=LONG_S)
+
+
+def test_question_is_not_answered_by_a_sweep_that_has_begun() -> None:
+    table = make_table()
+
+    async def act(scanner: Scanner, _: Listener) -> None:
+        later: list[asyncio.Task[object]] = []
+
+        def now() -> int:  # the sweep that was asked for is just beginning
+            if scanner._under_way is not None and not later:
+                later.append(asyncio.create_task(scanner.sweep(0)))
+            return START
+
+        scanner._now = now
+        first = await scanner.sweep(0)
+        assert later
+        assert await later[0] is not first
+
+    scanning(table, act, period_s=LONG_S)
+
+
+def test_caller_that_gives_up_leaves_the_sweep_to_the_others() -> None:
+    table = make_table()
+
+    async def act(scanner: Scanner, _: Listener) -> None:
+        impatient, patient = (asyncio.create_task(scanner.sweep(0)) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert (await patient).clean.count == 8
+        assert impatient.cancelled()
+
+    scanning(table, act, period_s=LONG_S)
+
+
+def test_scanner_that_stops_tells_those_who_wait() -> None:
+    async def run() -> None:
+        listener = Listener()
+        scanner = Scanner(make_table().segment, listener, now=lambda: START)
+        with pytest.raises(ScannerStopped):
+            await scanner.sweep(0)
+        scanner.start()
+        waiting = [asyncio.create_task(scanner.sweep(pool)) for pool in range(50)]
+        await asyncio.sleep(0)
+        await scanner.stop()
+        async with asyncio.timeout(TIMEOUT_S):
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(answer, (ScannerStopped, PoolSweep)) for answer in answers)
+        assert isinstance(waiting[-1].exception(), ScannerStopped)
+        with pytest.raises(ScannerStopped):
+            await scanner.sweep(0)
+
+    asyncio.run(run())
+
+
+def test_sweep_that_fails_is_given_up_and_the_next_one_comes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = make_table()
+
+    async def act(_: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+
+        def fail() -> None:
+            listener.on_begin = lambda: None
+            raise RuntimeError("the listener is at fault")
+
+        listener.on_begin = fail
+        await listener.next_scan()
+        await listener.next_scan()
+
+    with caplog.at_level(logging.ERROR):
+        listener = scanning(table, act)
+    assert "sweep given up: RuntimeError: the listener is at fault" in caplog.text
+    assert listener.began > len(listener.scans)
+
+
+def test_numbers_that_come_while_it_sweeps_are_swept() -> None:
+    table = make_table()
+
+    async def act(scanner: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        table.quarantine([447700900100])
+        scanner.touched(an_array(447700900100), Verdict.CLEAN)
+        scan = await listener.next_scan()
+        assert scan.clean_numbers(0).count == 9
+        insert(table.engine, [a_call(447700900100, 999)])
+        await listener.next_scan()
+
+    assert scanning(table, act).changes == [(447700900100, Verdict.CLEAN, Verdict.NOISY)]
+
+
+def test_clean_numbers_of_a_thousand_pools_are_gathered_each_for_itself() -> None:
+    seed = 5
+    print(f"seed={seed}")
+    dice = np.random.default_rng(seed)
+    rows = np.zeros(30_000, CANDIDATE)
+    rows["number"] = dice.permutation(rows.size) + 999_000_000_000
+    rows["clean_at"] = START + dice.integers(0, 9, rows.size)
+    rows["pool"] = np.where(dice.random(rows.size) < 0.5, 7, dice.integers(0, 1000, rows.size))
+    rows["pool"][::5] = 8  # and in this one hardly any two are equal
+    rows["clean_at"][::5] = START + dice.integers(0, 10**6, rows.size // 5)
+    gatherings = PoolGatherings(depth=50)
+    for part in np.array_split(rows, 11):
+        gatherings.add(part)
+    found = gatherings.found()
+    assert sorted(found) == np.unique(rows["pool"]).tolist()
+    for pool, clean in found.items():
+        mine = np.sort(rows[rows["pool"] == pool], order=["clean_at", "number"])
+        assert np.array_equal(clean.clean_at, mine["clean_at"])
+        assert np.array_equal(clean.oldest, mine["number"][:50])
+        assert np.array_equal(clean.oldest_at, mine["clean_at"][:50])
+
+
+class HistoryMachine(RuleBasedStateMachine):
+    """Commands, events and steps in any order: what is reported of a number is a chain, in which
+    each verdict is where the one before it ended.
+    """
+
+    @initialize()
+    def begin(self) -> None:
+        self.table = make_table(numbers=NUMBERS[:3])
+        self.now = START + 1000
+        self.scan = TableScan(self.table.segment)
+        self.seen = SeenVerdicts(self.scan)
+        self.said: dict[int, Verdict] = dict.fromkeys(NUMBERS[:3], Verdict.CLEAN)
+        self.step: Changes | None = None
+        self.step_begins()
+        self.step_is_settled(set())
+
+    @rule(number=st.sampled_from(NUMBERS[:3]), state=st.sampled_from(list(State)[1:]))
+    def command(self, number: int, state: State) -> None:
+        """It says what it makes of the number; its record is in the history already."""
+        self.table.writer.set_state(number, state, since=self.now + 50)
+        verdict, _ = self.table.engine.check(an_array(number), now=self.now)
+        self.seen.touch(an_array(number), verdict)
+        self.said[number] = Verdict(verdict[0])
+
+    @rule(number=st.sampled_from(NUMBERS[:3]))
+    def event(self, number: int) -> None:
+        insert(self.table.engine, [(number, 0, self.now, 1)], now=self.now)
+
+    @rule(later_s=st.integers(1, 120))
+    def time_passes(self, later_s: int) -> None:
+        self.now += later_s
+
+    @precondition(lambda self: self.step is None)
+    @rule()
+    def step_begins(self) -> None:
+        self.seen.begin_step()
+        seen = self.seen.verdicts
+        self.step = self.scan.step(0, now=self.now, records_max=9, tally=Tally(), seen=seen).changes
+
+    @precondition(lambda self: self.step is not None)
+    @rule(left=st.sets(st.integers(0, 2), max_size=1))
+    def step_is_settled(self, left: set[int]) -> None:
+        assert self.step is not None
+        taken = self.step[~np.isin(self.step["record"], list(left))]
+        for number, previous, current in told(self.seen.settle(taken)):
+            assert self.said[number] == previous != current
+            self.said[number] = current
+        self.seen.end_step()
+        self.step = None
+
+    @precondition(lambda self: self.step is None)
+    @rule()
+    def nothing_is_left_out(self) -> None:
+        self.step_begins()
+        self.step_is_settled(set())
+        verdicts, _ = self.table.engine.check(an_array(*NUMBERS[:3]), now=self.now)
+        assert [self.said[number] for number in NUMBERS[:3]] == verdicts.tolist()
+
+
+HistoryMachine.TestCase.settings = settings(max_examples=150, deadline=None)
+test_history_of_a_number_is_a_chain = HistoryMachine.TestCase
+
+
+@pytest.fixture
+def seen() -> tuple[SmallTable, SeenVerdicts, Callable[[], Changes]]:
+    """A table all of whose numbers were seen CLEAN, and how a step of a sweep begins."""
+    table = make_table()
+    scan = TableScan(table.segment)
+    seen = SeenVerdicts(scan)
+
+    def step() -> Changes:
+        seen.begin_step()
+        verdicts = seen.verdicts
+        return scan.step(0, now=START + 1000, records_max=9, tally=Tally(), seen=verdicts).changes
+
+    seen.settle(step())
+    return table, seen, step
+
+
+Seen = tuple[SmallTable, SeenVerdicts, Callable[[], Changes]]
+
+
+def test_change_of_a_number_that_a_command_took_meanwhile_does_not_count(seen: Seen) -> None:
+    table, verdicts, step = seen
+    insert(table.engine, [a_call(NUMBERS[0], 990), a_call(NUMBERS[1], 990)])
+    changes = step()
+    table.writer.set_state(NUMBERS[0], State.HELD, since=START)
+    verdicts.touch(an_array(NUMBERS[0]), Verdict.HELD)
+    assert told(verdicts.settle(changes)) == [(NUMBERS[1], Verdict.CLEAN, Verdict.NOISY)]
+    assert told(verdicts.settle(step())) == []
+
+
+def test_command_that_was_seen_and_taken_back_before_it_was_settled_leaves_no_trace(
+    seen: Seen,
+) -> None:
+    table, verdicts, step = seen
+    table.writer.set_state(NUMBERS[0], State.HELD, since=START)
+    changes = step()  # it meets the header before the keeper has said that it wrote it
+    assert told(changes) == [(NUMBERS[0], Verdict.CLEAN, Verdict.HELD)]
+    verdicts.touch(an_array(NUMBERS[0]), Verdict.HELD)
+    table.writer.set_state(NUMBERS[0], State.QUARANTINED, since=START)
+    verdicts.touch(an_array(NUMBERS[0]), np.array([Verdict.CLEAN], np.uint8))
+    assert told(verdicts.settle(changes)) == []
+    assert told(verdicts.settle(step())) == []
+
+
+def test_command_of_an_earlier_step_does_not_hide_what_comes_after_it(seen: Seen) -> None:
+    table, verdicts, step = seen
+    step()
+    verdicts.touch(an_array(NUMBERS[0]), Verdict.CLEAN)
+    insert(table.engine, [a_call(NUMBERS[0], 990)])
+    assert told(verdicts.settle(step())) == [(NUMBERS[0], Verdict.CLEAN, Verdict.NOISY)]
+
+
+def test_changes_cannot_be_settled_when_their_step_is_over(seen: Seen) -> None:
+    _, verdicts, step = seen
+    changes = step()
+    verdicts.end_step()
+    with pytest.raises(ValueError, match="changes: step=over"):
+        verdicts.settle(changes)

@@ -1,0 +1,1 @@
+"""What tests share: servers, tables and keepers to work on, models, processes of their own."""
