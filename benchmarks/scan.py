@@ -31,7 +31,8 @@ from engine_processes import BATCH, KEY, Work, context, make_segment
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.verdict.core import Engine
-from ringfence.engine.verdict.scan import TableScan, Tally
+from ringfence.engine.verdict.scan import TableScan
+from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.server.keeper.queue.candidate_queue import CandidateQueue, CleanNumbers
 from ringfence.server.keeper.queue.scan_result import Scan
 from ringfence.server.keeper.queue.scanner import RECORDS_A_STEP, Scanner
@@ -79,14 +80,14 @@ class Taking:
         self.ended.set()
 
 
-def sweep(segment: Segment, work: Work, seen: npt.NDArray[np.uint8], pool: int = -1) -> Tally:
+def sweep(segment: Segment, work: Work, seen: npt.NDArray[np.uint8], pool: int = -1) -> SweepSums:
     """One sweep by the engine alone."""
-    scan, tally, at = TableScan(segment), Tally(), 0
+    scan, sums, at = TableScan(segment), SweepSums(), 0
     while at < segment.numbers:
         at = scan.step(
-            at, now=work.now, records_max=RECORDS_A_STEP, tally=tally, seen=seen, pool=pool
+            at, now=work.now, records_max=RECORDS_A_STEP, sums=sums, seen=seen, pool=pool
         ).end
-    return tally
+    return sums
 
 
 def check_again_and_again(line: Connection, path: str, work: Work) -> None:

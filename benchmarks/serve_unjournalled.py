@@ -9,7 +9,7 @@ whatever this server answers is lost when it ends.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ringfence.server.folder.installation import WORKER
+from ringfence.server.folder.journal_folders import WORKER
 from ringfence.server.journal import lmdb_journal as journal_lmdb
 from ringfence.server.journal.group_commit import COMMIT_MAX_BYTES
 from ringfence.server.journal.journal import Done, Journal

@@ -48,5 +48,5 @@ def test_explanation_of_a_number(benchmark: BenchmarkFixture, engine: Engine) ->
 
 def test_count_of_all_numbers(benchmark: BenchmarkFixture, engine: Engine) -> None:
     scan = TableScan(engine.segment)
-    counts = benchmark(lambda: scan.tally(now=WORK.now))
+    counts = benchmark(lambda: scan.count(now=WORK.now))
     assert int(np.sum(counts.by_verdict)) == WORK.numbers

@@ -17,6 +17,7 @@ from ringfence.engine.snapshot.load import load_snapshot
 from ringfence.engine.snapshot.read import (
     check_snapshot,
     free_numbers,
+    newest_taken_at,
     read_header,
     read_keeper_state,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "free_numbers",
     "list_snapshots",
     "load_snapshot",
+    "newest_taken_at",
     "prune_snapshots",
     "read_header",
     "read_keeper_state",

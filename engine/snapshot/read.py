@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotDamaged, SnapshotError, SnapshotNewer
+from ringfence.engine.snapshot.folder import list_snapshots
 from ringfence.engine.snapshot.format import FRAME, PREAMBLE, TRAILER, Block, Kind, SnapshotHeader
 from ringfence.engine.verdict.core import NUMBER_MASK
 from ringfence.engine.words import State
@@ -146,6 +147,14 @@ def read_header(path: Path) -> SnapshotHeader:
     """
     with SnapshotFile(path) as file:
         return file.header
+
+
+def newest_taken_at(folder: Path) -> int:
+    """When the newest snapshot was taken, unix seconds; 0 = there is none that can be read."""
+    try:
+        return next((read_header(path).taken_at for path in list_snapshots(folder)), 0)
+    except (FileNotFoundError, SnapshotError):
+        return 0
 
 
 def read_keeper_state(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from ringfence.engine.verdict.sweep_sums import CANDIDATE as CANDIDATE
 from ringfence.engine.verdict.sweep_sums import CHANGE as CHANGE
 from ringfence.engine.verdict.sweep_sums import FORECAST_DAYS as FORECAST_DAYS
 from ringfence.engine.verdict.sweep_sums import ScanStep as ScanStep
-from ringfence.engine.verdict.sweep_sums import Tally as Tally
+from ringfence.engine.verdict.sweep_sums import SweepSums
 
 @disjoint_base
 class TableScan:
@@ -28,13 +28,13 @@ class TableScan:
         *,
         now: int,
         records_max: int,
-        tally: Tally,
+        sums: SweepSums,
         seen: npt.NDArray[np.uint8] | None = None,
         changes_max: int = 65_536,
         pool: int = -1,
         prefix: str = "",
     ) -> ScanStep:
-        """Evaluates records from `first` on at `now` and adds them to `tally`; the GIL is released.
+        """Evaluates records from `first` on at `now` and adds them to `sums`; the GIL is released.
 
         `seen` has the verdict last seen of each record (0 = none): where it is another now, that
         is a change. It is only read, and may be written meanwhile. The step ends after
@@ -45,7 +45,7 @@ class TableScan:
         ValueError for a `seen` that is too short or a prefix that is none, Unsettled when the
         settings keep changing.
         """
-    def tally(self, *, now: int) -> Tally:
+    def count(self, *, now: int) -> SweepSums:
         """All numbers summed up; the GIL is released most of the time."""
     def find(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """The places of numbers in the table, as in CHANGE; -1 = not there. The GIL is released."""

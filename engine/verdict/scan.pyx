@@ -37,7 +37,13 @@ from ringfence.engine.verdict.verdict cimport (
 from ringfence.engine.verdict.view cimport View
 
 from ringfence.engine.prefix import Prefix
-from ringfence.engine.verdict.sweep_sums import CANDIDATE, CHANGE, FORECAST_DAYS, ScanStep, Tally
+from ringfence.engine.verdict.sweep_sums import (
+    CANDIDATE,
+    CHANGE,
+    FORECAST_DAYS,
+    ScanStep,
+    SweepSums,
+)
 
 cdef enum:
     DAY_S = 86_400
@@ -93,18 +99,18 @@ cdef class TableScan:
         self.view = View(segment)
 
     def step(
-        self, uint64_t first, *, int64_t now, uint64_t records_max, tally, seen=None,
+        self, uint64_t first, *, int64_t now, uint64_t records_max, sums, seen=None,
         uint64_t changes_max=65_536, int pool=-1, str prefix="",
     ):
-        cdef uint64_t[:, ::1] by_verdict = tally.by_verdict
-        cdef uint64_t[::1] overdue = tally.overdue
-        cdef uint32_t[:, ::1] forecast = tally.forecast
-        cdef uint32_t[::1] next_clean_at = tally.next_clean_at
+        cdef uint64_t[:, ::1] by_verdict = sums.by_verdict
+        cdef uint64_t[::1] overdue = sums.overdue
+        cdef uint32_t[:, ::1] forecast = sums.forecast
+        cdef uint32_t[::1] next_clean_at = sums.next_clean_at
         cdef const uint8_t[::1] seen_cells
         cdef uint64_t numbers = self.segment.head().numbers
         cdef step_t step
         if by_verdict.shape[0] < POOLS_MAX or forecast.shape[1] != DAYS:
-            raise ValueError(f"tally: forecast days={forecast.shape[1]}, bound={DAYS}")
+            raise ValueError(f"sums: forecast days={forecast.shape[1]}, bound={DAYS}")
         step.at = first
         step.end = first + min(records_max, numbers - first) if first < numbers else first
         step.now = now
@@ -140,12 +146,12 @@ cdef class TableScan:
         _run(self.view, &step)
         return ScanStep(step.at, clean[:step.clean_found], changes[:step.changes_found])
 
-    def tally(self, *, int64_t now):
-        tally = Tally()
+    def count(self, *, int64_t now):
+        sums = SweepSums()
         cdef uint64_t at = 0
         while at < self.segment.head().numbers:
-            at = self.step(at, now=now, records_max=RECORDS_A_STEP, tally=tally).end
-        return tally
+            at = self.step(at, now=now, records_max=RECORDS_A_STEP, sums=sums).end
+        return sums
 
     def find(self, numbers):
         cdef const uint64_t[::1] asked = numbers

@@ -34,7 +34,7 @@ UNTRACKED."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class SweepSums:
     """Sums over the numbers that steps of a sweep have looked at, by index of the pool."""
 
     by_verdict: npt.NDArray[np.uint64] = field(

@@ -7,14 +7,6 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.server.config.config import Config
 from ringfence.server.folder.data_folder import SEGMENT
 
-KEEPER = "keeper"
-WORKER = "worker-"
-
-
-def worker_name(index: int) -> str:
-    """What a worker's journal is called."""
-    return f"{WORKER}{index}"
-
 
 @dataclass(frozen=True)
 class Installation:

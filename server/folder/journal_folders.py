@@ -1,15 +1,19 @@
-"""The journals of a data folder: which there are, and how each is known to be its own."""
+"""The journals of a data folder: what they are called, which there are, how each is known."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from ringfence.server.folder.installation import KEEPER, WORKER, Installation
-from ringfence.server.journal.journal import JournalReader
-from ringfence.server.journal.lmdb_journal import DATA, open_for_replay
+KEEPER = "keeper"
+WORKER = "worker-"
+DATA = "data.mdb"
+"""The file in a journal's folder that holds its values."""
 
 _NAME = re.compile(rf"{KEEPER}|{WORKER}\d+", re.ASCII)
+
+
+def worker_name(index: int) -> str:
+    """What a worker's journal is called."""
+    return f"{WORKER}{index}"
 
 
 def journal_names(journals: Path) -> list[str]:
@@ -26,24 +30,3 @@ def journal_names(journals: Path) -> list[str]:
 def journal_identity(folder_id: bytes, name: str) -> bytes:
     """The identity of a journal; no other of this data folder or of another one has it."""
     return folder_id + name.encode("ascii")
-
-
-@contextmanager
-def opened_journals(
-    installation: Installation,
-    *,
-    walk: bool = True,
-    over: Callable[..., Iterable[JournalReader]] = map,
-) -> Iterator[dict[str, JournalReader]]:
-    """All journals by name, to be read; `over` is the map that opens them."""
-
-    def opened(name: str) -> JournalReader:
-        identity = journal_identity(installation.folder_id, name)
-        return open_for_replay(installation.journal_folder(name), identity=identity, walk=walk)
-
-    names = journal_names(installation.journals)
-    with ExitStack() as held:
-        yield {
-            name: held.enter_context(closing(journal))
-            for name, journal in zip(names, over(opened, names), strict=True)
-        }

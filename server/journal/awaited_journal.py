@@ -11,7 +11,7 @@ from ringfence.server.journal.journal import Journal, JournalError
 _Answer = tuple[asyncio.Future[int], int | JournalError]
 
 
-class Durable:
+class AwaitedJournal:
     """A journal whose appends are awaited. Made on the loop that awaits them, one a journal."""
 
     def __init__(self, journal: Journal) -> None:

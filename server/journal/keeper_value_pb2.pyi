@@ -133,14 +133,14 @@ class Complaint(_message.Message):
     def __init__(self, number: _Optional[int] = ..., pool: _Optional[int] = ..., policy: _Optional[str] = ..., assigned_at: _Optional[int] = ..., received_at: _Optional[int] = ...) -> None: ...
 
 class KeeperImage(_message.Message):
-    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "handouts", "assigned_total", "complaints", "feeds", "claims", "journals")
+    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "hand_outs", "assigned_total", "complaints", "feeds", "claims", "journals")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
     RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     RESERVATIONS_MADE_FIELD_NUMBER: _ClassVar[int]
-    HANDOUTS_FIELD_NUMBER: _ClassVar[int]
+    HAND_OUTS_FIELD_NUMBER: _ClassVar[int]
     ASSIGNED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     COMPLAINTS_FIELD_NUMBER: _ClassVar[int]
     FEEDS_FIELD_NUMBER: _ClassVar[int]
@@ -152,10 +152,10 @@ class KeeperImage(_message.Message):
     pools: _containers.RepeatedCompositeFieldContainer[PlacedPool]
     reservations: _containers.RepeatedCompositeFieldContainer[KeptReservation]
     reservations_made: int
-    handouts: bytes
+    hand_outs: bytes
     assigned_total: _containers.RepeatedScalarFieldContainer[int]
     complaints: _containers.RepeatedScalarFieldContainer[int]
     feeds: _containers.RepeatedCompositeFieldContainer[PlacedFeed]
     claims: _containers.RepeatedCompositeFieldContainer[FeedClaims]
     journals: _containers.RepeatedCompositeFieldContainer[JournalPosition]
-    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[_Union[KeptReservation, _Mapping]]] = ..., reservations_made: _Optional[int] = ..., handouts: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ...) -> None: ...
+    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[_Union[KeptReservation, _Mapping]]] = ..., reservations_made: _Optional[int] = ..., hand_outs: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ...) -> None: ...

@@ -23,6 +23,7 @@ from pathlib import Path
 import lmdb
 
 from ringfence.engine.durable_files import sync
+from ringfence.server.folder.journal_folders import DATA
 from ringfence.server.journal.group_commit import COMMIT_MAX_BYTES, GroupCommit
 from ringfence.server.journal.journal import (
     Journal,
@@ -38,7 +39,6 @@ from ringfence.server.journal.journal import (
 from ringfence.server.journal.lmdb_pages import check_metas, is_cut_short, page_problems
 from ringfence.server.journal.note import make_note, open_note, read_note, write_note
 
-DATA = "data.mdb"
 LOCK = "lock.mdb"
 LOCK_BYTES = 8_192  # for LMDB's 126 readers
 MAP_SIZE_BYTES = 64 << 30  # address space, not memory and not disk

@@ -1,40 +1,31 @@
 """The keeper: the one process that changes headers and settings.
 
-It serves the other processes over a socket of its own. One that died is replaced; the new one
-takes in what snapshot and journal hold, applies what the segment lacks, and goes on from there.
+Here is what it is made of. One that died is replaced; the new one takes in what snapshot and
+journal hold, applies what the segment lacks, and goes on from there.
 """
 
 import asyncio
 import logging
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import replace
 from typing import Any
-
-import grpc
 
 from ringfence.engine.table.control import TableWriter
 from ringfence.engine.verdict.core import Engine
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.server.config.config import Config
-from ringfence.server.folder.installation import KEEPER, Installation
-from ringfence.server.folder.journal_folders import journal_identity
-from ringfence.server.folder.truncation import keep_truncating
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
-from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.keeper.changes.change_messages import change_messages
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
+from ringfence.server.keeper.commands.clock import Clock
 from ringfence.server.keeper.commands.command_log import ANSWERS_MAX, CommandLog
 from ringfence.server.keeper.coverage.claim_reports import ClaimReports
 from ringfence.server.keeper.coverage.feed_commands import FeedCommands
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
-from ringfence.server.keeper.coverage.orphan_claims import report_orphans
 from ringfence.server.keeper.keeper_service import KeeperService
 from ringfence.server.keeper.numbers.departures import Departures
 from ringfence.server.keeper.numbers.number_commands import NumberCommands
@@ -44,37 +35,19 @@ from ringfence.server.keeper.queue.pool_counts import PoolCounts
 from ringfence.server.keeper.reservations.leases import Leases
 from ringfence.server.keeper.reservations.reservation_service import ReservationService
 from ringfence.server.keeper.settings.config_differences import config_differences
+from ringfence.server.keeper.settings.first_settings import first_settings
 from ringfence.server.keeper.settings.setting_commands import SettingCommands
 from ringfence.server.keeper.status import status_answer
 from ringfence.server.link.change_feed import ChangeFeed
 from ringfence.server.link.drain import Drain
-from ringfence.server.link.routes import Answer, service
-from ringfence.server.recovery.snapshot_taker import newest_taken_at
-from ringfence.server.state.keeper_image import newest_image
+from ringfence.server.link.routes import Answer
 from ringfence.server.state.keeper_state import KeeperState
-from ringfence.server.state.setting_messages import feed_message, policy_message, pool_message
-from ringfence.v1 import number_service_pb2, quarantine_service_pb2
+from ringfence.v1 import quarantine_service_pb2
 
-COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]
-NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
-STOP_S = 1.0
 REPLAY_PAUSE_S = 0.1
 RECENT_VALUES = 4_096  # leases that run out and changes of verdicts are among them
 
 _log = logging.getLogger(__name__)
-
-
-class Clock:
-    """The wall clock, except that it never goes back, not even to before what was journalled."""
-
-    def __init__(self, wall_clock: Callable[[], float] = time.time, *, greatest: int = 0) -> None:
-        self._wall_clock = wall_clock
-        self._greatest = greatest
-
-    def now(self) -> int:
-        """Unix seconds."""
-        self._greatest = max(self._greatest, int(self._wall_clock()))
-        return self._greatest
 
 
 class Keeper:
@@ -146,7 +119,7 @@ class Keeper:
         book = self.state.published
         if not book.policies:  # places that were left stay in the book
             await self.log.begin(
-                _first_settings(self._config), lambda _: quarantine_service_pb2.Policy()
+                first_settings(self._config), lambda _: quarantine_service_pb2.Policy()
             )
         for difference in config_differences(self._config, book.policies, book.pools, book.feeds):
             _log.warning(
@@ -182,64 +155,6 @@ class Keeper:
         return deque(commands, maxlen=ANSWERS_MAX)
 
 
-def run_keeper(installation: Installation, ready: Callable[[], None]) -> None:
-    """Serves until SIGTERM."""
-    asyncio.run(_serve(installation, ready))
-
-
-async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    config = installation.config
-    segment = installation.open_segment()
-    journal = open_journal(
-        installation.journal_folder(KEEPER),
-        identity=journal_identity(installation.folder_id, KEEPER),
-        map_size_bytes=config.journal.map_size_bytes,
-    )
-    drain = Drain()
-    keeper = await open_keeper(
-        Engine(segment),
-        TableWriter(segment),
-        journal,
-        drain,
-        config=config,
-        image=newest_image(installation.snapshots),
-        snapshot_at=lambda: newest_taken_at(installation.snapshots),
-        replaces=installation.keeper_mark.exists(),
-    )
-    server = grpc.aio.server(options=(("grpc.max_receive_message_length", 4 << 20),))
-    server.add_generic_rpc_handlers(
-        (
-            service(COMMANDS, keeper.commands),
-            service(NUMBERS, keeper.reservations),
-            service(KeeperService.DESCRIPTOR, keeper.internal),
-        )
-    )
-    installation.keeper_mark.touch()
-    installation.keeper_socket.unlink(missing_ok=True)  # of the keeper before
-    server.add_insecure_port(installation.keeper_address)
-    await server.start()
-    ready()
-    _log.info("ready")
-    truncating = keep_truncating(installation.run_folder, journal, lambda: keeper.backlog.confirmed)
-    orphans = report_orphans(installation, keeper.reports)
-    working = asyncio.gather(truncating, orphans, *keeper.work())
-    stopped = asyncio.create_task(stop.wait())
-    working.add_done_callback(lambda _: stopped.cancel())  # one of them has failed
-    try:
-        await stopped
-    except asyncio.CancelledError:
-        working.result()
-    working.cancel()
-    with suppress(asyncio.CancelledError):
-        await working
-    drain.begin()
-    await server.stop(STOP_S)
-    await keeper.candidates.scanner.stop()
-    journal.close()
-
-
 async def open_keeper(
     engine: Engine,
     writer: TableWriter,
@@ -273,15 +188,3 @@ async def open_keeper(
             await asyncio.sleep(REPLAY_PAUSE_S)
     await keeper.begin()
     return keeper
-
-
-def _first_settings(config: Config) -> KeeperValue:
-    """The settings of the file, as the first command: from then on only commands change them."""
-    value = KeeperValue(command="config")
-    for index, policy in enumerate(config.policies):
-        value.policies.add(index=index, policy=policy_message(replace(policy, revision=1)))
-    for index, pool in enumerate(config.pools):
-        value.pools.add(index=index, pool=pool_message(replace(pool, revision=1)))
-    for index, feed in enumerate(config.feeds):
-        value.feeds.add(index=index, feed=feed_message(replace(feed, revision=1)))
-    return value

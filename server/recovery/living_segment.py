@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ringfence.engine.events.spray import adopt_spray
 from ringfence.engine.memory.segment import Segment, SegmentError
-from ringfence.server.folder.installation import KEEPER, Installation, worker_name
+from ringfence.server.folder.installation import Installation
+from ringfence.server.folder.journal_folders import KEEPER, worker_name
 from ringfence.server.journal.journal import JournalReader
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

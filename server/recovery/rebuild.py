@@ -26,11 +26,12 @@ from rich.progress import (
 from ringfence.engine.events.spray import adopt_spray
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot import SnapshotDamaged, list_snapshots, load_snapshot
-from ringfence.server.folder.installation import KEEPER, Installation
-from ringfence.server.folder.journal_folders import opened_journals
+from ringfence.server.folder.installation import Installation
+from ringfence.server.folder.journal_folders import KEEPER
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
+from ringfence.server.journal.opened_journals import opened_journals
 from ringfence.server.recovery.recovered import Recovered
-from ringfence.server.recovery.replay import Replay, Start
+from ringfence.server.recovery.replay import Replay, ReplayBase
 from ringfence.server.state.keeper_image import read_image
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def _progress() -> Progress:
 
 def _load(
     installation: Installation, threads: int, damaged: list[Path], progress: Progress
-) -> tuple[Segment, Start]:
+) -> tuple[Segment, ReplayBase]:
     """A new segment with the newest snapshot that is whole, or with nothing in it."""
     folder = installation.snapshots
     found = list_snapshots(folder) if folder.exists() else []
@@ -101,10 +102,10 @@ def _load(
             found.remove(error.path)
             installation.segment_path.unlink()
             continue
-        return segment, Start(
+        return segment, ReplayBase(
             found[0].stem, header.positions, header.keeper_position, image, header.spray
         )
-    return _new_segment(installation), Start()
+    return _new_segment(installation), ReplayBase()
 
 
 def _new_segment(installation: Installation) -> Segment:
@@ -119,7 +120,7 @@ def _new_segment(installation: Installation) -> Segment:
 
 
 def _check_there(
-    installation: Installation, journals: Mapping[str, JournalReader], start: Start
+    installation: Installation, journals: Mapping[str, JournalReader], start: ReplayBase
 ) -> None:
     """A journal that a snapshot counts on must not be gone."""
     keeper_position = max(start.keeper_position, start.image.position)

@@ -11,9 +11,10 @@ from dataclasses import replace
 from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import SettingError
 from ringfence.engine.snapshot import SnapshotError
-from ringfence.server.folder.installation import KEEPER, Installation
-from ringfence.server.folder.journal_folders import opened_journals
+from ringfence.server.folder.installation import Installation
+from ringfence.server.folder.journal_folders import KEEPER
 from ringfence.server.journal.journal import JournalError
+from ringfence.server.journal.opened_journals import opened_journals
 from ringfence.server.recovery.living_segment import boot_id, change_start_id, take_over
 from ringfence.server.recovery.recovered import Recovered
 

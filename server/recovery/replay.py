@@ -16,7 +16,7 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Spray
 from ringfence.engine.table.control import TableWriter
 from ringfence.engine.verdict.core import Engine
-from ringfence.server.folder.installation import KEEPER, WORKER
+from ringfence.server.folder.journal_folders import KEEPER, WORKER
 from ringfence.server.journal.event_value import decode_event_value
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
@@ -30,7 +30,7 @@ TAKEN_BYTES = 16  # of one event, as `Engine.repeat` says too
 
 
 @dataclass(frozen=True)
-class Start:
+class ReplayBase:
     """What replay goes on from: a snapshot, or nothing."""
 
     snapshot: str = ""
@@ -52,7 +52,7 @@ class Replay:
     def __init__(
         self,
         segment: Segment,
-        start: Start,
+        start: ReplayBase,
         journals: Sequence[JournalReader | None],
         progress: Progress,
     ) -> None:
@@ -88,7 +88,7 @@ class Replay:
 
     def events(self, journals: Sequence[JournalReader], threads: int) -> int:
         """All events of workers, after `commands`; how many of them found their number."""
-        steps = [_Steps(journal, self._start.after(journal)) for journal in journals]
+        steps = [_JournalPieces(journal, self._start.after(journal)) for journal in journals]
         with ThreadPoolExecutor(threads, "replay") as pool:
             shares = [steps[first:] + steps[:first] for first in range(min(threads, len(steps)))]
             inserted = sum(pool.map(self._insert, (shares * threads)[:threads]))
@@ -97,7 +97,7 @@ class Replay:
             Engine(self._segment, worker=index).set_journalled(journal.last)
         return inserted
 
-    def _insert(self, journals: Sequence["_Steps"]) -> int:
+    def _insert(self, journals: Sequence["_JournalPieces"]) -> int:
         engine = Engine(self._segment)
         inserted = 0
         for steps in journals:
@@ -120,7 +120,7 @@ class Replay:
         self._progress.advance(self._bar, values)
 
 
-class _Steps:
+class _JournalPieces:
     """A worker's journal, some values at a time, for any number of threads."""
 
     def __init__(self, journal: JournalReader, after: int) -> None:

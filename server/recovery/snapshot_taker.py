@@ -8,21 +8,20 @@ Whatever comes meanwhile is behind the positions, and replay brings it.
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from ringfence.engine.durable_files import sync
 from ringfence.engine.snapshot import (
-    SnapshotError,
     list_snapshots,
     prune_snapshots,
     read_header,
     snapshot_number,
     write_snapshot,
 )
-from ringfence.server.folder.installation import KEEPER, Installation, worker_name
-from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.folder.installation import Installation
+from ringfence.server.folder.journal_folders import KEEPER, journal_identity, worker_name
 from ringfence.server.folder.snapshot_lock import change_snapshots
-from ringfence.server.folder.truncation import publish_truncation, truncate_orphan
+from ringfence.server.folder.truncation import publish_truncation
+from ringfence.server.journal.truncation import truncate_orphan
 from ringfence.server.keeper.keeper_service import ask_for_image
 from ringfence.server.state.keeper_image import read_image
 
@@ -70,14 +69,6 @@ def _take(installation: Installation) -> None:
         segment.numbers,
         time.monotonic() - began,
     )
-
-
-def newest_taken_at(folder: Path) -> int:
-    """When the newest snapshot was taken, unix seconds; 0 = there is none that can be read."""
-    try:
-        return next((read_header(path).taken_at for path in list_snapshots(folder)), 0)
-    except (FileNotFoundError, SnapshotError):
-        return 0
 
 
 def _truncate(installation: Installation) -> None:

@@ -17,7 +17,7 @@ from ringfence.engine.words import State
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.link.refusal import in_use
 from ringfence.server.state.coverage_book import CoverageBook
-from ringfence.server.state.handouts import HANDOUT, Handouts
+from ringfence.server.state.hand_out_book import HAND_OUT, HandOutBook
 from ringfence.server.state.pending_changes import Numbers, PendingChanges, latest_rows, numbers_of
 from ringfence.server.state.reservation_book import ReservationBook
 from ringfence.server.state.settings_book import SettingsBook
@@ -42,7 +42,7 @@ class KeeperState:
         """What feeds have claimed. Claims are durable before they come here, in the journals of
         workers, so all may see them before the keeper's journal has them."""
         self.reservations = ReservationBook(ended_kept_s=ended_kept_s)
-        self.handouts = Handouts(most=segment.capacity_numbers)
+        self.hand_outs = HandOutBook(most=segment.capacity_numbers)
         self.assigned_total: Counter[int] = Counter()
         """Numbers ever handed out, by place of their pool."""
         self.complaints: Counter[int] = Counter()
@@ -95,7 +95,7 @@ class KeeperState:
             book.place(image)
         self.coverage.take(image)
         self.reservations.load(image.reservations, image.reservations_made)
-        self.handouts.load(np.frombuffer(image.handouts, HANDOUT))
+        self.hand_outs.load(np.frombuffer(image.hand_outs, HAND_OUT))
         self.assigned_total.update(dict(enumerate(image.assigned_total)))
         self.complaints.update(dict(enumerate(image.complaints)))
         self.decided_at = image.decided_at
@@ -126,7 +126,7 @@ class KeeperState:
             decided_at=self.decided_at,
             reservations=self.reservations,
             reservations_made=self.reservations.made,
-            handouts=self.handouts.rows(self.decided_at).tobytes(),
+            hand_outs=self.hand_outs.rows(self.decided_at).tobytes(),
             assigned_total=[self.assigned_total[place] for place in places],
             complaints=[self.complaints[place] for place in places],
             claims=self.coverage.claims(),
@@ -150,7 +150,7 @@ class KeeperState:
             numbers = numbers_of(given[pools == place])
             pool = self.decided.pool(place)
             policy = self.decided.policy_index(pool.policy) if pool else 0
-            self.handouts.add(numbers, at=at, pool=place, policy=policy)
+            self.hand_outs.add(numbers, at=at, pool=place, policy=policy)
             self.assigned_total[place] += len(numbers)
 
     def _publish(self) -> None:

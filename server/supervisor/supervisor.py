@@ -193,7 +193,7 @@ def _asks_to_stop(signals: bytes) -> bool:
 def _children(installation: Installation, address: str) -> list[Child]:
     # Imported in the child: the supervisor stays without gRPC.
     def keeper(ready: Callable[[], None]) -> None:
-        from ringfence.server.keeper.keeper import run_keeper
+        from ringfence.server.keeper.process import run_keeper
 
         run_keeper(installation, ready)
 

@@ -22,14 +22,13 @@ from pathlib import Path
 from ringfence.engine.durable_files import sync
 from ringfence.engine.snapshot import list_snapshots
 from ringfence.server.folder.data_folder import SECRETS
-from ringfence.server.folder.installation import KEEPER
-from ringfence.server.folder.journal_folders import journal_identity, journal_names
+from ringfence.server.folder.journal_folders import DATA, KEEPER, journal_identity, journal_names
 from ringfence.server.folder.secret_file import SecretDamaged, read_secret
 from ringfence.server.followers.history.file_copy import FILE as HISTORY
 from ringfence.server.followers.history.file_copy import copy_bytes as history_bytes
 from ringfence.server.followers.history.file_copy import copy_file as copy_history
 from ringfence.server.journal.journal import JournalError
-from ringfence.server.journal.lmdb_journal import DATA, copy_bytes, copy_journal
+from ringfence.server.journal.lmdb_journal import copy_bytes, copy_journal
 from ringfence.server.tools.data_verify import folder_problems
 
 SYNC_BYTES = 1 << 26  # a journal's fsync waits behind no more of a copied snapshot than this

@@ -15,8 +15,7 @@ from ringfence.engine.snapshot import (
     list_snapshots,
 )
 from ringfence.server.folder.data_folder import SECRETS, missing_secret
-from ringfence.server.folder.installation import KEEPER
-from ringfence.server.folder.journal_folders import journal_identity, journal_names
+from ringfence.server.folder.journal_folders import KEEPER, journal_identity, journal_names
 from ringfence.server.folder.secret_file import SecretDamaged, read_secret
 from ringfence.server.followers.history.file_copy import FILE as HISTORY
 from ringfence.server.followers.history.file_copy import file_problems

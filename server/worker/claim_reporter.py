@@ -8,16 +8,13 @@ is new, or when it is not known what became of a value, the journal itself is re
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
 
-from ringfence.server.journal.event_value import Claim, EventValue, decode_event_value
+from ringfence.server.journal.claims import claims_behind
+from ringfence.server.journal.event_value import Claim
 from ringfence.server.journal.journal import (
     Journal,
-    JournalDamaged,
     JournalDown,
     JournalError,
-    JournalReader,
-    JournalTruncated,
 )
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.keeper_service_pb2 import (
@@ -25,12 +22,11 @@ from ringfence.server.link.keeper_service_pb2 import (
     ReportClaimsRequest,
     ReportClaimsResponse,
 )
-from ringfence.server.state.covered_time import CoveredTime
+from ringfence.server.state.claim_report import fill_claims
 from ringfence.server.worker.feed_claims import FeedClaims
 
 PERIOD_S = 0.5
 VALUES_MAX = 65_536  # remembered between two reports; then the journal is read
-PIECE_VALUES = 4_096
 FAILED_PAUSE_S = 60.0  # after a journal that cannot be read
 UNREGISTERED_MAX = 16
 REPORT_CLAIMS = DESCRIPTOR.services_by_name["KeeperService"].methods_by_name["ReportClaims"]
@@ -150,48 +146,3 @@ class ClaimReporter:
                 self._events[feed] = self._events.get(feed, 0) + count
             return None
         return ReportClaimsResponse.FromString(answer).position
-
-
-def fill_claims(request: ReportClaimsRequest, claims: Iterable[Claim]) -> None:
-    """Puts claims into a report, those of one feed joined."""
-    covered: dict[int, CoveredTime] = {}
-    for place, begin, end in claims:
-        covered.setdefault(place, CoveredTime()).add(begin, end)
-        reported = request.claims[place]
-        reported.watermark = max(reported.watermark, end)
-    for place, joined in covered.items():
-        bounds = [bound for interval in joined.intervals for bound in interval]
-        request.claims[place].bounds.extend(bounds)
-
-
-def claims_behind(
-    journal: JournalReader, after: int, upto: int
-) -> tuple[int, list[tuple[str, Claim]]]:
-    """The claims in the next few values behind a position, each with the name of its feed, and the
-    position that they reach to.
-    """
-    claims = []
-    position = upto
-    for values, (position, data) in enumerate(_replay(journal, after), 1):
-        value = _decode(journal, position, data)
-        if value.claim is not None:
-            claims.append((value.feed, value.claim))
-        if position == upto or values == PIECE_VALUES:
-            break
-    return position, claims
-
-
-def _decode(journal: JournalReader, position: int, data: bytes) -> EventValue:
-    try:
-        return decode_event_value(data)
-    except ValueError as error:
-        raise JournalDamaged(f"{journal.folder}: {error}: position={position}") from None
-
-
-def _replay(journal: JournalReader, after: int) -> Iterator[tuple[int, bytes]]:
-    try:
-        yield from journal.replay(after)
-    except JournalTruncated:
-        # Only of an installation whose journals were cut before claims were taken.
-        _log.warning("claims up to position=%d are gone: %s", journal.first - 1, journal.folder)
-        yield from journal.replay(journal.first - 1)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ringfence.engine.events.wire import EventDecoder, encode_events_answer
 from ringfence.engine.settings.policy import check_name
 from ringfence.engine.verdict.core import Engine, Inserted
-from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.event_value import EventValue, encode_event_value
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.link.drain import Context, Drain
@@ -43,14 +43,14 @@ class EventService:
     def __init__(
         self,
         engine: Engine,
-        durable: Durable,
+        journal: AwaitedJournal,
         drain: Drain,
         reporter: ClaimReporter,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
-        self._durable = durable
+        self._journal = journal
         self._drain = drain
         self._claims = reporter.claims
         self._reporter = reporter
@@ -116,7 +116,7 @@ class EventService:
 
     def _submit(self, value: EventValue) -> asyncio.Future[int]:
         try:
-            durable = self._durable.submit(encode_event_value(value))
+            durable = self._journal.submit(encode_event_value(value))
         except JournalError:
             self._claims.fail(value.feed)
             raise

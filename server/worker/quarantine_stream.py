@@ -7,7 +7,7 @@ report INTERNAL in place of a status that arrives while it writes: grpc/grpc iss
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from ringfence.server.keeper.numbers.quarantine_batch import REJECTIONS_MAX
+from ringfence.server.link.bounds import REJECTIONS_MAX
 from ringfence.server.link.drain import Context, Drain
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.v1 import quarantine_service_pb2 as pb

@@ -11,12 +11,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ringfence.engine.verdict.core import Engine
-from ringfence.server.folder.installation import Installation, worker_name
-from ringfence.server.folder.journal_folders import journal_identity
-from ringfence.server.folder.truncation import keep_truncating
-from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.folder.installation import Installation
+from ringfence.server.folder.journal_folders import journal_identity, worker_name
+from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.journal.truncation import keep_truncating
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.keeper_service_pb2 import DESCRIPTOR as KEEPER_DESCRIPTOR
@@ -77,7 +77,7 @@ async def _serve(
     drain = Drain()
     link = KeeperLink(installation.keeper_address)
     reporter = ClaimReporter(journal, FeedClaims(segment), link)
-    events = EventService(engine, Durable(journal), drain, reporter)
+    events = EventService(engine, AwaitedJournal(journal), drain, reporter)
     history = KeeperLink(installation.history_address)
     settings = PublishedSettings(segment)
     watchers = WatchService(link, settings, drain)

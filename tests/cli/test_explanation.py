@@ -17,8 +17,8 @@ from ringfence import (
     RuleResult,
     Verdict,
 )
-from ringfence.cli.explanation import explanation
-from ringfence.cli.words import count_text, distance_text, rule_text, span_text
+from ringfence.wording.explanation import explanation
+from ringfence.wording.words import count_text, distance_text, rule_text, span_text
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

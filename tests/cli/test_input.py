@@ -15,7 +15,7 @@ from ringfence.cli.number_input import (
     parse_numbers,
     read_numbers,
 )
-from ringfence.cli.times import parse_time
+from ringfence.wording.times import parse_time
 
 FIRST = 447700900000
 

@@ -11,8 +11,8 @@ from ringfence.engine.snapshot.format import FRAME, PREAMBLE
 from ringfence.engine.snapshot.read import SnapshotFile
 from ringfence.server.folder.journal_folders import journal_identity
 from ringfence.server.folder.secret_file import read_secret
-from ringfence.server.folder.truncation import truncate_orphan
 from ringfence.server.followers.history.database import FILE as HISTORY
+from ringfence.server.journal.truncation import truncate_orphan
 from support.durable_server import BEGAN, CALLED, TWO, fill, history, killed, send, take_snapshot
 from support.server_process import peer_of
 

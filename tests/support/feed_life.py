@@ -8,8 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ringfence.engine.settings.policy import SILENCE_S, Pool
 from ringfence.server.journal.event_value import Claim
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
+from ringfence.server.state.claim_report import fill_claims
 from ringfence.server.state.setting_messages import pool_message
-from ringfence.server.worker.claim_reporter import fill_claims
 from support.number_model import NumberModel
 
 FEEDS = ["msc", "smsc", "sbc"]

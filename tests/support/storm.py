@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence.server.folder.data_folder import hold_data_folder
-from ringfence.server.folder.installation import KEEPER
-from ringfence.server.folder.journal_folders import journal_identity
+from ringfence.server.folder.journal_folders import KEEPER, journal_identity
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.journal.lmdb_journal import open_for_replay
 from support.allocators import CALLS, NOISY_S

@@ -9,10 +9,9 @@ from ringfence.engine.settings.policy import DESCRIPTION_CHARS_MAX
 from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
+from ringfence.server.link.bounds import NUMBERS_MAX
 from ringfence.server.link.refusal import bad_field
 from ringfence.server.state.pending_changes import Headers, Numbers, numbers_of
-
-NUMBERS_MAX = 65_536
 
 
 def read_numbers(given: Sequence[int], most: int = NUMBERS_MAX) -> Numbers:

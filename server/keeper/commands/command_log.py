@@ -13,7 +13,7 @@ from functools import partial
 
 from google.protobuf.message import Message
 
-from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.link.drain import Context
@@ -58,7 +58,7 @@ class CommandLog:
         due before any other command.
         """
         self._journal = journal
-        self._durable = Durable(journal)
+        self._awaited = AwaitedJournal(journal)
         self._state = state
         self.now = clock
         """The time of a decision, unix seconds."""
@@ -125,7 +125,7 @@ class CommandLog:
         value.decided_at = self.now()
         value.response = decide(value).SerializeToString()
         data = value.SerializeToString()
-        durable = self._durable.submit(data)
+        durable = self._awaited.submit(data)
         self._state.foresee(value)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(_retrieve)

@@ -8,14 +8,20 @@ import asyncio
 import logging
 from contextlib import closing
 
-from ringfence.server.folder.installation import KEEPER, Installation, worker_name
-from ringfence.server.folder.journal_folders import journal_identity, journal_names
+from ringfence.server.folder.installation import Installation
+from ringfence.server.folder.journal_folders import (
+    KEEPER,
+    journal_identity,
+    journal_names,
+    worker_name,
+)
 from ringfence.server.folder.snapshot_lock import keep_snapshots
+from ringfence.server.journal.claims import claims_behind
 from ringfence.server.journal.journal import JournalError, JournalInUse
 from ringfence.server.journal.lmdb_journal import open_for_replay
 from ringfence.server.keeper.coverage.claim_reports import ClaimReports
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
-from ringfence.server.worker.claim_reporter import claims_behind, fill_claims
+from ringfence.server.state.claim_report import fill_claims
 
 PAUSE_S = 0.5
 

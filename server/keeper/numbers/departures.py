@@ -9,12 +9,12 @@ from ringfence.engine.words import State
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change
 from ringfence.server.keeper.commands.command_log import CommandLog
+from ringfence.server.link.bounds import NUMBERS_MAX
 from ringfence.server.state.keeper_state import STATE_MASK, KeeperState
 from ringfence.server.state.pending_changes import Numbers
 from ringfence.v1 import quarantine_service_pb2
 
 PERIOD_S = 600.0
-NUMBERS_MAX = 65_536  # in one command
 SINCE_SHIFT = np.uint64(32)
 _LEAVING = (State.ASSIGNED, State.RETIRED)
 

@@ -9,11 +9,9 @@ import numpy.typing as npt
 
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN
 from ringfence.engine.words import DisconnectReason
+from ringfence.server.link.bounds import NUMBERS_MAX
 from ringfence.server.link.refusal import bad_field
 from ringfence.v1 import quarantine_service_pb2 as pb
-
-NUMBERS_MAX = 65_536
-REJECTIONS_MAX = 100  # told one by one; the others are only counted
 
 _NUMBER, _QUARANTINED_AT, _OBSERVED_SINCE, _REASON = range(1, 5)
 

@@ -11,11 +11,8 @@ from ringfence.engine.words import Outcome
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change, read_note
 from ringfence.server.keeper.commands.command_log import CommandLog
-from ringfence.server.keeper.numbers.quarantine_batch import (
-    REJECTIONS_MAX,
-    QuarantineBatch,
-    read_quarantine_batch,
-)
+from ringfence.server.keeper.numbers.quarantine_batch import QuarantineBatch, read_quarantine_batch
+from ringfence.server.link.bounds import REJECTIONS_MAX
 from ringfence.server.link.drain import Context, Drain
 from ringfence.server.link.refusal import bad_field, table_full, wrong_state
 from ringfence.server.link.routes import Answer, parse
@@ -66,12 +63,12 @@ class QuarantineCommands:
             received_at = value.decided_at
             if request.HasField("received_at"):
                 received_at = request.received_at.seconds
-            handout = self._state.handouts.find(request.number, value.decided_at)
-            if handout is None:
+            hand_out = self._state.hand_outs.find(request.number, value.decided_at)
+            if hand_out is None:
                 raise wrong_state(
                     f"+{request.number}", "value=not handed out, bound=handed out within 400 days"
                 )
-            assigned_at, pool, policy = handout
+            assigned_at, pool, policy = hand_out
             if not assigned_at <= received_at <= value.decided_at:
                 raise bad_field(
                     "received_at",

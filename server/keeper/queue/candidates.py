@@ -27,7 +27,7 @@ Changes = npt.NDArray[np.void]
 _Candidates = tuple[npt.NDArray[np.uint32], Numbers]
 
 
-class Look(NamedTuple):
+class OrderedSweep(NamedTuple):
     """A look through the whole table for the candidates of one pool."""
 
     order: int
@@ -75,7 +75,7 @@ class Candidates:
                 self._queue(pool).put(clean_now_at[moved], numbers[moved])
         return taken
 
-    async def look(self, pool: int, prefix: str) -> Look:
+    async def look(self, pool: int, prefix: str) -> OrderedSweep:
         """Looks through the whole table, beginning now, for the oldest ones of a pool."""
         order, queue = self._order, self._queue(pool)
         mark = queue.mark()
@@ -85,7 +85,7 @@ class Candidates:
             queue.forget(mark)
             raise
         if order != self._order:  # of no use any more
-            return Look(order, sweep)
+            return OrderedSweep(order, sweep)
         if prefix:
             queue.forget(mark)
             self._sweeps[pool, prefix] = sweep
@@ -94,9 +94,9 @@ class Candidates:
                 self._sweeps.popitem(last=False)
         else:
             queue.replace(sweep.clean, mark)
-        return Look(order, sweep)
+        return OrderedSweep(order, sweep)
 
-    def is_all(self, look: Look) -> bool:
+    def is_all(self, look: OrderedSweep) -> bool:
         """Whether there are no other candidates than those that a look has found, or commands have
         freed since.
         """

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ringfence.engine.verdict.scan import TableScan, Tally
+from ringfence.engine.verdict.scan import TableScan
+from ringfence.engine.verdict.sweep_sums import SweepSums
 
 KEPT_S = 1.0
 
@@ -17,13 +18,13 @@ class PoolCounts:
         self._now = now
         self._one_at_a_time = asyncio.Lock()
         self._fresh_until = 0.0
-        self._counted: tuple[int, Tally] | None = None
+        self._counted: tuple[int, SweepSums] | None = None
 
-    async def latest(self) -> tuple[int, Tally]:
+    async def latest(self) -> tuple[int, SweepSums]:
         """The time of the count, in unix seconds, and the count."""
         async with self._one_at_a_time:
             if self._counted is None or time.monotonic() >= self._fresh_until:
                 now = self._now()
-                self._counted = now, await asyncio.to_thread(self._scan.tally, now=now)
+                self._counted = now, await asyncio.to_thread(self._scan.count, now=now)
                 self._fresh_until = time.monotonic() + KEPT_S
             return self._counted

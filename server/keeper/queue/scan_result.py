@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.verdict.sweep_sums import Tally
+from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.server.keeper.queue.candidate_queue import CleanNumbers
 from ringfence.server.keeper.queue.candidate_run import Numbers, Times, in_queue_order
 
@@ -19,7 +19,7 @@ _NONE = CleanNumbers()
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One whole sweep; its arrays cannot be written. By index of the pool, as `Tally` says."""
+    """One whole sweep; its arrays cannot be written. By index of the pool, as `SweepSums` says."""
 
     began_at: int
     """Unix seconds; forecast days count from here."""
@@ -46,9 +46,9 @@ class PoolSweep:
     """When the next number becomes clean if it stays silent; 0 = none is on its way."""
 
 
-def finished_scan(began_at: int, tally: Tally, clean: Mapping[int, CleanNumbers]) -> Scan:
+def finished_scan(began_at: int, sums: SweepSums, clean: Mapping[int, CleanNumbers]) -> Scan:
     """A sweep that is whole: nobody adds to it any more."""
-    arrays = (tally.by_verdict, tally.overdue, tally.forecast, tally.next_clean_at)
+    arrays = (sums.by_verdict, sums.overdue, sums.forecast, sums.next_clean_at)
     for array in arrays:
         array.flags.writeable = False
     return Scan(began_at, *arrays, clean)

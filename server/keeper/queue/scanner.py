@@ -24,7 +24,8 @@ import numpy.typing as npt
 from ringfence.engine.events.spray import drop_silent
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.prefix import Prefix
-from ringfence.engine.verdict.scan import TableScan, Tally
+from ringfence.engine.verdict.scan import TableScan
+from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.server.keeper.queue.candidate_queue import DEPTH
 from ringfence.server.keeper.queue.candidate_run import Numbers
 from ringfence.server.keeper.queue.scan_result import (
@@ -221,14 +222,14 @@ class Scanner:
     def _sweep_all(self) -> Iterator[None]:
         try:
             began_at = now = self._on_loop(self._begin)
-            tally, gatherings = Tally(), PoolGatherings(self._depth)
+            sums, gatherings = SweepSums(), PoolGatherings(self._depth)
             at = 0
             while at < self._segment.numbers:
                 step = self._scan.step(
                     at,
                     now=now,
                     records_max=RECORDS_A_STEP,
-                    tally=tally,
+                    sums=sums,
                     seen=self._seen.verdicts,
                     changes_max=CHANGES_A_STEP,
                 )
@@ -236,7 +237,7 @@ class Scanner:
                 gatherings.add(step.clean)
                 at = step.end
                 yield
-            self._on_loop(self._end, finished_scan(began_at, tally, gatherings.found()))
+            self._on_loop(self._end, finished_scan(began_at, sums, gatherings.found()))
             drop_silent(self._segment)
         except Exception:
             self._on_loop(self._seen.end_step)
@@ -245,21 +246,21 @@ class Scanner:
     def _sweep_asked(self) -> Iterator[None]:
         pool, prefix, now = self._on_loop(self._begin_asked)
         try:
-            tally, gathering = Tally(), CleanGathering(self._depth)
+            sums, gathering = SweepSums(), CleanGathering(self._depth)
             at = 0
             while at < self._segment.numbers:
                 step = self._scan.step(
                     at,
                     now=now,
                     records_max=RECORDS_A_STEP_ASKED,
-                    tally=tally,
+                    sums=sums,
                     pool=pool,
                     prefix=prefix,
                 )
                 gathering.add(step.clean)
                 at = step.end
                 yield
-            found = PoolSweep(now, gathering.found(), int(tally.next_clean_at[pool]))
+            found = PoolSweep(now, gathering.found(), int(sums.next_clean_at[pool]))
         except Exception as error:
             self._on_loop(self._end_asked, error)
             raise

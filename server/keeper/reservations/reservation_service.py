@@ -16,7 +16,7 @@ from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.server.keeper.commands.command_fields import fill_change, read_numbers
 from ringfence.server.keeper.commands.command_log import ACTOR, CommandLog, said
-from ringfence.server.keeper.queue.candidates import Candidates, Look
+from ringfence.server.keeper.queue.candidates import Candidates, OrderedSweep
 from ringfence.server.keeper.reservations.leases import returned
 from ringfence.server.keeper.reservations.reservation_messages import (
     COUNT_MAX,
@@ -84,7 +84,7 @@ class ReservationService:
         asked = read_numbers(request.numbers, COUNT_MAX) if request.numbers else None
         repeated = self._state.reservations.asked_before(actor, request.request_id)
         pool = repeated.pool if repeated else self._state.decided.pool_index(request.pool)
-        look: Look | None = None
+        look: OrderedSweep | None = None
 
         def decide(value: KeeperValue) -> Message:
             before = self._state.reservations.asked_before(actor, request.request_id)
@@ -213,7 +213,7 @@ class ReservationService:
         return response.SerializeToString()
 
     def _oldest(
-        self, request: pb.ReserveNumbersRequest, pool: int, now: int, look: Look | None
+        self, request: pb.ReserveNumbersRequest, pool: int, now: int, look: OrderedSweep | None
     ) -> Numbers:
         numbers = self._candidates.oldest_clean(pool, request.count, request.prefix, now)
         if len(numbers) < request.count and (look is None or not self._candidates.is_all(look)):

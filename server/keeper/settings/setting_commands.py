@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.settings.policy import Pool, check_name
 from ringfence.engine.verdict.core import Engine
-from ringfence.engine.verdict.scan import Tally
+from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, PlacedPool
 from ringfence.server.keeper.commands.command_log import CommandLog
@@ -147,7 +147,7 @@ class SettingCommands:
         return pb.ListPoolsResponse(pools=page, next_page_token=token)
 
     def _pool_status(
-        self, index: int, pool: Pool, counted_at: int, counts: Tally, forecast_days: int
+        self, index: int, pool: Pool, counted_at: int, counts: SweepSums, forecast_days: int
     ) -> pb.PoolStatus:
         by_verdict = counts.by_verdict[index]
         return pb.PoolStatus(

@@ -2,7 +2,7 @@
 
 import click
 
-from ringfence.adapters.hep_command import hep
+from ringfence.cli.hep_adapter import hep
 
 
 @click.group()

@@ -8,8 +8,9 @@ import click
 from ringfence import CheckedNumber, Client, Verdict
 from ringfence.cli.number_input import read_numbers
 from ringfence.cli.options import at_option, client_options, json_option, numbers_input
-from ringfence.cli.output import print_json, print_rows, time_text
+from ringfence.cli.output import print_json, print_rows
 from ringfence.engine.number import format_number
+from ringfence.wording.times import time_text
 
 _AT_ONCE = 10_000  # answers to show before the next are asked for
 

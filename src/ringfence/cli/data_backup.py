@@ -13,11 +13,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from ringfence.cli.options import Failed, json_option
 from ringfence.cli.output import print_facts, print_json
-from ringfence.cli.times import format_time
 from ringfence.engine.snapshot import read_header
 from ringfence.server.tools.backup import back_up
 from ringfence.server.tools.data_copy import CopyDamaged, CopyError, DataCopy, WrongFolder
 from ringfence.server.tools.restore import restore as restore_folder
+from ringfence.wording.times import format_time
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW_FOLDER = click.Path(path_type=Path)

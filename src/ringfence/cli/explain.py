@@ -9,12 +9,12 @@ import click
 from rich.text import Text
 
 from ringfence import Client, HistoryEntry, Number, Reservation
-from ringfence.cli.explanation import explanation
 from ringfence.cli.history_text import history_lines
 from ringfence.cli.options import at_option, client_options, json_option
 from ringfence.cli.output import print_json, terminal
 from ringfence.cli.selection import one_number
 from ringfence.errors import RingfenceError
+from ringfence.wording.explanation import explanation
 
 HISTORY_SHOWN_MAX = 20
 

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ringfence.cli.options import Command, Failed, Moment, NotReached, json_option
-from ringfence.cli.times import format_time
 from ringfence.engine.number import format_number
 from ringfence.server.config.config import HISTORY_URL, load_config
 from ringfence.server.config.config_problems import ConfigError
+from ringfence.wording.times import format_time
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -7,10 +7,11 @@ import click
 
 from ringfence import Client, Feed, FeedStatus, Gap
 from ringfence.cli.options import Failed, client_options, json_option
-from ringfence.cli.output import print_facts, print_json, print_rows, time_text
+from ringfence.cli.output import print_facts, print_json, print_rows
 from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
-from ringfence.cli.words import distance_text, span_text
 from ringfence.server.config.config import load_feed
+from ringfence.wording.times import time_text
+from ringfence.wording.words import distance_text, span_text
 
 _GAPS_MAX = 100  # that the server tells
 _GAPS_LISTED_MAX = 3  # of each feed; `show` has the rest

@@ -6,9 +6,10 @@ import click
 
 from ringfence import Client, HistoryEntry
 from ringfence.cli.options import Moment, client_options, json_option
-from ringfence.cli.output import print_json, print_rows, time_text
+from ringfence.cli.output import print_json, print_rows
 from ringfence.cli.selection import limit_option, one_number, pool_option
 from ringfence.engine.number import format_number
+from ringfence.wording.times import time_text
 
 _PAGE_MAX = 10_000
 

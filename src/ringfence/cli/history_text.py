@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from ringfence import HistoryEntry, Verdict
-from ringfence.cli.output import time_text
+from ringfence.wording.times import time_text
 
 _DONE = {
     "QuarantineNumbers": "put into quarantine",

@@ -20,9 +20,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.cli.times import parse_time
 from ringfence.engine.number import parse_number
 from ringfence.engine.words import DisconnectReason
+from ringfence.wording.times import parse_time
 
 _RANGE = re.compile(r"\+?[0-9]+-\+?[0-9]*", re.ASCII)
 NUMBERS_MAX = 50_000_000  # 400 MB of arrays; no switch has so many in quarantine

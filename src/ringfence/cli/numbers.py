@@ -6,7 +6,7 @@ import click
 
 from ringfence import Client, Number, Verdict
 from ringfence.cli.options import client_options, json_option
-from ringfence.cli.output import print_json, print_rows, time_text
+from ringfence.cli.output import print_json, print_rows
 from ringfence.cli.selection import (
     limit_option,
     pool_option,
@@ -14,6 +14,7 @@ from ringfence.cli.selection import (
     verdict_option,
 )
 from ringfence.engine.number import format_number
+from ringfence.wording.times import time_text
 
 _NOT_LISTED = ("rule_results", "coverage", "queue_position", "recent")
 _PAGE_MAX = 10_000

@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from ringfence import Client, Tls
-from ringfence.cli.times import format_time, parse_time
 from ringfence.errors import (
     DeadlineExceeded,
     NotClean,
@@ -23,6 +22,7 @@ from ringfence.errors import (
 )
 from ringfence.server.config.address import parse_address
 from ringfence.server.config.duration import parse_duration
+from ringfence.wording.times import format_time, parse_time
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)

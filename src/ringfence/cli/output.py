@@ -17,17 +17,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ringfence.cli.times import format_time
 from ringfence.engine.number import format_number
+from ringfence.wording.times import format_time
+from ringfence.wording.words import COLOURS
 
-COLOURS = {
-    "CLEAN": "green",
-    "AGING": "cyan",
-    "NOISY": "red",
-    "UNOBSERVED": "yellow",
-    "HELD": "magenta",
-    "RESERVED": "blue",
-}
 _ROWS_AT_ONCE = 1_000
 _NUMBER_LISTS = {"numbers", "changed"}
 
@@ -93,11 +86,6 @@ def progress_bars() -> Progress:
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-
-
-def time_text(moment: datetime | None) -> str:
-    """The moment as tables show it; - for none."""
-    return format_time(moment) or "-"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], *, bold: bool = False) -> str:

@@ -10,10 +10,10 @@ from ringfence import Client, EventKind, Measure, Policy, Rule
 from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows
 from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
-from ringfence.cli.words import rule_text
 from ringfence.engine.settings import policy as settings
 from ringfence.server.config.config import load_policy
 from ringfence.server.config.duration import format_duration
+from ringfence.wording.words import rule_text
 
 
 @click.group(cls=SettingsGroup)

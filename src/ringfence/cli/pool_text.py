@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ringfence import PoolStatus, Verdict
-from ringfence.cli.output import time_text
+from ringfence.wording.times import time_text
 
 _DAY = timedelta(days=1)
 _BAR_WIDTH = 50

@@ -6,10 +6,11 @@ import click
 
 from ringfence import Client, Pool, PoolStatus, Verdict
 from ringfence.cli.options import Failed, client_options, json_option
-from ringfence.cli.output import print_facts, print_json, print_rows, terminal, time_text
+from ringfence.cli.output import print_facts, print_json, print_rows, terminal
 from ringfence.cli.pool_text import complaints_text, forecast_chart
 from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
 from ringfence.server.config.config import load_pool
+from ringfence.wording.times import time_text
 
 _ALWAYS_COVERED = "none: always covered"
 

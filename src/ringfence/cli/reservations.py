@@ -4,9 +4,10 @@ import click
 
 from ringfence import Client, Reservation, ReservationState
 from ringfence.cli.options import client_options, json_option
-from ringfence.cli.output import print_facts, print_json, print_rows, time_text
+from ringfence.cli.output import print_facts, print_json, print_rows
 from ringfence.cli.selection import pool_option
 from ringfence.engine.number import format_number
+from ringfence.wording.times import time_text
 
 _STATES = [state.name for state in ReservationState]
 _NOT_LISTED = ("numbers", "refused")

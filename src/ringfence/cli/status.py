@@ -4,8 +4,9 @@ import click
 
 from ringfence import Client
 from ringfence.cli.options import client_options, json_option
-from ringfence.cli.output import print_facts, print_json, time_text
+from ringfence.cli.output import print_facts, print_json
 from ringfence.server.config.duration import format_duration
+from ringfence.wording.times import time_text
 
 
 @click.command()

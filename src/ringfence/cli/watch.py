@@ -7,10 +7,12 @@ import click
 from ringfence import Client, NumberChange, Verdict, Watch
 from ringfence.backoff import backoff_s
 from ringfence.cli.options import client_options, json_option
-from ringfence.cli.output import COLOURS, print_json, time_text
+from ringfence.cli.output import print_json
 from ringfence.cli.selection import pool_option, verdict_option
 from ringfence.engine.number import format_number
 from ringfence.errors import RingfenceError, SlowWatcher, Unavailable, Unreachable
+from ringfence.wording.times import time_text
+from ringfence.wording.words import COLOURS
 
 PAUSE_S_MAX = 10.0
 _MENDED = (SlowWatcher, Unavailable, Unreachable)

@@ -14,9 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ringfence import Number, Verdict
-from ringfence.cli.explanation import explanation
-from ringfence.cli.output import COLOURS
-from ringfence.cli.words import rule_text, span_text
+from ringfence.wording.explanation import explanation
+from ringfence.wording.words import COLOURS, rule_text, span_text
 
 BAR_WIDTH = 20  # all fits a terminal of 80 columns
 _MEANS = {

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
-from ringfence.cli.times import format_time, parse_time
 from ringfence.engine.number import parse_number
 from ringfence.engine.settings.policy import DAY_S
 from ringfence.engine.words import DisconnectReason, EventKind
@@ -27,6 +26,7 @@ from ringfence.simulation.recorded import (
     places_of,
 )
 from ringfence.simulation.traffic.events import TrueClass, text_caller
+from ringfence.wording.times import format_time, parse_time
 
 _CALLER = re.compile(r"\+?([0-9]{1,15})", re.ASCII)
 _AHEAD_S_MAX = 300  # as a server takes events

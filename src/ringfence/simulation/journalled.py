@@ -26,8 +26,7 @@ from ringfence.engine.snapshot.read import SnapshotFile
 from ringfence.engine.table.control import HEADER
 from ringfence.engine.verdict.core import NUMBER_MASK
 from ringfence.engine.words import EventKind, State
-from ringfence.server.folder.installation import KEEPER
-from ringfence.server.folder.journal_folders import journal_identity, journal_names
+from ringfence.server.folder.journal_folders import KEEPER, journal_identity, journal_names
 from ringfence.server.folder.secret_file import read_secret
 from ringfence.server.folder.snapshot_lock import keep_snapshots
 from ringfence.server.journal.event_value import decode_event_value

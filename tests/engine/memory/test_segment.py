@@ -182,7 +182,7 @@ def test_zero_bytes_are_a_table_of_empty_records(path: Path) -> None:
     assert verdicts.tolist() == [Verdict.UNTRACKED] * len(NUMBERS)
     assert not clean_at.any()
     assert engine.explain(NUMBERS[0], now=START) is None
-    assert not TableScan(segment).tally(now=START).by_verdict.any()
+    assert not TableScan(segment).count(now=START).by_verdict.any()
     assert not segment.policies() and not segment.pools() and not segment.feeds()
 
 

@@ -373,7 +373,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def compare_sweeps(self) -> None:
         """What sweeps over the whole table say: counts by pool and verdict, and a selection."""
-        counts = TableScan(self.engine.segment).tally(now=self.now)
+        counts = TableScan(self.engine.segment).count(now=self.now)
         answers = {n: self.oracle.answer(n, self.now, self.now) for n in self.oracle.records}
         told = {number: answer for number, answer in answers.items() if answer is not None}
         wanted = np.zeros_like(counts.by_verdict)

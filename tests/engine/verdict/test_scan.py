@@ -15,7 +15,8 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule
 from ringfence.engine.table.control import TableWriter
 from ringfence.engine.verdict.core import NUMBER_MASK, Engine
-from ringfence.engine.verdict.scan import FORECAST_DAYS, ScanStep, TableScan, Tally
+from ringfence.engine.verdict.scan import FORECAST_DAYS, ScanStep, TableScan
+from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 
 DAY_S = 86_400
@@ -99,14 +100,14 @@ def make_pair(seed: int, *, pools: int, ring_entries: int, numbers: int = 400) -
 
 def sweep(
     segment: Segment, now: int, *, records_max: int = 37, **options: Any
-) -> tuple[Tally, list[ScanStep]]:
+) -> tuple[SweepSums, list[ScanStep]]:
     """A whole sweep in steps."""
-    scan, tally, steps, at = TableScan(segment), Tally(), [], 0
+    scan, sums, steps, at = TableScan(segment), SweepSums(), [], 0
     while at < segment.numbers:
-        steps.append(scan.step(at, now=now, records_max=records_max, tally=tally, **options))
+        steps.append(scan.step(at, now=now, records_max=records_max, sums=sums, **options))
         assert at < steps[-1].end <= min(at + records_max, segment.numbers)
         at = steps[-1].end
-    return tally, steps
+    return sums, steps
 
 
 def clean_rows(steps: list[ScanStep]) -> list[tuple[int, int, int]]:
@@ -127,18 +128,18 @@ cases = pytest.mark.parametrize(
 def test_sums_of_a_sweep_equal_the_oracles(seed: int, pools: int, ring_entries: int) -> None:
     pair = make_pair(seed, pools=pools, ring_entries=ring_entries)
     answers = pair.answers()
-    tally, _ = sweep(pair.segment, pair.now)
+    sums, _ = sweep(pair.segment, pair.now)
     pool_of = {number: record.pool for number, record in pair.oracle.records.items()}
-    assert counted(tally.by_verdict) == Counter(
+    assert counted(sums.by_verdict) == Counter(
         (pool_of[n], answer.verdict) for n, answer in answers.items()
     )
-    assert counted(tally.overdue) == Counter((pool_of[n],) for n, a in answers.items() if a.overdue)
+    assert counted(sums.overdue) == Counter((pool_of[n],) for n, a in answers.items() if a.overdue)
     ahead = {n: a for n, a in answers.items() if a.verdict in AHEAD and a.clean_at > pair.now}
     days = {n: -(-(a.clean_at - pair.now) // DAY_S) - 1 for n, a in ahead.items()}
-    assert counted(tally.forecast) == Counter((pool_of[n], day) for n, day in days.items())
+    assert counted(sums.forecast) == Counter((pool_of[n], day) for n, day in days.items())
     for pool in range(pools):
         moments = [answer.clean_at for n, answer in ahead.items() if pool_of[n] == pool]
-        assert tally.next_clean_at[pool] == min(moments, default=0)
+        assert sums.next_clean_at[pool] == min(moments, default=0)
     assert {a.verdict for a in answers.values()} >= set(Verdict) - {Verdict.UNTRACKED}
     assert any(a.overdue for a in answers.values())
 
@@ -164,7 +165,7 @@ def test_clean_numbers_of_a_sweep_are_the_oracles(seed: int, pools: int, ring_en
 )
 def test_sweep_of_a_pool_or_a_prefix_looks_at_no_other_number(pool: int, prefix: str) -> None:
     pair = make_pair(5, pools=5, ring_entries=12)
-    tally, steps = sweep(pair.segment, pair.now, pool=pool, prefix=prefix)
+    sums, steps = sweep(pair.segment, pair.now, pool=pool, prefix=prefix)
     wanted = {
         n: a
         for n, a in pair.answers().items()
@@ -172,20 +173,20 @@ def test_sweep_of_a_pool_or_a_prefix_looks_at_no_other_number(pool: int, prefix:
     }
     clean = [n for n, answer in wanted.items() if answer.verdict == Verdict.CLEAN]
     assert sorted(number for _, _, number in clean_rows(steps)) == sorted(clean)
-    assert tally.by_verdict.sum() == len(wanted)
+    assert sums.by_verdict.sum() == len(wanted)
     assert len(wanted) > 0
     if pool >= 0:
         moments = [
             a.clean_at for a in wanted.values() if a.verdict in AHEAD and a.clean_at > pair.now
         ]
-        assert tally.next_clean_at[pool] == min(moments, default=0)
+        assert sums.next_clean_at[pool] == min(moments, default=0)
 
 
 def test_prefix_that_is_none_is_refused() -> None:
     scan = TableScan(make_table().segment)
     for prefix in ("+44", "044", "4" * 16, "44 7"):
         with pytest.raises(ValueError, match="prefix: value="):
-            scan.step(0, now=START, records_max=8, tally=Tally(), prefix=prefix)
+            scan.step(0, now=START, records_max=8, sums=SweepSums(), prefix=prefix)
 
 
 def test_number_that_becomes_clean_at_the_end_of_a_day_belongs_to_that_day() -> None:
@@ -199,8 +200,8 @@ def test_number_that_becomes_clean_at_the_end_of_a_day_belongs_to_that_day() -> 
     found = []
     for policy in policies:
         table.writer.publish([policy], [Pool("pool", policy.name)])
-        tally, _ = sweep(table.segment, now)
-        found.append((np.flatnonzero(tally.forecast[0]).tolist(), int(tally.next_clean_at[0])))
+        sums, _ = sweep(table.segment, now)
+        found.append((np.flatnonzero(sums.forecast[0]).tolist(), int(sums.next_clean_at[0])))
     assert found == [
         ([], 0),  # it is clean already
         ([0], now + 1),
@@ -216,9 +217,9 @@ def test_number_that_only_lacks_coverage_is_in_no_forecast() -> None:
     rules = (Rule(Measure.EVENTS, 100, 0),)
     policy = Policy("policy", rules, minimum_age_s=10, minimum_coverage=0.95)
     table.writer.publish([policy], [Pool("pool", "policy", ("west",))], [Feed("west", ())])
-    tally, _ = sweep(table.segment, now)
-    assert tally.by_verdict[0, Verdict.UNOBSERVED] == 8
-    assert (tally.forecast.sum(), tally.next_clean_at[0]) == (0, 0)
+    sums, _ = sweep(table.segment, now)
+    assert sums.by_verdict[0, Verdict.UNOBSERVED] == 8
+    assert (sums.forecast.sum(), sums.next_clean_at[0]) == (0, 0)
 
 
 def test_number_of_a_pool_that_nobody_published_is_left_out() -> None:
@@ -226,8 +227,8 @@ def test_number_of_a_pool_that_nobody_published_is_left_out() -> None:
     cells = table.segment.view()
     at = bytes(cells).rindex(NUMBERS[3].to_bytes(8, "little"))
     cells[at : at + 8] = (NUMBERS[3] | 5 << 50).to_bytes(8, "little")
-    tally, _ = sweep(table.segment, START + 10)
-    assert (tally.by_verdict[0].sum(), tally.by_verdict.sum()) == (7, 7)
+    sums, _ = sweep(table.segment, START + 10)
+    assert (sums.by_verdict[0].sum(), sums.by_verdict.sum()) == (7, 7)
     del cells
 
 
@@ -250,13 +251,13 @@ def test_numbers_that_move_to_new_pools_under_a_sweep_are_all_counted() -> None:
     thread.start()
     try:
         while thread.is_alive():
-            tally, _ = sweep(table.segment, START + 10, records_max=numbers.size)
-            assert tally.by_verdict.sum() == numbers.size
+            sums, _ = sweep(table.segment, START + 10, records_max=numbers.size)
+            assert sums.by_verdict.sum() == numbers.size
     finally:
         stop.set()
         thread.join()
-    tally, _ = sweep(table.segment, START + 10)
-    assert tally.by_verdict[:1000].any(axis=1).all()
+    sums, _ = sweep(table.segment, START + 10)
+    assert sums.by_verdict[:1000].any(axis=1).all()
 
 
 def test_number_whose_lease_ran_out_is_clean() -> None:
@@ -264,8 +265,8 @@ def test_number_whose_lease_ran_out_is_clean() -> None:
     now = START + 10
     for number, since in zip(NUMBERS[:3], (now + 1, now, now - 5), strict=True):
         table.writer.set_state(number, State.RESERVED, since=since)
-    tally, steps = sweep(table.segment, now)
-    assert tally.by_verdict[0, Verdict.RESERVED] == 1
+    sums, steps = sweep(table.segment, now)
+    assert sums.by_verdict[0, Verdict.RESERVED] == 1
     assert {number for _, _, number in clean_rows(steps)} == set(NUMBERS[1:])
 
 
@@ -303,44 +304,42 @@ def test_changes_are_the_verdicts_that_differ_from_those_seen() -> None:
 def test_free_number_is_in_no_sum() -> None:
     table = make_table()
     table.writer.set_state(NUMBERS[5], State.FREE, since=START)
-    tally, steps = sweep(table.segment, START + 1000)
-    assert tally.by_verdict.sum() == len(clean_rows(steps)) == 7
+    sums, steps = sweep(table.segment, START + 1000)
+    assert sums.by_verdict.sum() == len(clean_rows(steps)) == 7
 
 
 def test_step_ends_where_it_has_found_as_many_changes_as_it_may() -> None:
     table = make_table()
-    scan, tally, seen = TableScan(table.segment), Tally(), np.zeros(16, np.uint8)
+    scan, sums, seen = TableScan(table.segment), SweepSums(), np.zeros(16, np.uint8)
     ends, at = [], 0
     while at < 8:
-        step = scan.step(at, now=START + 1, records_max=100, tally=tally, seen=seen, changes_max=3)
+        step = scan.step(at, now=START + 1, records_max=100, sums=sums, seen=seen, changes_max=3)
         assert step.changes["record"].tolist() == list(range(at, step.end))
         at = step.end
         ends.append(at)
     assert ends == [3, 6, 8]
-    assert tally.by_verdict[0].sum() == 8  # nothing twice, nothing left out
+    assert sums.by_verdict[0].sum() == 8  # nothing twice, nothing left out
 
 
 def test_step_behind_the_last_number_finds_nothing() -> None:
-    scan, tally = TableScan(make_table().segment), Tally()
-    step = scan.step(8, now=START, records_max=10, tally=tally, seen=np.zeros(16, np.uint8))
+    scan, sums = TableScan(make_table().segment), SweepSums()
+    step = scan.step(8, now=START, records_max=10, sums=sums, seen=np.zeros(16, np.uint8))
     assert (step.end, step.clean.size, step.changes.size) == (8, 0, 0)
-    assert scan.step(99, now=START, records_max=10, tally=tally).end == 99
+    assert scan.step(99, now=START, records_max=10, sums=sums).end == 99
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
-    scan, tally = TableScan(make_table().segment), Tally()
+    scan, sums = TableScan(make_table().segment), SweepSums()
     with pytest.raises(ValueError, match="seen: length=7, bound=8"):
-        scan.step(0, now=START, records_max=10, tally=tally, seen=np.zeros(7, np.uint8))
+        scan.step(0, now=START, records_max=10, sums=sums, seen=np.zeros(7, np.uint8))
     with pytest.raises(ValueError, match="changes_max: value=0"):
-        scan.step(
-            0, now=START, records_max=9, tally=tally, seen=np.zeros(8, np.uint8), changes_max=0
-        )
+        scan.step(0, now=START, records_max=9, sums=sums, seen=np.zeros(8, np.uint8), changes_max=0)
 
 
 def test_pool_that_came_after_the_settings_were_read_is_swept() -> None:
     table = make_table(capacity_numbers=16)
     scan = TableScan(table.segment)
-    assert scan.step(0, now=START, records_max=99, tally=Tally()).end == 8
+    assert scan.step(0, now=START, records_max=99, sums=SweepSums()).end == 8
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))
     table.writer.publish([policy], [Pool("pool", "policy"), Pool("late", "policy")])
     times = np.array([START], np.uint32)
@@ -352,9 +351,9 @@ def test_pool_that_came_after_the_settings_were_read_is_swept() -> None:
         reason=np.array([1], np.uint8),
         now=START,
     )
-    tally = Tally()
-    assert scan.step(0, now=START, records_max=99, tally=tally).end == 9
-    assert tally.by_verdict[1, Verdict.CLEAN] == 1
+    sums = SweepSums()
+    assert scan.step(0, now=START, records_max=99, sums=sums).end == 9
+    assert sums.by_verdict[1, Verdict.CLEAN] == 1
 
 
 def test_number_in_the_middle_of_a_change_is_left_for_the_next_sweep() -> None:
@@ -362,12 +361,12 @@ def test_number_in_the_middle_of_a_change_is_left_for_the_next_sweep() -> None:
     cells = table.segment.view()
     at = bytes(cells).rindex(NUMBERS[3].to_bytes(8, "little")) + 8  # its control word
     cells[at + 1] |= 1  # an odd generation
-    tally, steps = sweep(table.segment, START + 10, seen=np.zeros(16, np.uint8))
-    assert tally.by_verdict[0].sum() == 7
+    sums, steps = sweep(table.segment, START + 10, seen=np.zeros(16, np.uint8))
+    assert sums.by_verdict[0].sum() == 7
     assert [row["record"] for step in steps for row in step.changes] == [0, 1, 2, 4, 5, 6, 7]
     cells[at + 1] &= 0xFE
-    tally, _ = sweep(table.segment, START + 10)
-    assert tally.by_verdict[0].sum() == 8
+    sums, _ = sweep(table.segment, START + 10)
+    assert sums.by_verdict[0].sum() == 8
     del cells
 
 
@@ -394,11 +393,11 @@ def test_sweeps_while_events_come_in_see_each_number_once() -> None:
     thread.start()
     try:
         for _ in range(200):
-            tally, steps = sweep(table.segment, START + 60, records_max=100)
-            assert tally.by_verdict[0, [Verdict.CLEAN, Verdict.NOISY]].sum() == len(numbers)
-            assert tally.by_verdict[0, Verdict.CLEAN] == len(set(clean_rows(steps)))
+            sums, steps = sweep(table.segment, START + 60, records_max=100)
+            assert sums.by_verdict[0, [Verdict.CLEAN, Verdict.NOISY]].sum() == len(numbers)
+            assert sums.by_verdict[0, Verdict.CLEAN] == len(set(clean_rows(steps)))
     finally:
         stop.set()
         thread.join()
-    tally, _ = sweep(table.segment, START + 60)
-    assert tally.by_verdict[0, Verdict.NOISY] == len(numbers)
+    sums, _ = sweep(table.segment, START + 60)
+    assert sums.by_verdict[0, Verdict.NOISY] == len(numbers)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.journal_answers import IDENTITY, Gate
 
-from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.lmdb_journal import open_journal
 
@@ -22,7 +22,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def test_appends_wait_until_they_are_durable(journal: Journal) -> None:
     async def work() -> list[int]:
-        durable = Durable(journal)
+        durable = AwaitedJournal(journal)
         return await asyncio.gather(*(durable.append(b"%d" % n) for n in range(500)))
 
     assert asyncio.run(work()) == list(range(1, 501))
@@ -43,7 +43,7 @@ def test_one_commit_wakes_the_loop_once(journal: Journal, monkeypatch: pytest.Mo
             return wake(call, *arguments)
 
         monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
-        durable = Durable(journal)
+        durable = AwaitedJournal(journal)
         await asyncio.gather(*(durable.append(b"%d" % n) for n in range(1_000)))
 
     asyncio.run(work())
@@ -52,7 +52,7 @@ def test_one_commit_wakes_the_loop_once(journal: Journal, monkeypatch: pytest.Mo
 
 def test_refusals_reach_the_caller(journal: Journal) -> None:
     async def work() -> None:
-        durable = Durable(journal)
+        durable = AwaitedJournal(journal)
         with pytest.raises(JournalDown, match="limit=1048576"):
             await durable.append(bytes(2 << 20))
         with journal._file._opened().begin(write=True) as txn:  # type: ignore[attr-defined]
@@ -69,7 +69,7 @@ def test_cancelled_caller_and_closed_loop_harm_nobody(journal: Journal) -> None:
     gate = Gate(journal)
 
     async def work(cancelled: bool) -> None:
-        durable = Durable(journal)
+        durable = AwaitedJournal(journal)
         waiting = asyncio.create_task(durable.append(b"cancelled"))
         await asyncio.sleep(0)
         waiting.cancel()

@@ -12,7 +12,7 @@ from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
 from ringfence.server.link.refusal import Refusal
-from ringfence.server.recovery.replay import Replay, Start
+from ringfence.server.recovery.replay import Replay, ReplayBase
 
 __all__ = ["journal", "segment"]  # fixtures
 
@@ -166,7 +166,7 @@ def test_image_has_what_was_reported_also_before_it_is_journalled(segment, journ
     run(segment, journal, use)
     for image in (KeeperImage(), *images):
         again = Segment.create(None, capacity_numbers=100)
-        replay = Replay(again, Start(image=image), [journal], Progress(disable=True))
+        replay = Replay(again, ReplayBase(image=image), [journal], Progress(disable=True))
         replay.commands(journal)  # what workers see before there is a keeper
         covered = [feed.covered for feed in again.feeds() if feed is not None]
         assert covered == [((10, 20), (30, 40), (50, 60))]

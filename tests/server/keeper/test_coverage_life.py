@@ -8,7 +8,7 @@ from ringfence.engine.words import Verdict
 from ringfence.server.config.config import Config, load_config
 from ringfence.server.journal.event_value import Claim
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
-from ringfence.server.worker.claim_reporter import fill_claims
+from ringfence.server.state.claim_report import fill_claims
 
 __all__ = ["journal", "segment"]  # fixtures
 

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from support.small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
 
 from ringfence.engine.verdict.core import NUMBER_MASK
-from ringfence.engine.verdict.scan import CANDIDATE, TableScan, Tally
+from ringfence.engine.verdict.scan import CANDIDATE, TableScan
+from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import State, Verdict
 from ringfence.server.keeper.queue import scanner as scanner_module
 from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep, Scan
@@ -121,8 +122,8 @@ def test_whole_sweep_says_what_the_table_holds() -> None:
 
     scan = scanning(table, act).scans[-1]
     assert scan.began_at == START + 1000
-    tally = TableScan(table.segment).tally(now=START + 1000)
-    assert np.array_equal(scan.by_verdict, tally.by_verdict)
+    sums = TableScan(table.segment).count(now=START + 1000)
+    assert np.array_equal(scan.by_verdict, sums.by_verdict)
     assert scan.by_verdict[0, Verdict.CLEAN] == 6
     assert scan.forecast[0].tolist() == [1, *[0] * 399]
     assert scan.next_clean_at[0] == START + 1090
@@ -386,7 +387,9 @@ class HistoryMachine(RuleBasedStateMachine):
     def step_begins(self) -> None:
         self.seen.begin_step()
         seen = self.seen.verdicts
-        self.step = self.scan.step(0, now=self.now, records_max=9, tally=Tally(), seen=seen).changes
+        self.step = self.scan.step(
+            0, now=self.now, records_max=9, sums=SweepSums(), seen=seen
+        ).changes
 
     @precondition(lambda self: self.step is not None)
     @rule(left=st.sets(st.integers(0, 2), max_size=1))
@@ -422,7 +425,9 @@ def seen() -> tuple[SmallTable, SeenVerdicts, Callable[[], Changes]]:
     def step() -> Changes:
         seen.begin_step()
         verdicts = seen.verdicts
-        return scan.step(0, now=START + 1000, records_max=9, tally=Tally(), seen=verdicts).changes
+        return scan.step(
+            0, now=START + 1000, records_max=9, sums=SweepSums(), seen=verdicts
+        ).changes
 
     seen.settle(step())
     return table, seen, step

@@ -17,8 +17,8 @@ from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.keeper.commands.clock import Clock
 from ringfence.server.keeper.commands.command_log import CommandLog
-from ringfence.server.keeper.keeper import Clock
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2 as pb

@@ -462,7 +462,7 @@ class NumberLife(FeedLife):
             handed_out = {
                 number: found[:2]
                 for number in NUMBERS
-                if (found := state.handouts.find(number, self.model.now))
+                if (found := state.hand_outs.find(number, self.model.now))
             }
             assert handed_out == self.model.assigned
 

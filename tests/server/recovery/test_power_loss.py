@@ -45,7 +45,7 @@ from ringfence.engine.snapshot import (
     snapshot_number,
     snapshot_path,
 )
-from ringfence.server.journal.lmdb_journal import DATA
+from ringfence.server.folder.journal_folders import DATA
 
 ROUNDS = int(os.environ.get("RINGFENCE_POWER_ROUNDS", "8"))
 MOMENTS = ("at work", "in a snapshot", "behind a snapshot", "at a start")

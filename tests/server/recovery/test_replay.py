@@ -15,7 +15,7 @@ from ringfence.server.journal.event_value import EventValue, encode_event_value
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.journal.lmdb_journal import open_for_replay, open_journal
 from ringfence.server.recovery import replay as replay_module
-from ringfence.server.recovery.replay import Replay, Start
+from ringfence.server.recovery.replay import Replay, ReplayBase
 
 JOURNALS = 3
 VALUES = 7
@@ -52,7 +52,7 @@ def opened(data: Path) -> Iterator[list[JournalReader]]:
         ]
 
 
-def replayed(data: Path, start: Start, threads: int) -> tuple[SmallTable, int, int]:
+def replayed(data: Path, start: ReplayBase, threads: int) -> tuple[SmallTable, int, int]:
     """A table after the replay, and how many values and events there were."""
     table = make_table()
     with opened(data) as journals:
@@ -69,7 +69,7 @@ def test_all_events_are_replayed_by_any_number_of_threads(
     monkeypatch.setattr(replay_module, "STEP_BYTES", step_bytes)
     for journal in range(JOURNALS):
         write(tmp_path / f"worker-{journal}", [taken(journal, i) for i in range(VALUES)])
-    table, values, events = replayed(tmp_path, Start(), threads)
+    table, values, events = replayed(tmp_path, ReplayBase(), threads)
     assert (values, events) == (JOURNALS * VALUES, JOURNALS * VALUES * EVENTS)
     expected = make_table()
     for journal in range(JOURNALS):
@@ -82,7 +82,7 @@ def test_all_events_are_replayed_by_any_number_of_threads(
 def test_only_what_is_behind_the_snapshot_is_replayed(tmp_path: Path) -> None:
     for journal in range(2):
         write(tmp_path / f"worker-{journal}", [taken(journal, i) for i in range(VALUES)])
-    start = Start("snapshot", {"worker-0": VALUES, "worker-1": VALUES - 2})
+    start = ReplayBase("snapshot", {"worker-0": VALUES, "worker-1": VALUES - 2})
     table, values, events = replayed(tmp_path, start, 2)
     assert (values, events) == (2, 2 * EVENTS)
     assert table.segment.counters()[0].journalled == VALUES
@@ -92,8 +92,8 @@ def test_half_an_event_is_refused_though_the_next_value_has_the_other_half(tmp_p
     whole = taken(0, 0)
     write(tmp_path / "worker-0", [whole, whole[:24], whole[24:]])
     with pytest.raises(JournalDamaged, match=r"worker-0: not whole events: .*position=2$"):
-        replayed(tmp_path, Start(), 2)
+        replayed(tmp_path, ReplayBase(), 2)
 
 
 def test_replay_without_journals_does_nothing(tmp_path: Path) -> None:
-    assert replayed(tmp_path, Start(), 4)[1:] == (0, 0)
+    assert replayed(tmp_path, ReplayBase(), 4)[1:] == (0, 0)

@@ -9,7 +9,8 @@ import pytest
 from support.keeper_inside import KeeperInside, run
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.server.journal.awaited_journal import Durable
+from ringfence.server.journal import claims
+from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.event_value import EventValue, encode_event_value
 from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.lmdb_journal import open_journal
@@ -50,7 +51,7 @@ class Worker:
     def __init__(self, inside: KeeperInside, journal: Journal) -> None:
         self.inside = inside
         self.journal = journal
-        self.durable = Durable(journal)
+        self.durable = AwaitedJournal(journal)
         self.link = Link(inside)
         self.replace()
 
@@ -90,7 +91,7 @@ def play(journals: list[Journal], story: Callable[[Worker], Awaitable[None]]) ->
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_reporter, "PERIOD_S", 0.01)
-    monkeypatch.setattr(claim_reporter, "PIECE_VALUES", 2)
+    monkeypatch.setattr(claims, "PIECE_VALUES", 2)
 
 
 def test_claims_are_reported_as_they_become_durable(journals):

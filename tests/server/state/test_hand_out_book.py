@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ringfence.server.state import handouts
-from ringfence.server.state.handouts import HANDOUT, KEPT_S, Handouts
+from ringfence.server.state import hand_out_book
+from ringfence.server.state.hand_out_book import HAND_OUT, KEPT_S, HandOutBook
 
 NOW = 1_750_000_000
 FIRST = 447700900000
@@ -14,8 +14,8 @@ def add(book, *numbers, at=NOW, pool=1, policy=2):
     book.add(np.array(numbers, np.uint64), at=at, pool=pool, policy=policy)
 
 
-def test_last_handout_of_a_number_counts():
-    book = Handouts(most=10)
+def test_last_hand_out_of_a_number_counts():
+    book = HandOutBook(most=10)
     add(book, FIRST, FIRST + 1)
     add(book, FIRST, at=NOW + 9, pool=3, policy=4)
     assert book.find(FIRST, NOW + 9) == (NOW + 9, 3, 4)
@@ -23,8 +23,8 @@ def test_last_handout_of_a_number_counts():
     assert book.find(FIRST + 2, NOW + 9) is None
 
 
-def test_handout_is_forgotten_after_400_days():
-    book = Handouts(most=10)
+def test_hand_out_is_forgotten_after_400_days():
+    book = HandOutBook(most=10)
     add(book, FIRST)
     for _ in range(2):
         assert book.find(FIRST, NOW + KEPT_S - 1) == (NOW, 1, 2)
@@ -34,7 +34,7 @@ def test_handout_is_forgotten_after_400_days():
 
 
 def test_rows_are_by_number_each_once_with_its_newest():
-    book = Handouts(most=10)
+    book = HandOutBook(most=10)
     add(book, FIRST + 2, FIRST)
     book.rows(NOW)
     add(book, FIRST + 2, FIRST + 1, at=NOW + 5)
@@ -44,8 +44,8 @@ def test_rows_are_by_number_each_once_with_its_newest():
     assert len(book) == 3
 
 
-def test_oldest_handouts_go_when_there_are_too_many():
-    book = Handouts(most=3)
+def test_oldest_hand_outs_go_when_there_are_too_many():
+    book = HandOutBook(most=3)
     for step in range(6):
         add(book, FIRST + step, at=NOW + step)
     assert book.rows(NOW + 6)["number"].tolist() == [FIRST + 3, FIRST + 4, FIRST + 5]
@@ -55,8 +55,8 @@ def test_oldest_handouts_go_when_there_are_too_many():
 
 
 def test_what_lies_in_the_dictionary_is_bounded(monkeypatch):
-    monkeypatch.setattr(handouts, "RECENT_MAX", 8)
-    book = Handouts(most=20)
+    monkeypatch.setattr(hand_out_book, "RECENT_MAX", 8)
+    book = HandOutBook(most=20)
     for step in range(40):
         add(book, FIRST + step, at=NOW + step)
         assert len(book) <= 20 + 8
@@ -67,10 +67,10 @@ def test_what_lies_in_the_dictionary_is_bounded(monkeypatch):
 
 
 def test_rows_of_a_snapshot_are_taken_over():
-    book, other = Handouts(most=10), Handouts(most=10)
+    book, other = HandOutBook(most=10), HandOutBook(most=10)
     add(book, FIRST, FIRST + 1)
     add(other, FIRST + 5)
-    other.load(np.frombuffer(book.rows(NOW).tobytes(), HANDOUT))
+    other.load(np.frombuffer(book.rows(NOW).tobytes(), HAND_OUT))
     add(other, FIRST + 2, at=NOW + 1)
     assert other.rows(NOW + 1)["number"].tolist() == [FIRST, FIRST + 1, FIRST + 2]
 
@@ -79,7 +79,7 @@ def test_rows_of_a_snapshot_are_taken_over():
 def test_it_is_what_a_dictionary_is(seed):
     print(f"seed={seed}")
     random = np.random.default_rng(seed)
-    book, twin, now = Handouts(most=10**6), {}, NOW
+    book, twin, now = HandOutBook(most=10**6), {}, NOW
     for _ in range(60):
         now += int(random.integers(0, KEPT_S // 20))
         numbers = FIRST + random.integers(0, 30, random.integers(0, 6))

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ringfence import EventKind, Number, RecentEvent, Reservation, RuleResult, Verdict
-from ringfence.cli.output import COLOURS, time_text
-from ringfence.cli.words import count_text, distance_text, rule_text, span_text
 from ringfence.engine.number import format_number
+from ringfence.wording.times import time_text
+from ringfence.wording.words import COLOURS, count_text, distance_text, rule_text, span_text
 
 
 def explanation(

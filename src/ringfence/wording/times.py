@@ -24,3 +24,8 @@ def format_time(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def time_text(moment: datetime | None) -> str:
+    """The moment as tables show it; - for none."""
+    return format_time(moment) or "-"

@@ -9,18 +9,18 @@ import numpy.typing as npt
 KEPT_S = 400 * 86_400
 RECENT_MAX = 65_536
 
-HANDOUT = np.dtype([("number", "<u8"), ("assigned_at", "<u4"), ("pool", "<u2"), ("policy", "<u2")])
+HAND_OUT = np.dtype([("number", "<u8"), ("assigned_at", "<u4"), ("pool", "<u2"), ("policy", "<u2")])
 """A row: number, unix seconds, place of the pool, place of the policy that the pool had."""
 
 Rows = npt.NDArray[np.void]
 
 
-class Handouts:
+class HandOutBook:
     """The last hand-out of each number within 400 days, at most `most` of them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._rows = np.empty(0, HANDOUT)
+        self._rows = np.empty(0, HAND_OUT)
         self._recent: dict[int, tuple[int, int, int]] = {}
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class Handouts:
         return found if found is not None and found[0] > now - KEPT_S else None
 
     def rows(self, now: int) -> Rows:
-        """All of them (dtype HANDOUT), by number."""
+        """All of them (dtype HAND_OUT), by number."""
         self._merge(now)
         return self._rows
 
@@ -55,7 +55,7 @@ class Handouts:
         self._recent.clear()
 
     def _merge(self, now: int) -> None:
-        recent = np.array([(number, *handout) for number, handout in self._recent.items()], HANDOUT)
+        recent = np.array([(number, *last) for number, last in self._recent.items()], HAND_OUT)
         rows = np.concatenate([self._rows, recent])
         rows = rows[rows["assigned_at"] > now - KEPT_S]
         rows = rows[np.argsort(rows["assigned_at"], kind="stable")][::-1][: self._most]

@@ -5,6 +5,15 @@ from datetime import timedelta
 
 from ringfence import EventKind, Measure
 
+COLOURS = {
+    "CLEAN": "green",
+    "AGING": "cyan",
+    "NOISY": "red",
+    "UNOBSERVED": "yellow",
+    "HELD": "magenta",
+    "RESERVED": "blue",
+}
+"""Of a verdict's name, as terminals know them."""
 _KINDS = {
     EventKind.CALL: ("call", "calls"),
     EventKind.SMS: ("text message", "text messages"),
