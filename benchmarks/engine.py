@@ -32,7 +32,8 @@ import numpy as np
 import numpy.typing as npt
 from engine_processes import KEY, Work, make_segment, run_processes
 
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.events.inserter import EventInserter
+from ringfence.engine.table.records import records
 
 BUILTIN_EVENTS = 300_000
 GATHER_ROWS = 1_000_000
@@ -81,9 +82,8 @@ def plain_python_rate(work: Work, folder: str) -> float:
                 del ring[0]
     elapsed = time.perf_counter() - began
     path, segment = make_segment(work, folder)
-    engine = Engine(segment, caller_key=KEY)
-    engine.insert(called, caller, occurred_at, kind, now=work.now)
-    sizes = (engine.records()["entries"] != 0).sum(axis=1)
+    EventInserter(segment, caller_key=KEY).insert(called, caller, occurred_at, kind, now=work.now)
+    sizes = (records(segment)["entries"] != 0).sum(axis=1)
     # A mark has 24 bits: two callers in one second at one number could share it. Not these.
     assert sizes.tolist() == [len(ring) for ring in tracked.values()]
     path.unlink()

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import DAY_S, Policy, Pool, Rule
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableWriter
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import EventKind, Measure
 
 KEY = bytes(range(16))
@@ -91,7 +93,7 @@ def make_segment(work: Work, folder: str) -> tuple[Path, Segment]:
     path = Path(folder) / f"ringfence-benchmark-{os.getpid()}"
     segment = Segment.create(path, capacity_numbers=work.numbers)
     writer = TableWriter(segment)
-    writer.publish([POLICY], [Pool("benchmark", "benchmark")])
+    publish_settings(segment, [POLICY], [Pool("benchmark", "benchmark")])
     times = np.full(work.numbers, START, np.uint32)
     writer.quarantine(
         np.arange(work.first_number, work.first_number + work.numbers, dtype=np.uint64),
@@ -133,13 +135,15 @@ def share_of_work(  # noqa: PLR0917 (a process takes its arguments by position)
     line: Connection, path: str, work: Work, worker: int, begin: int, end: int
 ) -> None:
     """One process: its share of the inserts, then its share of the checks."""
-    engine = Engine(Segment.open(path), caller_key=KEY, worker=worker)
+    segment = Segment.open(path)
+    inserter = EventInserter(segment, caller_key=KEY, worker=worker)
+    verdicts = VerdictReader(segment)
     columns = work.events(begin, end)
     batches = [cut(columns, at, at + BATCH) for at in range(0, end - begin, BATCH)]
     line.send("ready")
     line.recv()
     began = time.monotonic()
-    accepted = sum(engine.insert(*batch, now=work.now).accepted for batch in batches)
+    accepted = sum(inserter.insert(*batch, now=work.now).accepted for batch in batches)
     line.send((began, time.monotonic(), accepted))
 
     asked = list(_blocks_of_checks(work, begin, end))
@@ -148,7 +152,7 @@ def share_of_work(  # noqa: PLR0917 (a process takes its arguments by position)
     line.recv()
     began = time.monotonic()
     for numbers in asked:
-        answers.append(engine.check(numbers, now=work.now))
+        answers.append(verdicts.check(numbers, now=work.now))
     ended = time.monotonic()
     line.send((began, ended, sum(map(_checksum, asked, answers))))
 

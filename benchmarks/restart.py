@@ -44,9 +44,10 @@ from rich.console import Console
 from rich.progress import track
 from server_processes import LONG_AGO, Server, machine, segment_as_served
 
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.settings.policy import Policy, Pool, Rule
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import Measure
 from ringfence.server.folder.data_folder import SHARED_MEMORY
 from ringfence.server.folder.secret_file import read_secret
@@ -189,8 +190,10 @@ def measure_engine(numbers: int, batch: int) -> float:
     """Events that the engine alone inserts in a second, with a thread for each core."""
     segment = segment_as_served(numbers)
     writer = TableWriter(segment)
-    writer.publish(
-        [Policy("default", (Rule(Measure.EVENTS, 86_400, 3),))], [Pool("default", "default")]
+    publish_settings(
+        segment,
+        [Policy("default", (Rule(Measure.EVENTS, 86_400, 3),))],
+        [Pool("default", "default")],
     )
     called = np.arange(FIRST_NUMBER, FIRST_NUMBER + numbers, dtype=np.uint64)
     begun = np.full(numbers, LONG_AGO, np.uint32)
@@ -211,11 +214,11 @@ def measure_engine(numbers: int, batch: int) -> float:
         )
         for _ in range(2 * cores)
     ]
-    engines = [Engine(segment, caller_key=bytes(16), worker=i) for i in range(cores)]
+    inserters = [EventInserter(segment, caller_key=bytes(16), worker=i) for i in range(cores)]
 
     def insert(core: int) -> None:
         for cells in batches[2 * core : 2 * core + 2]:
-            engines[core].insert(*cells, now=now)
+            inserters[core].insert(*cells, now=now)
 
     with ThreadPoolExecutor(cores) as threads:
         began = time.perf_counter()

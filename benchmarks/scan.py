@@ -29,8 +29,9 @@ import numpy as np
 import numpy.typing as npt
 from engine_processes import BATCH, KEY, Work, context, make_segment
 
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.server.keeper.queue.candidate_queue import CandidateQueue, CleanNumbers
@@ -92,14 +93,14 @@ def sweep(segment: Segment, work: Work, seen: npt.NDArray[np.uint8], pool: int =
 
 def check_again_and_again(line: Connection, path: str, work: Work) -> None:
     """For each number of seconds that it is told: checks, and answers how long each took."""
-    engine = Engine(Segment.open(path))
+    reader = VerdictReader(Segment.open(path))
     asked = work.asked(0, 1 << 20).reshape(-1)
     line.send("ready")
     while seconds := line.recv():
         took, at = [], 0
         end = time.perf_counter() + seconds
         while (began := time.perf_counter()) < end:
-            engine.check(asked[at : at + CHECKED], now=work.now)
+            reader.check(asked[at : at + CHECKED], now=work.now)
             took.append(time.perf_counter() - began)
             at = (at + CHECKED) % (asked.size - CHECKED)
         line.send(np.array(took))
@@ -212,9 +213,9 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, work: Work, path: Path, segment: Segment) -> None:
-    engine = Engine(segment, caller_key=KEY)
+    inserter = EventInserter(segment, caller_key=KEY)
     for at in range(0, work.events_total, BATCH):
-        engine.insert(*work.events(at, min(at + BATCH, work.events_total)), now=work.now)
+        inserter.insert(*work.events(at, min(at + BATCH, work.events_total)), now=work.now)
     size_bytes = segment.numbers * segment.record_bytes
     print(f"\n{segment.numbers:,} numbers, {size_bytes / 1e9:.3f} GB of records")
     seen = np.zeros(segment.capacity_numbers, np.uint8)

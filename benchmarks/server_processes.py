@@ -14,6 +14,7 @@ import grpc
 from feeds import FIRST_NUMBER
 
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.server.config.config import load_config
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
@@ -27,7 +28,7 @@ END_S = 30.0
 def segment_as_served(numbers: int) -> Segment:
     """A table in memory as a server with the default configuration has it: K, robots."""
     config = load_config(None, capacity_numbers=numbers)
-    return Segment.create(
+    return new_segment(
         None,
         capacity_numbers=numbers,
         ring_entries=config.server.ring_entries,

@@ -28,11 +28,13 @@ from pathlib import Path
 import numpy as np
 from engine_processes import BATCH, KEY, POLICY, Work, make_segment
 
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Pool
+from ringfence.engine.settings.writing import publish_settings
 from ringfence.engine.snapshot import check_snapshot, load_snapshot, write_snapshot
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.records import state_hash
+from ringfence.engine.verdict.reader import VerdictReader
 
 PIECE_BYTES = 1 << 22
 DIGEST_NUMBERS_MAX = 1_000_000
@@ -89,17 +91,15 @@ class Loads:
         return segment
 
 
-def check_equal(work: Work, engine: Engine, segment: Segment) -> None:
+def check_equal(work: Work, before: Segment, segment: Segment) -> None:
     """Ends the program unless a loaded segment answers as the table that was written."""
-    writer = TableWriter(segment)
-    writer.publish([POLICY], [Pool("benchmark", "benchmark")])
-    again = Engine(segment)
+    publish_settings(segment, [POLICY], [Pool("benchmark", "benchmark")])
     asked = work.asked(0, ASKED)
-    verdicts, clean_at = again.check(asked, now=work.now)
-    verdicts_before, clean_at_before = engine.check(asked, now=work.now)
+    verdicts, clean_at = VerdictReader(segment).check(asked, now=work.now)
+    verdicts_before, clean_at_before = VerdictReader(before).check(asked, now=work.now)
     equal = np.array_equal(verdicts, verdicts_before) and np.array_equal(clean_at, clean_at_before)
     if work.numbers <= DIGEST_NUMBERS_MAX:
-        equal = equal and again.digest() == engine.digest()
+        equal = equal and state_hash(segment) == state_hash(before)
     if not equal:
         sys.exit("the loaded table is another one")
 
@@ -123,14 +123,14 @@ def main() -> None:
     work = Work(options.numbers, options.events, seed=1)
     segment_path, segment = make_segment(work, "/dev/shm")
     segment_path.unlink()
-    engine = Engine(segment, caller_key=KEY)
+    inserter = EventInserter(segment, caller_key=KEY)
     for at in range(0, options.events, BATCH):
-        engine.insert(*work.events(at, min(at + BATCH, options.events)), now=work.now)
+        inserter.insert(*work.events(at, min(at + BATCH, options.events)), now=work.now)
     with tempfile.TemporaryDirectory(prefix="ringfence-benchmark-", dir=options.folder) as name:
-        measure(options, work, engine, Path(name))
+        measure(options, work, segment, Path(name))
 
 
-def measure(options: argparse.Namespace, work: Work, engine: Engine, folder: Path) -> None:
+def measure(options: argparse.Namespace, work: Work, taken: Segment, folder: Path) -> None:
     """One table: writes, checks, and loads with each number of threads."""
     numbers = count(1)
     written: list[Path] = []
@@ -140,7 +140,7 @@ def measure(options: argparse.Namespace, work: Work, engine: Engine, folder: Pat
             path.unlink(missing_ok=True)
         written.append(
             write_snapshot(
-                engine.segment,
+                taken,
                 folder,
                 number=next(numbers),
                 positions={"worker-0": 1},
@@ -171,7 +171,7 @@ def measure(options: argparse.Namespace, work: Work, engine: Engine, folder: Pat
         loads = Loads(path, options.numbers, threads)
         for _ in range(options.times):
             segment = loads.load()
-            check_equal(work, engine, segment)
+            check_equal(work, taken, segment)
             gc.collect()
             segment.close()
         row(f"load, {threads} threads", min(loads.load_s), plain_read_s)

@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from engine_processes import BATCH, KEY, POLICY, START, Columns, Work, cut
 
-from ringfence.engine.memory.segment import Segment
+from ringfence.engine.events.inserter import EventInserter
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import DAY_S, NO_SPRAY, Pool, Spray
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 from ringfence.simulation.traffic.workload import Workload
 
@@ -45,13 +46,13 @@ def random_batches(work: Work) -> Iterator[Columns]:
         yield cut(work.events(begin, min(begin + BATCH, work.events_total)), 0, BATCH)
 
 
-def engine_of(numbers: npt.NDArray[np.uint64], ring_entries: int, spray: Spray) -> Engine:
-    """An engine over a table of these numbers, all in quarantine since before any event."""
-    segment = Segment.create(
+def inserter_of(numbers: npt.NDArray[np.uint64], ring_entries: int, spray: Spray) -> EventInserter:
+    """An inserter over a table of these numbers, all in quarantine since before any event."""
+    segment = new_segment(
         None, capacity_numbers=numbers.size, ring_entries=ring_entries, spray=spray
     )
     writer = TableWriter(segment)
-    writer.publish([POLICY], [Pool("benchmark", "benchmark")])
+    publish_settings(segment, [POLICY], [Pool("benchmark", "benchmark")])
     began = np.ones(numbers.size, np.uint32)
     writer.quarantine(
         numbers,
@@ -61,19 +62,19 @@ def engine_of(numbers: npt.NDArray[np.uint64], ring_entries: int, spray: Spray) 
         reason=np.zeros(numbers.size, np.uint8),
         now=START,
     )
-    return Engine(segment, caller_key=KEY)
+    return EventInserter(segment, caller_key=KEY)
 
 
 def compare(
-    batches: Iterator[Columns], without: Engine, beside: Engine
+    batches: Iterator[Columns], without: EventInserter, beside: EventInserter
 ) -> tuple[int, float, float]:
-    """Events, and the seconds that each engine took."""
+    """Events, and the seconds that each took."""
     seconds, events = [0.0, 0.0], 0
     for turn, batch in enumerate(batches):
         events += batch[0].size
-        for index, engine in ((0, without), (1, beside))[:: 1 if turn % 2 else -1]:
+        for index, inserter in ((0, without), (1, beside))[:: 1 if turn % 2 else -1]:
             began = time.perf_counter()
-            engine.insert(*batch, now=2**32 - 1000)
+            inserter.insert(*batch, now=2**32 - 1000)
             seconds[index] += time.perf_counter() - began
     return events, seconds[0], seconds[1]
 
@@ -101,8 +102,8 @@ def main() -> None:
         "any": (everyone, random_batches(work)),
     }
     for name, (numbers, batches) in cases.items():
-        without = engine_of(numbers, asked.ring_entries, NO_SPRAY)
-        beside = engine_of(numbers, asked.ring_entries, Spray(8, WEEK_S, asked.callers))
+        without = inserter_of(numbers, asked.ring_entries, NO_SPRAY)
+        beside = inserter_of(numbers, asked.ring_entries, Spray(8, WEEK_S, asked.callers))
         events, without_s, beside_s = compare(batches, without, beside)
         print(
             f"{name:>10} {events:>12,} {events / without_s:>12,.0f}/s {events / beside_s:>12,.0f}/s"

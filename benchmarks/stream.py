@@ -30,10 +30,11 @@ import numpy as np
 from feeds import FIRST_NUMBER, channel_to, make_messages, send
 from server_processes import LONG_AGO, SERVE, Server, machine, segment_as_served
 
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.events.wire import EventDecoder, encode_events_answer
 from ringfence.engine.settings.policy import Policy, Pool, Rule
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import Measure
 
 BATCHES_EVENTS = 262_144  # different ones, sent in turn
@@ -125,8 +126,10 @@ def measure_engine(size: int, options: argparse.Namespace) -> float:
     """Events per second of the engine alone, from message bytes to answer bytes."""
     segment = segment_as_served(options.numbers)
     writer = TableWriter(segment)
-    writer.publish(
-        [Policy("default", (Rule(Measure.EVENTS, 86_400, 3),))], [Pool("default", "default")]
+    publish_settings(
+        segment,
+        [Policy("default", (Rule(Measure.EVENTS, 86_400, 3),))],
+        [Pool("default", "default")],
     )
     numbers = np.arange(FIRST_NUMBER, FIRST_NUMBER + options.numbers, dtype=np.uint64)
     begun = np.full(options.numbers, LONG_AGO, np.uint32)
@@ -135,14 +138,14 @@ def measure_engine(size: int, options: argparse.Namespace) -> float:
     writer.quarantine(
         numbers, pool=0, quarantined_at=begun, observed_since=begun, reason=reason, now=now
     )
-    engine = Engine(segment, caller_key=bytes(16))
+    inserter = EventInserter(segment, caller_key=bytes(16))
     decoder = EventDecoder()
     done, began = 0, time.monotonic()
     for message in cycle(make_batches(options, size, 0)):
         if time.monotonic() - began >= options.seconds:
             break
         decoder.decode(message)
-        inserted = engine.insert_decoded(decoder, now=now)
+        inserted = inserter.insert_decoded(decoder, now=now)
         encode_events_answer(
             decoder.sequence,
             inserted.accepted,

@@ -32,7 +32,7 @@ class Inserted:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """A rule of the number's policy, by position, at the time asked about."""
+    """A rule of the number's policy, by its index in the policy, at the time asked about."""
 
     value: int
     broken: bool

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.places import TESTS
 from support.server_process import Peer, ServerProcess, peer_of, serving
@@ -12,6 +13,16 @@ from support.server_process import Peer, ServerProcess, peer_of, serving
 pytest_plugins = ("support.no_skips",)
 
 os.environ["PYTHONPATH"] = str(TESTS)  # for the processes that tests start from `support`
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a server is started hundreds of times
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # how long one takes is no fact
+hypothesis.settings.load_profile("unhurried")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes that share the tests: more than cores, as a test waits half of its time."""
+    cores = len(os.sched_getaffinity(0))
+    return cores + max(1, cores // 2)
 
 
 @pytest.fixture(scope="module")

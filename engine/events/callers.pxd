@@ -30,9 +30,11 @@ from ringfence.engine.memory.record cimport (
     TIME_SHIFT,
     bucket_t,
 )
+from ringfence.engine.table.entry cimport entry_kind, entry_mark
 
 cdef enum:
     SWAPS_MAX = 16
+    SPRAY_KINDS = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 6  # CALL, SMS, VOICEMAIL, VIDEO
 
 ctypedef struct callers_t:
     # What noting a call needs of the segment; the settings are fixed while workers run.
@@ -46,6 +48,15 @@ ctypedef struct callers_t:
 
 cdef inline bint mark_is_spray(const uint8_t *spray_map, uint32_t mark) noexcept nogil:
     return spray_map[mark >> 3] >> (mark & 7) & 1
+
+cdef inline bint entry_can_be_spray(uint64_t entry) noexcept nogil:
+    """Whether it is of a kind that makes spray callers; bit 7 of a journalled kind is no kind."""
+    return SPRAY_KINDS >> (entry_kind(entry) & 7) & 1
+
+cdef inline bint entry_is_spray(uint64_t entry, const uint8_t *spray_map) noexcept nogil:
+    """Whether the entry is of a kind that can be spray and its caller's bit is set."""
+    cdef uint32_t mark = entry_mark(entry)
+    return mark != 0 and entry_can_be_spray(entry) and mark_is_spray(spray_map, mark)
 
 cdef inline void mark_set_spray(const callers_t *callers, uint32_t mark) noexcept nogil:
     """Sets a bit of the map, unless as many as may be are set.

@@ -13,6 +13,8 @@ from ringfence.engine.events.callers cimport (
     caller_note,
     caller_prefetch,
     callers_t,
+    entry_can_be_spray,
+    entry_is_spray,
     mark_is_spray,
     mark_set_spray,
 )
@@ -25,11 +27,10 @@ from ringfence.engine.memory.record cimport (
     TIME_SHIFT,
     record_t,
 )
+from ringfence.engine.table.entry cimport entry_mark
 from ringfence.engine.table.ring cimport ring_insert
+from ringfence.engine.table.header cimport header_read, header_t, state_is_tracked
 from ringfence.engine.table.table cimport (
-    header_read,
-    header_t,
-    state_is_tracked,
     number_mix,
     record_is_of,
     record_prefetch,
@@ -38,7 +39,6 @@ from ringfence.engine.table.table cimport (
     table_home,
     table_t,
 )
-from ringfence.engine.verdict.verdict cimport entry_can_be_spray, entry_is_spray, entry_mark
 
 cdef enum:
     BLOCK_EVENTS = 32  # as many cache misses as a core keeps in flight, and then some

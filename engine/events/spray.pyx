@@ -16,6 +16,7 @@ from ringfence.engine.memory.atomic cimport (
     store_relaxed_u64,
 )
 from ringfence.engine.events.callers cimport caller_is_spray, callers_t, mark_set_spray
+from ringfence.engine.events.segment_callers cimport segment_callers
 from ringfence.engine.memory.record cimport (
     BUCKET_CALLERS,
     MARK_BITS,
@@ -27,10 +28,13 @@ from ringfence.engine.memory.record cimport (
 )
 from ringfence.engine.memory.segment cimport Segment
 
+from ringfence.engine.settings.reading import read_spray
+
 
 def adopt_spray(Segment segment not None, made_under):
-    if not segment.spray.numbers or (
-        (made_under.numbers, made_under.window_s) != (segment.spray.numbers, segment.spray.window_s)
+    spray = read_spray(segment)
+    if not spray.numbers or (
+        (made_under.numbers, made_under.window_s) != (spray.numbers, spray.window_s)
     ):
         _judge_anew(segment)
     else:
@@ -41,7 +45,7 @@ def adopt_spray(Segment segment not None, made_under):
 
 cdef int _judge_anew(Segment segment) except -1:
     """Clears the map and sets the bits of the callers whose kept calls make them spray."""
-    cdef callers_t callers = segment.caller_table()
+    cdef callers_t callers = segment_callers(segment)
     cdef uint64_t buckets = segment.callers // BUCKET_CALLERS, at
     cdef uint32_t mark, i
     cdef uint64_t own, own_mask
@@ -62,7 +66,7 @@ cdef int _judge_anew(Segment segment) except -1:
 
 
 def drop_silent(Segment segment not None):
-    cdef callers_t callers = segment.caller_table()
+    cdef callers_t callers = segment_callers(segment)
     cdef uint64_t known = load_relaxed_u64(callers.spray_callers)
     cdef const uint32_t[::1] cells
     cdef uint32_t mark
@@ -91,7 +95,7 @@ cdef object _map(Segment segment):
 
 cdef object _called_at(Segment segment):
     """The newest call of each mark, in unix seconds; 0 of one that the table does not hold."""
-    cdef callers_t callers = segment.caller_table()
+    cdef callers_t callers = segment_callers(segment)
     cdef uint64_t buckets = segment.callers // BUCKET_CALLERS, at, head
     cdef uint32_t i
     times = np.zeros(1 << MARK_BITS, dtype=np.uint32)

@@ -1,23 +1,13 @@
 """The shared memory of an installation: a file in /dev/shm, or anonymous memory."""
 
 import os
-from collections.abc import Sequence
 
 from typing_extensions import disjoint_base
 
 from ringfence.engine.answers import WorkerCounters
-from ringfence.engine.settings.policy import Feed, Policy, Pool, Spray
 
 VERSION: int
 CAPACITY_NUMBERS_MAX: int
-POOLS_MAX: int
-POLICIES_MAX: int
-FEEDS_MAX: int
-FEED_INTERVALS_MAX: int
-RULES_MAX: int
-POOL_FEEDS_MAX: int
-WORKERS_MAX: int
-DESCRIPTION_BYTES_MAX: int
 RING_ENTRIES: tuple[int, ...]
 
 class SegmentError(Exception):
@@ -34,13 +24,14 @@ class Segment:
         capacity_numbers: int,
         ring_entries: int = 12,
         folder_id: bytes = ...,
-        spray: Spray = ...,
+        callers: int = 0,
     ) -> Segment:
         """Makes a segment with every page reserved and maps it; `path` None = anonymous memory.
 
-        `ring_entries` (K) is 12, 28 or 60: 128, 256 or 512 bytes a record; `spray` is switched off
-        unless given. Raises SegmentError with both figures when the file system has too little
-        room, and leaves no file behind; FileExistsError when `path` exists; SettingError.
+        `ring_entries` (K) is 12, 28 or 60: 128, 256 or 512 bytes a record; `callers` is the room
+        of the caller table, 0 or a power of two. Raises SegmentError, with both figures when the
+        file system has too little room, and leaves no file behind; FileExistsError when `path`
+        exists.
         """
     @staticmethod
     def open(
@@ -71,6 +62,9 @@ class Segment:
     @property
     def record_bytes(self) -> int: ...
     @property
+    def records_offset(self) -> int:
+        """Where the records begin, in bytes from the beginning of the mapping."""
+    @property
     def folder_id(self) -> bytes: ...
     @property
     def boot_id(self) -> bytes:
@@ -83,13 +77,6 @@ class Segment:
     @property
     def callers(self) -> int:
         """How many callers the caller table has room for; 0 = there is none."""
-    @property
-    def spray(self) -> Spray:
-        """What makes a caller a spray caller here."""
-    def change_spray(self, spray: Spray) -> None:
-        """Changes that, for engines that are made after it; the map stays as it is: see
-        `spray.adopt_spray`. Raises SettingError, and SegmentError for a table of another size.
-        """
     @property
     def spray_callers(self) -> int:
         """Callers whose bit in the spray map is set."""
@@ -104,16 +91,6 @@ class Segment:
         """Counts the changes of pools and policies."""
     def counters(self) -> list[WorkerCounters]:
         """What each worker counted since the segment was made, by worker index."""
-    def policies(self) -> Sequence[Policy | None]:
-        """The policies as published, by index; None = not in use. Raises SegmentError if they never
-        settle.
-        """
-    def pools(self) -> Sequence[Pool | None]:
-        """The pools as published, by index."""
     @property
     def coverage_generation(self) -> int:
         """Changes with every change of what feeds have covered; odd = it is being changed."""
-    def watermarks(self) -> dict[str, tuple[int, int]] | None:
-        """The index and the watermark of each feed by name; None = they are being changed."""
-    def feeds(self) -> Sequence[Feed | None]:
-        """The feeds as published, by index, with their covered intervals."""

@@ -24,9 +24,9 @@ from ringfence.engine.snapshot.record_blocks import (
     set_numbers,
     spray_map_memory,
 )
-from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.table.header_rows import key_numbers
 
-Positions = npt.NDArray[np.intp]
+Records = npt.NDArray[np.intp]
 
 
 def load_snapshot(
@@ -88,10 +88,10 @@ def _read_records(
     segment: Segment,
     pool: ThreadPoolExecutor,
     progress: Callable[[int, int], None] | None,
-) -> Positions:
-    """Brings all records into their places; returns the positions of the FREE ones."""
+) -> Records:
+    """Brings all records into their places; returns which are FREE."""
 
-    def read(block: Block) -> tuple[int, Positions]:
+    def read(block: Block) -> tuple[int, Records]:
         first = block.first_byte // segment.record_bytes
         memory = records_memory(segment, first, block.size_bytes)
         file.read(block, memory)
@@ -122,17 +122,17 @@ def _read_spray(file: SnapshotFile, segment: Segment, pool: ThreadPoolExecutor) 
         pass
 
 
-def _also_free_in(older: Path | None, segment: Segment, free: Positions) -> Positions:
+def _also_free_in(older: Path | None, segment: Segment, free: Records) -> Records:
     """Those of the FREE records whose numbers another snapshot has as FREE too."""
     if older is None or not free.size:
         return np.empty(0, np.intp)
     end = (int(free[-1]) + 1) * segment.record_bytes
     rows = np.frombuffer(records_memory(segment, 0, end), np.uint64)
-    numbers = rows.reshape(-1, segment.record_bytes // 8)[free, 0] & np.uint64(NUMBER_MASK)
+    numbers = key_numbers(rows.reshape(-1, segment.record_bytes // 8)[free, 0])
     return free[np.isin(numbers, free_numbers(older))]
 
 
-def _close_gaps(segment: Segment, numbers: int, unneeded: Positions) -> int:
+def _close_gaps(segment: Segment, numbers: int, unneeded: Records) -> int:
     """Moves the last records to the places of those to drop; returns how many stay."""
     if not unneeded.size:
         return numbers

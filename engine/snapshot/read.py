@@ -12,7 +12,7 @@ from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotDamaged, SnapshotError, SnapshotNewer
 from ringfence.engine.snapshot.folder import list_snapshots
 from ringfence.engine.snapshot.format import FRAME, PREAMBLE, TRAILER, Block, Kind, SnapshotHeader
-from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.table.header_rows import key_numbers
 from ringfence.engine.words import State
 
 
@@ -191,7 +191,7 @@ def free_numbers(path: Path) -> npt.NDArray[np.uint64]:
         found = [np.empty(0, np.uint64)]
         for _, payload in file.read_blocks(Kind.RECORDS):
             rows = np.frombuffer(payload, np.uint64).reshape(-1, words)
-            found.append(rows[free_rows(rows), 0] & np.uint64(NUMBER_MASK))
+            found.append(key_numbers(rows[free_rows(rows), 0]))
         return np.sort(np.concatenate(found))
 
 

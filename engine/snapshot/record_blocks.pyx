@@ -27,6 +27,7 @@ from ringfence.engine.memory.record cimport (
     record_t,
 )
 from ringfence.engine.memory.segment cimport Segment
+from ringfence.engine.table.segment_table cimport segment_table
 from ringfence.engine.table.table cimport (
     number_mix,
     record_is_of,
@@ -44,7 +45,7 @@ cdef enum:
 
 
 def copy_records(Segment segment not None, uint64_t first, uint64_t[::1] into not None):
-    cdef table_t table = segment.table()
+    cdef table_t table = segment_table(segment)
     cdef uint64_t words = into.shape[0]
     cdef uint64_t count = _whole_records(segment, first, 8 * words)
     hold = segment.view()
@@ -99,7 +100,7 @@ def spray_map_memory(Segment segment not None):
 
 
 def index_records(Segment segment not None, uint64_t first, uint64_t count):
-    cdef table_t table = segment.table()
+    cdef table_t table = segment_table(segment)
     cdef int64_t stopped_at
     _whole_records(segment, first, count * segment.record_bytes)
     hold = segment.view()

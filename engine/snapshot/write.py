@@ -13,6 +13,7 @@ import numpy as np
 
 from ringfence.engine.durable_files import sync
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.reading import read_spray
 from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotError
 from ringfence.engine.snapshot.folder import (
@@ -64,7 +65,7 @@ def write_snapshot(
         ),
         keeper_state_bytes=len(keeper_state),
         block_bytes=layout.BLOCK_BYTES,
-        spray=segment.spray,
+        spray=read_spray(segment),
     )
     try:
         header.check()

@@ -1,34 +1,19 @@
 """The table: an index of open addressing over the mixed number, and records that never move.
 
-Thread safety: only the keeper adds numbers and writes headers (`control.pyx`); any process reads.
+Thread safety: only the keeper adds numbers (`writer.pyx`); any process reads.
 Invariants: a record belongs to its number until the table is rebuilt; the index is at most half
 full, so a search ends; an index entry appears after its record is whole.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from ringfence.engine.memory.atomic cimport (
-    fence_acquire,
     high_product_u64,
     load_acquire_u64,
-    load_relaxed_u32,
     load_relaxed_u64,
     prefetch_write,
 )
-from ringfence.engine.memory.record cimport (
-    GENERATION_ONE,
-    HEADER_READS_MAX,
-    NUMBER_BITS,
-    NUMBER_MASK,
-    OBSERVED_HOURS_SHIFT,
-    REASON_MASK,
-    SINCE_SHIFT,
-    STATE_HELD,
-    STATE_MASK,
-    STATE_QUARANTINED,
-    STATE_RESERVED,
-    record_t,
-)
+from ringfence.engine.memory.record cimport NUMBER_MASK, record_t
 
 cdef enum:
     LINE_BYTES = 64
@@ -40,39 +25,6 @@ ctypedef struct table_t:
     const uint64_t *numbers  # how many records belong to a number
     uint32_t ring_entries
     uint32_t record_bytes
-
-ctypedef struct header_t:
-    # One settled look at a record's header.
-    uint64_t number
-    uint32_t pool
-    uint32_t state
-    int64_t since
-    int64_t quarantined_at
-    int64_t observed_since
-    int64_t override_at
-    uint32_t reason
-
-ctypedef struct header_bytes_t:
-    # A row of HEADER (control.pyx): the fields of a record's header as a command leaves them.
-    uint64_t key
-    uint64_t control
-    uint32_t quarantined_at
-    uint32_t override_at
-    uint32_t origin
-    uint32_t spare
-
-cdef inline void header_fill(
-    uint64_t key, uint64_t control, uint32_t quarantined_at, uint32_t override_at, uint32_t origin,
-    header_t *header,
-) noexcept nogil:
-    header.number = key & NUMBER_MASK
-    header.pool = <uint32_t>(key >> NUMBER_BITS)
-    header.state = <uint32_t>(control & STATE_MASK)
-    header.since = <int64_t>(control >> SINCE_SHIFT)
-    header.quarantined_at = quarantined_at
-    header.override_at = override_at
-    header.observed_since = quarantined_at + <int64_t>(origin >> OBSERVED_HOURS_SHIFT) * 3600
-    header.reason = origin & REASON_MASK
 
 cdef inline bint record_is_of(const record_t *record, uint64_t number) noexcept nogil:
     return load_relaxed_u64(&record.key) & NUMBER_MASK == number
@@ -87,7 +39,7 @@ cdef inline uint64_t number_mix(uint64_t number) noexcept nogil:
     return number
 
 cdef inline record_t *table_at(const table_t *table, uint64_t at) noexcept nogil:
-    """The record at a position."""
+    """A record by its number, from 0 in the order in which they came."""
     return <record_t *>(table.records + at * table.record_bytes)
 
 cdef inline void record_prefetch(const table_t *table, const record_t *record) noexcept nogil:
@@ -99,8 +51,8 @@ cdef inline void record_prefetch(const table_t *table, const record_t *record) n
         prefetch_write(<const uint8_t *>record + at)
         at += LINE_BYTES
 
-cdef inline uint64_t table_position(const table_t *table, const record_t *record) noexcept nogil:
-    """Which record of the table it is."""
+cdef inline uint64_t table_record(const table_t *table, const record_t *record) noexcept nogil:
+    """Which record of the table it is, as `table_at` takes it."""
     return <uint64_t>(<const uint8_t *>record - table.records) // table.record_bytes
 
 cdef inline uint64_t table_home(const table_t *table, uint64_t mixed) noexcept nogil:
@@ -142,27 +94,3 @@ cdef inline record_t *table_find(const table_t *table, uint64_t number) noexcept
         if entry >> 32 == mixed & 0xffffffffULL and record_is_of(record, number):
             return record
         slot = table_next(table, slot)
-
-cdef inline bint header_read(const record_t *record, header_t *header) noexcept nogil:
-    """Takes a settled look at a header; False when it kept changing."""
-    cdef uint64_t control, key
-    cdef uint32_t quarantined_at, override_at, origin
-    cdef int look
-    for look in range(HEADER_READS_MAX):
-        control = load_acquire_u64(&record.control)
-        if control & GENERATION_ONE:
-            continue
-        key = load_relaxed_u64(&record.key)
-        quarantined_at = load_relaxed_u32(&record.quarantined_at)
-        override_at = load_relaxed_u32(&record.override_at)
-        origin = load_relaxed_u32(&record.origin)
-        fence_acquire()
-        if load_relaxed_u64(&record.control) != control:
-            continue
-        header_fill(key, control, quarantined_at, override_at, origin, header)
-        return True
-    return False
-
-cdef inline bint state_is_tracked(uint32_t state) noexcept nogil:
-    """Whether events for numbers in this state are kept."""
-    return state == STATE_QUARANTINED or state == STATE_HELD or state == STATE_RESERVED

@@ -13,7 +13,8 @@ from ringfence.engine.memory.record cimport (
     settings_t,
 )
 from ringfence.engine.table.ring cimport ring_read_sorted
-from ringfence.engine.table.table cimport header_read, header_t, table_t
+from ringfence.engine.table.header cimport header_read, header_t
+from ringfence.engine.table.table cimport table_t
 from ringfence.engine.verdict.verdict cimport VERDICT_UNTRACKED, evaluation_t, verdict_evaluate
 
 ctypedef struct view_t:

@@ -48,4 +48,4 @@ class TableScan:
     def count(self, *, now: int) -> SweepSums:
         """All numbers summed up; the GIL is released most of the time."""
     def find(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """The places of numbers in the table, as in CHANGE; -1 = not there. The GIL is released."""
+        """The records of numbers, as in CHANGE; -1 = there is none. The GIL is released."""

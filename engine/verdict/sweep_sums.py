@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.memory.segment import POOLS_MAX
+from ringfence.engine.memory.layout import POOLS_MAX
 
 FORECAST_DAYS = 400
 VERDICTS = 10  # columns of a count: a verdict is its own index
@@ -28,9 +28,9 @@ CHANGE = np.dtype(
         "itemsize": 16,
     }
 )
-"""A record whose verdict is another than was seen: its key as in `record.h` (number and pool), its
-place in the table, the verdict seen (0 = none yet) and the verdict now. A record that is FREE is
-UNTRACKED."""
+"""A record whose verdict is another than was seen: its key as in `record.h` (number and pool),
+which record of the table it is, the verdict seen (0 = none yet), the verdict now. One that is FREE
+is UNTRACKED."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,9 @@ Python. All arithmetic is in 64 bits; the ring comes sorted ascending, so time r
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from ringfence.engine.events.callers cimport mark_is_spray
+from ringfence.engine.events.callers cimport entry_is_spray
 from ringfence.engine.verdict.coverage cimport coverage_within, pool_coverage_t
 from ringfence.engine.memory.record cimport (
-    KIND_MASK,
-    MARK_MASK,
-    MARK_SHIFT,
     RING_ENTRIES_MAX,
     RULES_MAX,
     STATE_ASSIGNED,
@@ -21,14 +18,14 @@ from ringfence.engine.memory.record cimport (
     STATE_HELD,
     STATE_RESERVED,
     STATE_RETIRED,
-    TIME_SHIFT,
     policy_t,
     rule_t,
 )
-from ringfence.engine.table.table cimport header_t
+from ringfence.engine.table.entry cimport entry_kind, entry_mark, entry_time
+from ringfence.engine.table.header cimport header_t
 
 cdef enum:
-    # Verdicts, measures and the kinds that a spray caller makes; words.py says them to Python.
+    # Verdicts and measures; words.py says them to Python.
     VERDICT_CLEAN = 1
     VERDICT_AGING = 2
     VERDICT_NOISY = 3
@@ -42,7 +39,6 @@ cdef enum:
     MEASURE_CALLERS = 2
     MEASURE_REPEAT_CALLERS = 3
     MARK_SLOTS = 128  # twice as many as a ring has entries
-    SPRAY_KINDS = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 6  # CALL, SMS, VOICEMAIL, VIDEO
 
 ctypedef struct rule_result_t:
     uint32_t value
@@ -70,24 +66,6 @@ ctypedef struct measured_t:
     uint32_t measure
     uint32_t value
     uint8_t of_caller[RING_ENTRIES_MAX]
-
-cdef inline int64_t entry_time(uint64_t entry) noexcept nogil:
-    return <int64_t>(entry >> TIME_SHIFT)
-
-cdef inline uint32_t entry_mark(uint64_t entry) noexcept nogil:
-    return <uint32_t>(entry >> MARK_SHIFT & MARK_MASK)
-
-cdef inline uint32_t entry_kind(uint64_t entry) noexcept nogil:
-    return <uint32_t>(entry & KIND_MASK)
-
-cdef inline bint entry_can_be_spray(uint64_t entry) noexcept nogil:
-    """Whether it is of a kind that makes spray callers; bit 7 of a journalled kind is no kind."""
-    return SPRAY_KINDS >> (entry_kind(entry) & 7) & 1
-
-cdef inline bint entry_is_spray(uint64_t entry, const uint8_t *spray_map) noexcept nogil:
-    """Whether the entry is of a kind that can be spray and its caller's bit is set."""
-    cdef uint32_t mark = entry_mark(entry)
-    return mark != 0 and entry_can_be_spray(entry) and mark_is_spray(spray_map, mark)
 
 cdef inline void rule_select(
     const rule_t *rule, const header_t *header, const uint64_t *ring, uint32_t entries,

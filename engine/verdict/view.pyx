@@ -24,6 +24,8 @@ from ringfence.engine.memory.record cimport (
     settings_t,
 )
 from ringfence.engine.memory.segment cimport Segment
+from ringfence.engine.settings.reading cimport copy_settings
+from ringfence.engine.table.segment_table cimport segment_table
 
 from ringfence.engine.answers import Unsettled
 
@@ -36,7 +38,7 @@ cdef class View:
 
     def __cinit__(self, Segment segment not None):
         self.segment = segment
-        self.c.table = segment.table()
+        self.c.table = segment_table(segment)
         self.c.spray_map = segment.spray_map()
         self.c.settings = <settings_t *>malloc(sizeof(settings_t))
         self.feeds = <coverage_t *>calloc(FEEDS_MAX, sizeof(coverage_t))  # pages as they are needed
@@ -76,7 +78,7 @@ cdef class View:
                 continue
             settings_now = load_acquire_u64(&head.settings_generation)
             if settings_now != settings_held:
-                settings_now = settings_held = self.segment.copy_settings(self.c.settings)
+                settings_now = settings_held = copy_settings(self.segment, self.c.settings)
                 anew = True
             for i in range(min(self.c.settings.feed_count, <uint32_t>FEEDS_MAX)):
                 changed_from[i] = min(

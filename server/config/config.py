@@ -21,13 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from ringfence.engine.memory.segment import (
-    CAPACITY_NUMBERS_MAX,
-    FEEDS_MAX,
-    POLICIES_MAX,
-    POOLS_MAX,
-    WORKERS_MAX,
-)
+from ringfence.engine.memory.layout import FEEDS_MAX, POLICIES_MAX, POOLS_MAX, WORKERS_MAX
+from ringfence.engine.memory.segment import CAPACITY_NUMBERS_MAX
 from ringfence.engine.settings.policy import (
     NO_SPRAY,
     SILENCE_S,

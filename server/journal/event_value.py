@@ -3,15 +3,15 @@
 import struct
 from typing import NamedTuple
 
-# Kind, bytes of the feed's name, its place + 1 or 0 = no claim, complete_from, watermark, 0.
+# Kind, bytes of the feed's name, its index + 1 or 0 = no claim, complete_from, watermark, 0.
 HEAD = struct.Struct("<BBHIII")
 KIND_EVENTS = 1
 
 
 class Claim(NamedTuple):
-    """The feed that was registered at a place has sent everything in [begin, end), unix seconds."""
+    """The feed that was registered at an index has sent all of [begin, end), unix seconds."""
 
-    place: int
+    feed_index: int
     begin: int
     end: int
 
@@ -28,8 +28,8 @@ class EventValue(NamedTuple):
 def encode_event_value(value: EventValue) -> bytes:
     """The bytes that the journal keeps."""
     feed = value.feed.encode("ascii")
-    place, begin, end = value.claim or (-1, 0, 0)
-    head = HEAD.pack(KIND_EVENTS, len(feed), place + 1, begin, end, 0)
+    index, begin, end = value.claim or (-1, 0, 0)
+    head = HEAD.pack(KIND_EVENTS, len(feed), index + 1, begin, end, 0)
     return b"".join((head, feed, value.taken))
 
 
@@ -37,7 +37,7 @@ def decode_event_value(data: bytes) -> EventValue:
     """The batch that a value stands for; raises ValueError for what this version cannot read."""
     if len(data) < HEAD.size or data[0] != KIND_EVENTS:
         raise ValueError(f"not a batch of events: bytes={len(data)}, kind={data[:1].hex()}")
-    _, feed_bytes, place, complete_from, watermark, _ = HEAD.unpack_from(data)
+    _, feed_bytes, index, complete_from, watermark, _ = HEAD.unpack_from(data)
     end = HEAD.size + feed_bytes
-    claim = Claim(place - 1, complete_from, watermark) if place else None
+    claim = Claim(index - 1, complete_from, watermark) if index else None
     return EventValue(data[HEAD.size : end].decode("ascii"), claim, data[end:])

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 from google.protobuf.message import DecodeError
 
+from ringfence.engine.table.header_rows import HEADER, Headers
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
@@ -17,3 +19,8 @@ def keeper_values(journal: JournalReader, after: int) -> Iterator[tuple[int, Kee
             raise JournalDamaged(
                 f"{journal.folder}: not a command: position={position}: {error}"
             ) from None
+
+
+def headers_of(value: KeeperValue) -> Headers:
+    """The headers that a command leaves."""
+    return np.frombuffer(value.headers, HEADER)

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.server.config.config import Config
 from ringfence.server.journal.journal import Journal, JournalDown
@@ -58,7 +58,7 @@ class Keeper:
 
     def __init__(
         self,
-        engine: Engine,
+        verdicts: VerdictReader,
         writer: TableWriter,
         journal: Journal,
         drain: Drain,
@@ -69,14 +69,14 @@ class Keeper:
         replaces: bool,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        segment = engine.segment
+        segment = verdicts.segment
         self._config = config
         self._journal = journal
         self.state = KeeperState(segment, writer, ended_kept_s=config.queue.reservations_kept)
         self.state.load(image)
         self.state.catch_up(keeper_values(journal, image.position))
         clock = Clock(wall_clock, greatest=self.state.decided_at)
-        leases = Leases(engine, self.state)
+        leases = Leases(verdicts, self.state)
         self._changes: ChangeFeed[bytes] = ChangeFeed()
         self.backlog = HistoryBacklog(journal, config.history.backlog_bytes)
         self.log = CommandLog(
@@ -88,21 +88,23 @@ class Keeper:
             held_up=lambda: self.backlog.text if self.backlog.exceeded else "",
             first=leases.expire,
         )
-        self.candidates = Candidates(engine, self.state, self.log, scan_period_s=config.scan.period)
-        self._departures = Departures(engine, self.state, self.log, kept_s=config.queue.left_kept)
+        self.candidates = Candidates(
+            verdicts, self.state, self.log, scan_period_s=config.scan.period
+        )
+        self._departures = Departures(verdicts, self.state, self.log, kept_s=config.queue.left_kept)
         self._leases = leases
         traffic = FeedTraffic()
         self.reports = ClaimReports(self.state, self.log, traffic)
         counts = PoolCounts(TableScan(segment), clock.now)
         self.commands: Mapping[str, Answer] = {
-            **QuarantineCommands(engine, self.state, self.log, drain).answers,
-            **NumberCommands(engine, self.state, self.log).answers,
-            **SettingCommands(self.state, self.log, counts, Engine(segment)).answers,
+            **QuarantineCommands(verdicts, self.state, self.log, drain).answers,
+            **NumberCommands(verdicts, self.state, self.log).answers,
+            **SettingCommands(self.state, self.log, counts, VerdictReader(segment)).answers,
             **FeedCommands(self.state, self.log, traffic).answers,
             "GetStatus": status_answer(segment, journal, config.server.workers, snapshot_at),
         }
         self.reservations = ReservationService(
-            engine, self.state, self.log, self.candidates
+            verdicts, self.state, self.log, self.candidates
         ).answers
         self.internal = KeeperService(
             self.state,
@@ -117,7 +119,7 @@ class Keeper:
     async def begin(self) -> None:
         """Makes the first settings in a new installation, and says where others are in force."""
         book = self.state.published
-        if not book.policies:  # places that were left stay in the book
+        if not book.policies:  # indexes that were left stay in the book
             await self.log.begin(
                 first_settings(self._config), lambda _: quarantine_service_pb2.Policy()
             )
@@ -156,7 +158,7 @@ class Keeper:
 
 
 async def open_keeper(
-    engine: Engine,
+    verdicts: VerdictReader,
     writer: TableWriter,
     journal: Journal,
     drain: Drain,
@@ -173,7 +175,7 @@ async def open_keeper(
     while True:
         try:
             keeper = Keeper(
-                engine,
+                verdicts,
                 writer,
                 journal,
                 drain,

@@ -9,8 +9,8 @@ from contextlib import suppress
 import grpc
 
 from ringfence.engine.snapshot import newest_taken_at
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import KEEPER, journal_identity
 from ringfence.server.journal.lmdb_journal import open_journal
@@ -47,7 +47,7 @@ async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
     )
     drain = Drain()
     keeper = await open_keeper(
-        Engine(segment),
+        VerdictReader(segment),
         TableWriter(segment),
         journal,
         drain,

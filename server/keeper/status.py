@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.reading import read_spray
 from ringfence.server.journal.journal import Journal
 from ringfence.server.link.routes import Answer, parsing
 from ringfence.v1 import quarantine_service_pb2 as pb
@@ -20,7 +21,7 @@ def status_answer(
     async def get_status(_: pb.GetStatusRequest) -> pb.GetStatusResponse:
         taken_at = snapshot_at()
         counters = segment.counters()
-        spray = segment.spray
+        spray = read_spray(segment)
         return pb.GetStatusResponse(
             snapshot_at=Timestamp(seconds=taken_at) if taken_at else None,
             version=version("ringfence"),

@@ -14,10 +14,10 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
+from ringfence.engine.answers import Unsettled
 from ringfence.engine.events.wire import WireError
 from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import SettingError
-from ringfence.engine.verdict.core import Unsettled
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.link.drain import Context
 from ringfence.server.link.refusal import Refusal, bad_field, journal_down, keeper_away

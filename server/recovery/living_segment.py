@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ringfence.engine.events.spray import adopt_spray
 from ringfence.engine.memory.segment import Segment, SegmentError
+from ringfence.engine.settings.reading import read_spray
+from ringfence.engine.settings.writing import publish_spray
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import KEEPER, worker_name
 from ringfence.server.journal.journal import JournalReader
@@ -53,8 +55,8 @@ def take_over(
     except SegmentError as error:
         _log.warning("segment not taken over: %s", error)
         return None
-    made_under = segment.spray
-    segment.change_spray(installation.config.spray_settings)
+    made_under = read_spray(segment)
+    publish_spray(segment, installation.config.spray_settings)
     adopt_spray(segment, made_under)
     return segment
 

@@ -25,6 +25,7 @@ from rich.progress import (
 
 from ringfence.engine.events.spray import adopt_spray
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.snapshot import SnapshotDamaged, list_snapshots, load_snapshot
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import KEEPER
@@ -110,7 +111,7 @@ def _load(
 
 def _new_segment(installation: Installation) -> Segment:
     server = installation.config.server
-    return Segment.create(
+    return new_segment(
         installation.segment_path,
         capacity_numbers=server.capacity_numbers,
         ring_entries=server.ring_entries,

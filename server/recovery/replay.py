@@ -12,21 +12,21 @@ from dataclasses import dataclass, field
 
 from rich.progress import Progress
 
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Spray
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.server.folder.journal_folders import KEEPER, WORKER
 from ringfence.server.journal.event_value import decode_event_value
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
-from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.keeper_values import headers_of, keeper_values
 from ringfence.server.state.coverage_book import CoverageBook
-from ringfence.server.state.keeper_state import headers_of, publish
+from ringfence.server.state.keeper_state import publish
 from ringfence.server.state.settings_book import SettingsBook
 
 STEP_BYTES = 1 << 20
-TAKEN_BYTES = 16  # of one event, as `Engine.repeat` says too
+TAKEN_BYTES = 16  # of one event, as `EventInserter.repeat` says too
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Replay:
                 book.place(value)
                 coverage.take(value)
         book.check()
-        publish(writer, book, coverage)
+        publish(self._segment, book, coverage)
         writer.set_applied(journal.last)
 
     def events(self, journals: Sequence[JournalReader], threads: int) -> int:
@@ -94,16 +94,16 @@ class Replay:
             inserted = sum(pool.map(self._insert, (shares * threads)[:threads]))
         for journal in journals:
             index = int(journal.folder.name.removeprefix(WORKER))
-            Engine(self._segment, worker=index).set_journalled(journal.last)
+            EventInserter(self._segment, worker=index).set_journalled(journal.last)
         return inserted
 
     def _insert(self, journals: Sequence["_JournalPieces"]) -> int:
-        engine = Engine(self._segment)
+        inserter = EventInserter(self._segment)
         inserted = 0
         for steps in journals:
             while (step := steps.take()) is not None:
                 values, taken = step
-                inserted += engine.repeat(taken)
+                inserted += inserter.repeat(taken)
                 self._count(values)
         return inserted
 

@@ -10,10 +10,10 @@ from ringfence.server.state.covered_time import CoveredTime
 def fill_claims(request: ReportClaimsRequest, claims: Iterable[Claim]) -> None:
     """Puts claims into a report, those of one feed joined."""
     covered: dict[int, CoveredTime] = {}
-    for place, begin, end in claims:
-        covered.setdefault(place, CoveredTime()).add(begin, end)
-        reported = request.claims[place]
+    for index, begin, end in claims:
+        covered.setdefault(index, CoveredTime()).add(begin, end)
+        reported = request.claims[index]
         reported.watermark = max(reported.watermark, end)
-    for place, joined in covered.items():
+    for index, joined in covered.items():
         bounds = [bound for interval in joined.intervals for bound in interval]
-        request.claims[place].bounds.extend(bounds)
+        request.claims[index].bounds.extend(bounds)

@@ -8,7 +8,7 @@ are a join: nothing that is in it is ever taken back, but with its feed.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ringfence.engine.memory.segment import FEED_INTERVALS_MAX
+from ringfence.engine.memory.layout import FEED_INTERVALS_MAX
 from ringfence.engine.settings.policy import Feed
 from ringfence.server.journal.keeper_value_pb2 import (
     FeedClaims,
@@ -33,14 +33,14 @@ class FeedCoverage:
         self.covered.shorten(FEED_INTERVALS_MAX)
         self.watermark = max(self.watermark, claims.watermark)
 
-    def claims(self, place: int) -> FeedClaims:
+    def claims(self, index: int) -> FeedClaims:
         """All of it as one message."""
         bounds = [bound for interval in self.covered.intervals for bound in interval]
-        return FeedClaims(feed=place, bounds=bounds, watermark=self.watermark)
+        return FeedClaims(feed=index, bounds=bounds, watermark=self.watermark)
 
 
 class CoverageBook:
-    """Coverage by the place of the feed, and positions of journals by their names."""
+    """Coverage by the index of the feed, and positions of journals by their names."""
 
     def __init__(self) -> None:
         self._feeds: dict[int, FeedCoverage] = {}
@@ -51,9 +51,9 @@ class CoverageBook:
         """Up to which position of each worker's journal all claims are in the book."""
         return self._positions
 
-    def of(self, place: int) -> FeedCoverage:
+    def of(self, index: int) -> FeedCoverage:
         """The coverage of a feed."""
-        return self._feeds.get(place) or FeedCoverage()
+        return self._feeds.get(index) or FeedCoverage()
 
     def take(self, value: KeeperValue | KeeperImage) -> None:
         """Takes in what a value of the keeper's journal says, or the state in a snapshot."""
@@ -66,14 +66,14 @@ class CoverageBook:
             held = self._positions.get(journal.name, 0)
             self._positions[journal.name] = max(held, journal.position)  # an image may be ahead
 
-    def published(self, place: int, feed: Feed) -> Feed:
+    def published(self, index: int, feed: Feed) -> Feed:
         """A feed as the segment is to have it."""
-        coverage = self.of(place)
+        coverage = self.of(index)
         return replace(feed, covered=coverage.covered.intervals, watermark=coverage.watermark)
 
     def claims(self) -> Iterator[FeedClaims]:
         """All coverage, for a snapshot."""
-        return (coverage.claims(place) for place, coverage in sorted(self._feeds.items()))
+        return (coverage.claims(index) for index, coverage in sorted(self._feeds.items()))
 
     def journals(self) -> Iterator[JournalPosition]:
         """All positions, for a snapshot."""

@@ -10,7 +10,7 @@ KEPT_S = 400 * 86_400
 RECENT_MAX = 65_536
 
 HAND_OUT = np.dtype([("number", "<u8"), ("assigned_at", "<u4"), ("pool", "<u2"), ("policy", "<u2")])
-"""A row: number, unix seconds, place of the pool, place of the policy that the pool had."""
+"""A row: number, unix seconds, index of the pool, index of the policy that the pool had."""
 
 Rows = npt.NDArray[np.void]
 
@@ -33,7 +33,7 @@ class HandOutBook:
             self._merge(at)
 
     def find(self, number: int, now: int) -> tuple[int, int, int] | None:
-        """When a number was last handed out, and the places of pool and policy; None = not within
+        """When a number was last handed out, and the indexes of pool and policy; None = not within
         400 days.
         """
         found = self._recent.get(number)

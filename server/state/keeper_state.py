@@ -9,23 +9,28 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import HEADER, TableFull, TableWriter
+from ringfence.engine.settings.writing import publish_coverage, publish_settings
+from ringfence.engine.table.header_rows import (
+    HEADER,
+    Headers,
+    Numbers,
+    latest_rows,
+    numbers_of,
+    pools_of,
+    states_of,
+)
+from ringfence.engine.table.writer import TableFull, TableWriter
 from ringfence.engine.words import State
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.link.refusal import in_use
 from ringfence.server.state.coverage_book import CoverageBook
 from ringfence.server.state.hand_out_book import HAND_OUT, HandOutBook
-from ringfence.server.state.pending_changes import Numbers, PendingChanges, latest_rows, numbers_of
+from ringfence.server.state.pending_changes import PendingChanges
 from ringfence.server.state.reservation_book import ReservationBook
 from ringfence.server.state.settings_book import SettingsBook
-
-POOL_SHIFT = np.uint64(50)  # of a key, see engine/memory/record.h
-STATE_MASK = np.uint64(0xFF)  # of a control word
-
-Headers = npt.NDArray[np.void]
 
 
 class KeeperState:
@@ -44,9 +49,9 @@ class KeeperState:
         self.reservations = ReservationBook(ended_kept_s=ended_kept_s)
         self.hand_outs = HandOutBook(most=segment.capacity_numbers)
         self.assigned_total: Counter[int] = Counter()
-        """Numbers ever handed out, by place of their pool."""
+        """Numbers ever handed out, by index of their pool."""
         self.complaints: Counter[int] = Counter()
-        """Complaints ever recorded, by place of the pool."""
+        """Complaints ever recorded, by index of the pool."""
         self.pending = PendingChanges(writer)
         self.decided_at = 0
         """The time of the newest command."""
@@ -121,14 +126,14 @@ class KeeperState:
 
     def image(self) -> KeeperImage:
         """Everything, as all decided commands leave it; the position is not set."""
-        places = range(len(self.decided.pools))
+        indexes = range(len(self.decided.pools))
         image = KeeperImage(
             decided_at=self.decided_at,
             reservations=self.reservations,
             reservations_made=self.reservations.made,
             hand_outs=self.hand_outs.rows(self.decided_at).tobytes(),
-            assigned_total=[self.assigned_total[place] for place in places],
-            complaints=[self.complaints[place] for place in places],
+            assigned_total=[self.assigned_total[index] for index in indexes],
+            complaints=[self.complaints[index] for index in indexes],
             claims=self.coverage.claims(),
             journals=self.coverage.journals(),
         )
@@ -144,33 +149,29 @@ class KeeperState:
             self._hand_out(headers_of(value), value.decided_at)
 
     def _hand_out(self, headers: Headers, at: int) -> None:
-        given = headers[headers["control"] & STATE_MASK == State.ASSIGNED]
-        pools = given["key"] >> POOL_SHIFT
-        for place in np.unique(pools).tolist():
-            numbers = numbers_of(given[pools == place])
-            pool = self.decided.pool(place)
+        given = headers[states_of(headers) == State.ASSIGNED]
+        pools = pools_of(given)
+        for index in np.unique(pools).tolist():
+            numbers = numbers_of(given[pools == index])
+            pool = self.decided.pool(index)
             policy = self.decided.policy_index(pool.policy) if pool else 0
-            self.hand_outs.add(numbers, at=at, pool=place, policy=policy)
-            self.assigned_total[place] += len(numbers)
+            self.hand_outs.add(numbers, at=at, pool=index, policy=policy)
+            self.assigned_total[index] += len(numbers)
 
     def _publish(self) -> None:
-        publish(self.writer, self.published, self.coverage)
+        publish(self._segment, self.published, self.coverage)
 
-    def _publish_coverage(self, places: Iterable[int]) -> None:
-        feeds = ((place, self.published.feed(place)) for place in places)
-        self.writer.publish_coverage(
-            {place: self.coverage.published(place, feed) for place, feed in feeds if feed}
+    def _publish_coverage(self, indexes: Iterable[int]) -> None:
+        feeds = ((index, self.published.feed(index)) for index in indexes)
+        publish_coverage(
+            self._segment,
+            {index: self.coverage.published(index, feed) for index, feed in feeds if feed},
         )
 
 
-def publish(writer: TableWriter, book: SettingsBook, coverage: CoverageBook) -> None:
+def publish(segment: Segment, book: SettingsBook, coverage: CoverageBook) -> None:
     """Lets workers see settings and coverage."""
     feeds = [
-        coverage.published(place, feed) if feed else None for place, feed in enumerate(book.feeds)
+        coverage.published(index, feed) if feed else None for index, feed in enumerate(book.feeds)
     ]
-    writer.publish(book.policies, book.pools, feeds)
-
-
-def headers_of(value: KeeperValue) -> Headers:
-    """The headers that a command leaves."""
-    return np.frombuffer(value.headers, HEADER)
+    publish_settings(segment, book.policies, book.pools, feeds)

@@ -11,11 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import NUMBER_MASK
-
-Numbers = npt.NDArray[np.uint64]
-Headers = npt.NDArray[np.void]
+from ringfence.engine.table.header_rows import Headers, Numbers, numbers_of
+from ringfence.engine.table.writer import TableWriter
 
 
 class _Pending(NamedTuple):
@@ -61,16 +58,3 @@ class PendingChanges:
                 at = np.searchsorted(pending.numbers, numbers).clip(max=len(pending.numbers) - 1)
                 touched |= pending.numbers[at] == numbers
         return touched
-
-
-def numbers_of(headers: Headers) -> Numbers:
-    """The numbers of headers, row by row."""
-    numbers: Numbers = headers["key"] & np.uint64(NUMBER_MASK)
-    return numbers
-
-
-def latest_rows(headers: Headers) -> Headers:
-    """The last row of each number, by number."""
-    numbers = numbers_of(headers)[::-1]
-    latest: Headers = headers[::-1][np.unique(numbers, return_index=True)[1]]
-    return latest

@@ -1,14 +1,14 @@
 """The keeper's book of policies, pools and feeds: checks each change before it is made.
 
-An index is a place in the book and never moves, since records hold the index of their pool. A
-place that was left is taken again only when the book has no other.
+An index never moves, since records hold the index of their pool. One that was left is taken again
+only when the book has no other.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ringfence.engine.memory.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX
+from ringfence.engine.memory.layout import FEEDS_MAX, POLICIES_MAX, POOLS_MAX
 from ringfence.engine.settings.policy import Feed, Policy, Pool, check_name
 from ringfence.server.journal.keeper_value_pb2 import (
     KeeperImage,
@@ -32,7 +32,7 @@ Setting = TypeVar("Setting", Policy, Pool, Feed)
 
 
 class SettingsBook:
-    """Each setting with a revision that counts its changes; None = an empty place."""
+    """Each setting with a revision that counts its changes; None = an index that was left."""
 
     def __init__(self, ring_entries: int) -> None:
         self._ring_entries = ring_entries
@@ -52,8 +52,8 @@ class SettingsBook:
         """Whether there is a pool of that name."""
         return _find(self.pools, name) is not None
 
-    def feed_place(self, name: str) -> int | None:
-        """The place of a feed by name; None = it is not registered."""
+    def feed_index(self, name: str) -> int | None:
+        """The index of a feed by name; None = it is not registered."""
         return _find(self.feeds, name)
 
     def policy_index(self, name: str) -> int:
@@ -66,9 +66,9 @@ class SettingsBook:
         """The pool at an index; None = it was deleted."""
         return self.pools[index] if index < len(self.pools) else None
 
-    def feed(self, place: int) -> Feed | None:
-        """The feed at a place; None = it was deleted."""
-        return self.feeds[place] if place < len(self.feeds) else None
+    def feed(self, index: int) -> Feed | None:
+        """The feed at an index; None = it was deleted."""
+        return self.feeds[index] if index < len(self.feeds) else None
 
     def check(self) -> None:
         """Raises SettingError for a policy that these rings cannot decide; larger ones could."""
@@ -104,7 +104,7 @@ class SettingsBook:
         return PlacedFeed(index=index, feed=feed_message(placed))
 
     def check_feed_deletion(self, name: str) -> PlacedFeed:
-        """The place that a feed leaves; raises a refusal while a pool requires it."""
+        """The index that a feed leaves; raises a refusal while a pool requires it."""
         check_name("name", name)
         index = _find(self.feeds, name)
         if index is None:
@@ -115,7 +115,7 @@ class SettingsBook:
         return PlacedFeed(index=index)
 
     def check_policy_deletion(self, name: str) -> PlacedPolicy:
-        """The place that a policy leaves; raises a refusal while a pool uses it."""
+        """The index that a policy leaves; raises a refusal while a pool uses it."""
         check_name("name", name)
         index = _find(self.policies, name)
         if index is None:
@@ -137,7 +137,7 @@ class SettingsBook:
         return bool(value.policies or value.pools or value.feeds)
 
     def fill(self, image: KeeperImage) -> None:
-        """Adds all places with what is there; empty ones too, not to be taken again yet."""
+        """Adds all indexes with what is there; empty ones too, not to be taken again yet."""
         for index, policy in enumerate(self.policies):
             image.policies.add(index=index, policy=policy_message(policy) if policy else None)
         for index, pool in enumerate(self.pools):

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from ringfence.engine.answers import Inserted
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.events.wire import EventDecoder, encode_events_answer
 from ringfence.engine.settings.policy import check_name
-from ringfence.engine.verdict.core import Engine, Inserted
 from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.event_value import EventValue, encode_event_value
 from ringfence.server.journal.journal import JournalError
@@ -42,14 +43,14 @@ class EventService:
 
     def __init__(
         self,
-        engine: Engine,
+        inserter: EventInserter,
         journal: AwaitedJournal,
         drain: Drain,
         reporter: ClaimReporter,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._engine = engine
+        self._inserter = inserter
         self._journal = journal
         self._drain = drain
         self._claims = reporter.claims
@@ -103,7 +104,7 @@ class EventService:
                 "complete_from",
                 f"value={batch.complete_from}, bound=before watermark {batch.watermark}",
             )
-        inserted = self._engine.insert_decoded(batch, now=now)
+        inserted = self._inserter.insert_decoded(batch, now=now)
         claim = None  # of a batch that is not whole
         if not inserted.rejected:
             claim = self._claims.claim(batch.feed, batch.complete_from, batch.watermark)

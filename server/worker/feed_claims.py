@@ -5,10 +5,11 @@ through another worker is known to it a second or two later.
 """
 
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.reading import read_watermarks
 from ringfence.server.journal.event_value import Claim
 
 _Feed = tuple[str, int]
-"""Name and place: one that was deleted and registered again is another feed."""
+"""Name and index: one that was deleted and registered again is another feed."""
 
 
 class FeedClaims:
@@ -17,7 +18,7 @@ class FeedClaims:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self._generations = (-1, -1)
-        self._published: dict[str, tuple[int, int]] = {}  # place and watermark
+        self._published: dict[str, tuple[int, int]] = {}  # index and watermark
         self._durable: dict[_Feed, int] = {}
         self._drawn: dict[_Feed, int] = {}  # by claims on their way to the disk too
 
@@ -48,7 +49,7 @@ class FeedClaims:
 
     def settle(self, feed: str, claim: Claim) -> None:
         """A claim is durable."""
-        known = feed, claim.place  # of a feed that has been deleted until the next refresh
+        known = feed, claim.feed_index  # of a feed that has been deleted until the next refresh
         self._durable[known] = max(self._durable.get(known, 0), claim.end)
 
     def fail(self, feed: str) -> None:
@@ -75,11 +76,11 @@ class FeedClaims:
         generations = segment.settings_generation, segment.coverage_generation
         if generations == self._generations:
             return
-        published = segment.watermarks()
+        published = read_watermarks(segment)
         if published is None:  # what was read before still holds
             return
         self._published, self._generations = published, generations
-        registered = {(feed, place) for feed, (place, _) in published.items()}
+        registered = {(feed, index) for feed, (index, _) in published.items()}
         for ends in (self._durable, self._drawn):
             for gone in ends.keys() - registered:
                 del ends[gone]

@@ -4,8 +4,8 @@ from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ringfence.engine.answers import Explanation
 from ringfence.engine.settings.policy import Policy, Pool
-from ringfence.engine.verdict.core import Explanation
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from ringfence.engine.events.wire import decode_check, encode_check
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN, is_number
 from ringfence.engine.settings.policy import check_name
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import Verdict
 from ringfence.server.link.drain import Context
 from ringfence.server.link.keeper_link import KeeperLink
@@ -42,19 +42,19 @@ PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 class NumberService:
     """Answers for numbers from the segment alone; works while the keeper is away.
 
-    An engine serves one thread at a time. `sweeper` is for the threads in which lists look
-    through the table, one at a time; `engine` for everything else, in the event loop.
+    An verdicts serves one thread at a time. `sweeper` is for the threads in which lists look
+    through the table, one at a time; `verdicts` for everything else, in the event loop.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        sweeper: Engine,
+        verdicts: VerdictReader,
+        sweeper: VerdictReader,
         link: KeeperLink,
         settings: PublishedSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._engine = engine
+        self._verdicts = verdicts
         self._sweeper = sweeper
         self._link = link
         self._one_sweep = asyncio.Lock()
@@ -77,7 +77,7 @@ class NumberService:
         if wrong.any():
             index = int(wrong.argmax())
             raise _not_a_number(f"numbers[{index}]", int(numbers[index]))
-        return encode_check(*self._engine.check(numbers, now=int(self._clock()), at=at))
+        return encode_check(*self._verdicts.check(numbers, now=int(self._clock()), at=at))
 
     async def get_number(self, request: pb.GetNumberRequest) -> pb.Number:
         """One number explained."""
@@ -86,10 +86,10 @@ class NumberService:
         now = int(self._clock())
         for _ in range(LOOKS_MAX):
             generation = self._settings.refresh()
-            explanation = self._engine.explain(request.number, now=now, at=request.at)
+            explanation = self._verdicts.explain(request.number, now=now, at=request.at)
             if explanation is None:
                 return pb.Number(number=request.number, verdict=types_pb2.VERDICT_UNTRACKED)
-            if self._engine.segment.settings_generation == generation:
+            if self._verdicts.segment.settings_generation == generation:
                 pool = self._settings.pool(explanation.pool)
                 number = full_message(explanation, pool, self._settings.policy_of(pool))
                 await self._add_place(number)
@@ -138,14 +138,14 @@ class NumberService:
                     prefix=request.prefix,
                 )
             for number in numbers.tolist():
-                explanation = self._engine.explain(number, now=now)
+                explanation = self._verdicts.explain(number, now=now)
                 self._settings.refresh()  # its pool was published before the number joined it
                 if explanation is not None:
                     place = self._settings.pool(explanation.pool)
                     response.numbers.append(brief_message(explanation, place))
-            if record >= self._engine.segment.numbers or len(response.numbers) >= size:
+            if record >= self._verdicts.segment.numbers or len(response.numbers) >= size:
                 break
-        if record < self._engine.segment.numbers:
+        if record < self._verdicts.segment.numbers:
             response.next_page_token = page_token(question, str(record))
         return response
 

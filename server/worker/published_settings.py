@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Policy, Pool
+from ringfence.engine.settings.reading import read_policies, read_pools
 from ringfence.server.link.refusal import no_such
 
 
@@ -20,7 +21,7 @@ class PublishedSettings:
     def refresh(self) -> int:
         """Reads them again if they have changed; returns their generation."""
         while (generation := self._segment.settings_generation) != self._generation:
-            policies, pools = self._segment.policies(), self._segment.pools()
+            policies, pools = read_policies(self._segment), read_pools(self._segment)
             if self._segment.settings_generation != generation:
                 continue  # one of the two may be of the next generation
             self._pools = pools

@@ -10,7 +10,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.events.inserter import EventInserter
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import journal_identity, worker_name
 from ringfence.server.journal.awaited_journal import AwaitedJournal
@@ -67,17 +68,17 @@ async def _serve(
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     segment = installation.open_segment()
-    engine = Engine(segment, caller_key=installation.caller_key, worker=index)
+    inserter = EventInserter(segment, caller_key=installation.caller_key, worker=index)
     journal = open_journal(
         installation.journal_folder(worker_name(index)),
         identity=journal_identity(installation.folder_id, worker_name(index)),
         map_size_bytes=installation.config.journal.map_size_bytes,
     )
-    _publish_journalled(journal, engine)
+    _publish_journalled(journal, inserter)
     drain = Drain()
     link = KeeperLink(installation.keeper_address)
     reporter = ClaimReporter(journal, FeedClaims(segment), link)
-    events = EventService(engine, AwaitedJournal(journal), drain, reporter)
+    events = EventService(inserter, AwaitedJournal(journal), drain, reporter)
     history = KeeperLink(installation.history_address)
     settings = PublishedSettings(segment)
     watchers = WatchService(link, settings, drain)
@@ -85,7 +86,7 @@ async def _serve(
         **{method.name: link.answer(method) for method in NUMBERS.methods},
         "ListHistory": history.answer(NUMBERS.methods_by_name["ListHistory"]),
         **watchers.answers,
-        **NumberService(engine, Engine(segment), link, settings).answers,
+        **NumberService(VerdictReader(segment), VerdictReader(segment), link, settings).answers,
     }
     commands = {method.name: link.answer(method) for method in COMMANDS.methods}
     quarantine = COMMANDS.methods_by_name["QuarantineNumbers"]
@@ -127,10 +128,10 @@ async def _serve(
     journal.close()
 
 
-def _publish_journalled(journal: Journal, engine: Engine) -> None:
+def _publish_journalled(journal: Journal, inserter: EventInserter) -> None:
     """Says now and after each commit what is durable: it was inserted before it was journalled."""
-    engine.set_journalled(journal.last)
-    journal.after_commit(lambda: engine.set_journalled(journal.last))
+    inserter.set_journalled(journal.last)
+    journal.after_commit(lambda: inserter.set_journalled(journal.last))
 
 
 async def _watch_journal(journal: Journal, healthy: health.aio.HealthServicer) -> None:

@@ -29,5 +29,5 @@ def test_engine_benchmark_prints_its_table() -> None:
 
 
 def test_engine_calls_run_under_pytest_benchmark() -> None:
-    text = run("-m", "pytest", "-q", "--benchmark-disable", "benchmarks")
+    text = run("-m", "pytest", "-q", "-n", "0", "--benchmark-disable", "benchmarks")
     assert " passed" in text

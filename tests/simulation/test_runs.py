@@ -67,7 +67,7 @@ from support.small_history import *
 calls = [Call(NUMBERS[0], at(3 + i), robot) for i, robot in enumerate(ROBOTS[:5])]
 history = make_history([Quarantined(NUMBERS[0])], calls, days=9)
 player = played(history, Candidate("silent", rule_policy(Measure.EVENTS, window_days=30)))
-print(player._engine.digest().hex())
+print(player._engine.state_hash().hex())
 """
     command, folder = [sys.executable, "-c", program], TESTS
     once, again = (subprocess.check_output(command, cwd=folder, text=True) for _ in range(2))

@@ -11,13 +11,15 @@ from functools import lru_cache
 import grpc
 from oracle import greatest
 
+from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.memory.segment import Segment, SegmentError
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine
+from ringfence.engine.settings.reading import read_policies
 from ringfence.engine.words import EventKind
 from ringfence.server.config.config import load_config
 from ringfence.server.folder.secret_file import read_secret
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import quarantine_service_pb2 as commands
+from support.engine import Engine
 from support.server_process import DEADLINE_S, Peer, ServerProcess, wait_until
 from support.siphash import caller_mark as slow_caller_mark
 
@@ -227,7 +229,7 @@ def _puts_held(server: ServerProcess) -> int:
 
     def read() -> bool:
         try:
-            policies = segment.policies()
+            policies = read_policies(segment)
         except SegmentError:  # a keeper died while it wrote them
             return False
         found.extend(each.description for each in policies if each and each.name == COUNTER)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot import list_snapshots
-from ringfence.engine.verdict.core import Engine
 from ringfence.server.folder.data_folder import hold_data_folder
 from ringfence.v1 import quarantine_service_pb2 as commands
+from support.engine import Engine
 from support.server_process import (
     DEADLINE_S,
     Peer,
@@ -60,7 +60,7 @@ def refusal_of(data: Path, *options: str) -> str:
 def state_of(server: ServerProcess) -> bytes:
     """The state hash of a running server."""
     segment = Segment.open(server.run_folder / "segment")
-    return Engine(segment).digest()
+    return Engine(segment).state_hash()
 
 
 def recovered_from(server: ServerProcess) -> tuple[str, int]:

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.server.config.config import load_config
 from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.keeper.keeper import open_keeper
 from ringfence.server.link.drain import Drain
 from ringfence.v1 import quarantine_service_pb2 as pb
+from support.engine import Engine
 
 NOW = 1_750_000_000
 NUMBER = 447700900123

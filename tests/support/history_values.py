@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ringfence.engine.table.control import HEADER, quarantine_headers
+from ringfence.engine.table.header_rows import HEADER, quarantine_headers
 from ringfence.engine.words import DisconnectReason, State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 

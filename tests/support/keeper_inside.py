@@ -10,8 +10,7 @@ import pytest
 from google.protobuf.message import Message
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.server.config.config import Config, load_config
 from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
@@ -20,6 +19,7 @@ from ringfence.server.keeper.keeper import Keeper, open_keeper
 from ringfence.server.link.drain import Drain
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
+from support.engine import Engine
 
 NOW = 1_750_000_000
 KEY = bytes(range(16))

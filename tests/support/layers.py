@@ -63,10 +63,8 @@ def sources() -> Iterator[tuple[str, Path]]:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in SUFFIXES and path.is_file():
                 parts = path.relative_to(ROOT / folder).with_suffix("").parts
-                yield (
-                    ".".join(filter(None, (package, *parts))).removesuffix("__init__").strip("."),
-                    path,
-                )
+                module = ".".join(filter(None, (package, *parts)))
+                yield module.removesuffix("__init__").strip("."), path
 
 
 def imports() -> dict[str, set[str]]:
@@ -75,11 +73,11 @@ def imports() -> dict[str, set[str]]:
     known = {module for module, _ in files}
     found: dict[str, set[str]] = {module: set() for module in known}
     for module, path in files:
-        found[module] |= _named_in(path.read_text("utf-8"), known) - {module}
+        found[module] |= named_in(path.read_text("utf-8"), known) - {module}
     return found
 
 
-def _named_in(text: str, known: set[str]) -> set[str]:
+def named_in(text: str, known: set[str]) -> set[str]:
     named = set()
     for match in _IMPORT.finditer(text):
         if match["module"]:
@@ -98,16 +96,22 @@ def _below(module: str) -> str:
     return module.removeprefix("ringfence").removeprefix(".")
 
 
-def layer(
-    module: str, packages: Mapping[str, int] = {name: at for at, name in enumerate(ORDER)}
-) -> int:
-    """The place in ORDER of a module's folder, 0 = the highest."""
-    if module in packages:
-        return packages[module]
-    parts = module.split(".")[:-1]
-    while ".".join(parts) not in packages:
-        parts.pop()
-    return packages[".".join(parts)]
+def layer(module: str) -> int:
+    """How low a module lies: the index in ORDER of the innermost folder there that it is in."""
+    folder = module
+    while folder not in ORDER:
+        folder = folder.rpartition(".")[0]
+    return ORDER.index(folder)
+
+
+def points_up(graph: Mapping[str, set[str]]) -> list[str]:
+    """The imports that point up, as `importing -> imported`."""
+    return [
+        f"{module or 'ringfence'} -> {imported or 'ringfence'}"
+        for module in sorted(graph)
+        for imported in sorted(graph[module])
+        if layer(imported) < layer(module)
+    ]
 
 
 def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:

@@ -20,13 +20,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.reading import read_policies, read_pools
 from ringfence.server.config.config import load_config
 from ringfence.server.folder.data_folder import StartError, hold_data_folder
 from ringfence.server.folder.installation import Installation
 from ringfence.server.recovery.recovered import Recovered
 from ringfence.server.recovery.recovery import run_recovery
 from ringfence.server.tools.data_verify import folder_problems
+from support.engine import Engine
 
 CAPACITY_NUMBERS = 1_000
 HUNG_S = 60
@@ -91,9 +92,9 @@ def _look(data: Path, run_folder: Path) -> Found:
         return Found(refusal=str(error), problems=problems)
     segment = Segment.open(run_folder / "segment")
     state = [
-        Engine(segment).digest().hex(),
+        Engine(segment).state_hash().hex(),
         str([(counted.journalled) for counted in segment.counters()][:8]),
-        str((segment.applied, segment.policies(), segment.pools())),
+        str((segment.applied, read_policies(segment), read_pools(segment))),
         held.caller_key.hex(),
     ]
     return Found(state="\n".join(state), source=recovered.source, problems=problems)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.table.control import HEADER
-from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.memory.layout import NUMBER_MASK
+from ringfence.engine.table.header_rows import HEADER
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.v1 import types_pb2 as types

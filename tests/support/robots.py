@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ringfence.engine.answers import Inserted
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Spray
 from ringfence.engine.snapshot.record_blocks import spray_map_memory
-from ringfence.engine.verdict.core import Inserted
 from ringfence.engine.words import EventKind
 from support.caller_model import number_mix
 from support.siphash import caller_mark

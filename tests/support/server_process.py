@@ -258,7 +258,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs; one that ended and was not collected yet does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended before, or meanwhile
         return False
 
 

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ringfence.engine.answers import Inserted
 from ringfence.engine.events.wire import EventDecoder
+from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import NO_SPRAY, Policy, Pool, Rule, Spray
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine, Inserted
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import DisconnectReason, EventKind, Measure
 from ringfence.v1.event_service_pb2 import StreamEventsRequest
+from support.engine import Engine
 
 KEY = bytes(range(16))
 START = 1_700_000_000  # when the numbers of these tests went into quarantine
@@ -63,12 +67,12 @@ def make_table(
     spray: Spray = NO_SPRAY,
 ) -> SmallTable:
     """A new table, in anonymous memory unless a path is given."""
-    segment = Segment.create(
+    segment = new_segment(
         path, capacity_numbers=capacity_numbers, ring_entries=ring_entries, spray=spray
     )
     table = SmallTable(segment, TableWriter(segment), Engine(segment, caller_key=KEY))
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))
-    table.writer.publish([policy], [Pool("pool", "policy")])
+    publish_settings(table.segment, [policy], [Pool("pool", "policy")])
     table.quarantine(numbers)
     return table
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import Policy, Pool, Rule, Spray
+from ringfence.engine.settings.writing import publish_settings
 from ringfence.engine.snapshot import format as snapshot_format
 from ringfence.engine.snapshot import load_snapshot, write_snapshot
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import Measure
+from support.engine import Engine
 from support.robots import mark_as_spray, week_spray
 from support.small_table import KEY, START, SmallTable, make_table
 
@@ -102,7 +104,7 @@ def empty_segment(
     capacity_numbers: int = len(MANY), ring_entries: int = 12, spray: Spray = SPRAY
 ) -> Segment:
     """A segment to load into."""
-    return Segment.create(
+    return new_segment(
         None, capacity_numbers=capacity_numbers, ring_entries=ring_entries, spray=spray
     )
 
@@ -120,5 +122,5 @@ def loaded(
     load_snapshot(path, segment, threads=4, drop_free_also_in=drop_free_also_in)
     table = SmallTable(segment, TableWriter(segment), Engine(segment, caller_key=KEY))
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))
-    table.writer.publish([policy], [Pool("pool", "policy")])
+    publish_settings(table.segment, [policy], [Pool("pool", "policy")])
     return table

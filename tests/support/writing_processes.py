@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import DisconnectReason, State
+from support.engine import Engine
 from support.siphash import caller_mark
 from support.small_table import KEY, NUMBERS, START
 
@@ -32,7 +32,7 @@ Columns = tuple[
 
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(
-    ["numpy", "ringfence.engine.verdict.core", "ringfence.engine.table.control"]
+    ["numpy", "ringfence.engine.verdict.reader", "ringfence.engine.table.writer"]
 )
 
 

@@ -6,21 +6,16 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.table.control import HEADER
-from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.table.header_rows import HEADER, key_numbers, key_pools, reasons_of, states_of
 from ringfence.server.followers.history.database import HistoryError
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
-
-POOL_SHIFT = np.uint64(50)  # of a key: record.h
-STATE_MASK = np.uint64(0xFF)  # of a control word
-REASON_MASK = np.uint32(0xFF)  # of an origin
 
 Columns = tuple[Sequence[object], ...]
 """Position, row, number, pool, previous, current, state, quarantined_at, reason, reservation."""
 
 
 def change_columns(position: int, value: KeeperValue, pools: Mapping[int, int]) -> Columns:
-    """Columns of `changes` in their order; `pools` has the id of each place's pool.
+    """Columns of `changes` in their order; `pools` has the id of the pool at each index.
 
     Raises HistoryError for a value whose columns do not fit together.
     """
@@ -28,20 +23,20 @@ def change_columns(position: int, value: KeeperValue, pools: Mapping[int, int]) 
         headers = np.frombuffer(value.headers, HEADER)
         key = headers["key"]
         settings: Columns = (
-            (headers["control"] & STATE_MASK).tolist(),
+            states_of(headers).tolist(),
             headers["quarantined_at"].tolist(),
-            (headers["origin"] & REASON_MASK).tolist(),
+            reasons_of(headers).tolist(),
         )
     else:
         key = np.fromiter(value.keys, np.uint64, len(value.keys))
         settings = ([None] * len(key),) * 3
     count = len(key)
-    places: list[int] = (key >> POOL_SHIFT).tolist()
+    indexes: list[int] = key_pools(key).tolist()
     return (
         [position] * count,
         range(count),
-        (key & np.uint64(NUMBER_MASK)).tolist(),
-        [pools.get(place) for place in places],
+        key_numbers(key).tolist(),
+        [pools.get(index) for index in indexes],
         _verdicts(position, "previous", value.previous, count),
         _verdicts(position, "current", value.current, count),
         *settings,

@@ -14,6 +14,7 @@ import grpc
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ringfence.engine.settings.reading import read_pools
 from ringfence.server.folder.installation import Installation
 from ringfence.server.followers.history.database import HistoryError, history_url, open_writer, told
 from ringfence.server.followers.history.inbox import Inbox
@@ -118,8 +119,8 @@ class Follower:
     async def _skip(self, oldest: int) -> None:
         try:
             pools = {
-                place: pool.name
-                for place, pool in enumerate(self._installation.open_segment().pools())
+                index: pool.name
+                for index, pool in enumerate(read_pools(self._installation.open_segment()))
                 if pool is not None
             }
             await self._in_thread(lambda: self._writer.skip(oldest, pools, int(time.time())))

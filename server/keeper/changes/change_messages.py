@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.table.header_rows import key_numbers, key_pools
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
-from ringfence.server.state.keeper_state import POOL_SHIFT, headers_of
+from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.state.settings_book import SettingsBook
 from ringfence.v1 import number_service_pb2 as pb
 
@@ -24,8 +24,8 @@ def change_messages(value: KeeperValue, book: SettingsBook) -> Iterator[pb.Watch
     changed = previous != current
     rows = list(
         zip(
-            (keys[changed] & np.uint64(NUMBER_MASK)).tolist(),
-            (keys[changed] >> POOL_SHIFT).tolist(),
+            key_numbers(keys[changed]).tolist(),
+            key_pools(keys[changed]).tolist(),
             previous[changed].tolist(),
             current[changed].tolist(),
             strict=True,
@@ -34,8 +34,8 @@ def change_messages(value: KeeperValue, book: SettingsBook) -> Iterator[pb.Watch
     changed_at = Timestamp(seconds=value.decided_at)
     for begin in range(0, len(rows), CHANGES_MAX):
         message = pb.WatchNumbersResponse()
-        for number, place, before, after in rows[begin : begin + CHANGES_MAX]:
-            pool = book.pool(place)
+        for number, index, before, after in rows[begin : begin + CHANGES_MAX]:
+            pool = book.pool(index)
             message.changes.add(
                 number=number,
                 pool=pool.name if pool else "",

@@ -6,12 +6,12 @@ import numpy as np
 
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN
 from ringfence.engine.settings.policy import DESCRIPTION_CHARS_MAX
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.header_rows import Headers, Numbers, numbers_of
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.link.bounds import NUMBERS_MAX
 from ringfence.server.link.refusal import bad_field
-from ringfence.server.state.pending_changes import Headers, Numbers, numbers_of
 
 
 def read_numbers(given: Sequence[int], most: int = NUMBERS_MAX) -> Numbers:
@@ -36,7 +36,11 @@ def read_note(note: str, *, needed: bool = False) -> str:
 
 
 def fill_change(
-    value: KeeperValue, engine: Engine, headers: Headers, *, previous: Verdict | None = None
+    value: KeeperValue,
+    verdicts: VerdictReader,
+    headers: Headers,
+    *,
+    previous: Verdict | None = None,
 ) -> None:
     """A command leaves these headers: they, and the verdicts before and after.
 
@@ -46,7 +50,7 @@ def fill_change(
     now = value.decided_at
     value.headers = headers.tobytes()
     if previous is None:
-        value.previous = engine.check(numbers_of(headers), now=now)[0].tobytes()
+        value.previous = verdicts.check(numbers_of(headers), now=now)[0].tobytes()
     else:
         value.previous = bytes([previous]) * len(headers)
-    value.current = engine.check_as(headers, now=now)[0].tobytes()
+    value.current = verdicts.check_as(headers, now=now)[0].tobytes()

@@ -13,6 +13,7 @@ from functools import partial
 
 from google.protobuf.message import Message
 
+from ringfence.engine.table.header_rows import Numbers
 from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
@@ -20,7 +21,6 @@ from ringfence.server.link.drain import Context
 from ringfence.server.link.keeper_link import COMMAND_ID
 from ringfence.server.link.refusal import JOURNAL_DOWN, Refusal, bad_field, journal_down
 from ringfence.server.state.keeper_state import KeeperState
-from ringfence.server.state.pending_changes import Numbers
 
 WAITING_MAX = 64
 ANSWERS_MAX = 256  # more than can wait: what a keeper died with is among the last of its journal

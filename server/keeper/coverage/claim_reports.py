@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from ringfence.engine.memory.segment import FEED_INTERVALS_MAX, WORKERS_MAX
+from ringfence.engine.memory.layout import FEED_INTERVALS_MAX, WORKERS_MAX
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.keeper.commands.command_log import CommandLog
@@ -46,7 +46,7 @@ class ClaimReports:
         self._log = log
         self._traffic = traffic
         self._clock = clock
-        self._covered: dict[int, CoveredTime] = {}  # by the place of the feed
+        self._covered: dict[int, CoveredTime] = {}  # by the index of the feed
         self._watermarks: dict[int, int] = {}
         self._positions: dict[str, int] = {}
         self._flushed_at = clock()
@@ -66,12 +66,12 @@ class ClaimReports:
         known = self._positions.keys() | self._state.coverage.positions.keys() | {request.journal}
         if not _NAME.fullmatch(request.journal) or len(known) > JOURNALS_MAX:
             raise bad_field("journal", f"value={request.journal[:40]!r}, bound=a worker's journal")
-        for place, claims in request.claims.items():
-            covered = self._covered.setdefault(place, CoveredTime())
+        for index, claims in request.claims.items():
+            covered = self._covered.setdefault(index, CoveredTime())
             for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
                 covered.add(*interval)
             covered.shorten(FEED_INTERVALS_MAX)  # the journal may take nothing for days
-            self._watermarks[place] = max(self._watermarks.get(place, 0), claims.watermark)
+            self._watermarks[index] = max(self._watermarks.get(index, 0), claims.watermark)
         self._positions[request.journal] = request.upto
         self._news.set()
         self._reported.set()
@@ -112,11 +112,11 @@ class ClaimReports:
         """Adds what was reported and is not journalled yet. As claims are a join, and durable in
         the workers' journals, an image may have them before they are in the keeper's.
         """
-        for place, watermark in sorted(self._watermarks.items()):
-            if self._state.decided.feed(place) is not None:  # it was not deleted since
-                intervals = self._covered[place].intervals
+        for index, watermark in sorted(self._watermarks.items()):
+            if self._state.decided.feed(index) is not None:  # it was not deleted since
+                intervals = self._covered[index].intervals
                 bounds = [bound for interval in intervals for bound in interval]
-                value.claims.add(feed=place, bounds=bounds, watermark=watermark)
+                value.claims.add(feed=index, bounds=bounds, watermark=watermark)
         for name, position in sorted(self._positions.items()):
             value.journals.add(name=name, position=position)
 

@@ -72,12 +72,12 @@ class FeedCommands:
             "ListFeeds",
             book.feeds,
             request,
-            lambda place, feed: self._status(feed, self._state.coverage.of(place), now),
+            lambda index, feed: self._status(feed, self._state.coverage.of(index), now),
         )
         return pb.ListFeedsResponse(
             feeds=page,
             next_page_token=token,
-            unregistered=self._traffic.unregistered(lambda name: book.feed_place(name) is not None),
+            unregistered=self._traffic.unregistered(lambda name: book.feed_index(name) is not None),
         )
 
     def _status(self, feed: Feed, coverage: FeedCoverage, now: int) -> pb.FeedStatus:

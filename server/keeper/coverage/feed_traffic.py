@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 
-from ringfence.engine.memory.segment import FEEDS_MAX
+from ringfence.engine.memory.layout import FEEDS_MAX
 
 MINUTE_S = 60
 DAY_S = 86_400

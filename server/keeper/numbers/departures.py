@@ -4,26 +4,37 @@ import asyncio
 
 import numpy as np
 
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.header_rows import (
+    Headers,
+    Mask,
+    Numbers,
+    numbers_of,
+    set_state,
+    since_of,
+    states_of,
+)
+from ringfence.engine.table.records import records
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.link.bounds import NUMBERS_MAX
-from ringfence.server.state.keeper_state import STATE_MASK, KeeperState
-from ringfence.server.state.pending_changes import Numbers
+from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2
 
 PERIOD_S = 600.0
-SINCE_SHIFT = np.uint64(32)
 _LEAVING = (State.ASSIGNED, State.RETIRED)
 
 
 class Departures:
     """Looks for them now and then."""
 
-    def __init__(self, engine: Engine, state: KeeperState, log: CommandLog, *, kept_s: int) -> None:
-        self._engine = engine
+    def __init__(
+        self, verdicts: VerdictReader, state: KeeperState, log: CommandLog, *, kept_s: int
+    ) -> None:
+        self._segment = verdicts.segment
+        self._verdicts = verdicts
         self._state = state
         self._log = log
         self._kept_s = kept_s
@@ -50,24 +61,17 @@ class Departures:
                 value: KeeperValue, part: Numbers = part
             ) -> quarantine_service_pb2.RestoreNumbersResponse:
                 headers = self._state.writer.header_rows(part)
-                headers = headers[_leaving(headers["control"], before)]
-                headers["control"] = int(State.FREE) | value.decided_at << 32
-                fill_change(value, self._engine, headers)
+                headers = headers[_leaving(headers, before)]
+                set_state(headers, State.FREE, value.decided_at)
+                fill_change(value, self._verdicts, headers)
                 return quarantine_service_pb2.RestoreNumbersResponse()  # nobody asked
 
             await asyncio.shield(self._log.begin(KeeperValue(), decide))
 
     def _left_before(self, before: int) -> Numbers:
-        records = self._engine.records()
-        keys = records["key"][_leaving(records["control"], before)]
-        numbers: Numbers = keys & np.uint64((1 << 50) - 1)
-        return numbers
+        every = records(self._segment)
+        return numbers_of(every[_leaving(every, before)])
 
 
-def _leaving(
-    control: "np.ndarray[tuple[int], np.dtype[np.uint64]]", before: int
-) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    ended: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.isin(control & STATE_MASK, _LEAVING) & (
-        control >> SINCE_SHIFT <= before
-    )
-    return ended
+def _leaving(rows: Headers, before: int) -> Mask:
+    return np.isin(states_of(rows), _LEAVING) & (since_of(rows) <= before)

@@ -10,19 +10,26 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import Message
 
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.header_rows import (
+    Headers,
+    Mask,
+    Numbers,
+    make_keys,
+    numbers_of,
+    pools_of,
+    set_state,
+    states_of,
+)
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change, read_note, read_numbers
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.link.drain import Context
 from ringfence.server.link.routes import Answer, parse
-from ringfence.server.state.keeper_state import POOL_SHIFT, STATE_MASK, KeeperState
-from ringfence.server.state.pending_changes import Headers, Numbers, numbers_of
+from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
-
-Mask = npt.NDArray[np.bool_]
 
 
 class _Command(NamedTuple):
@@ -64,8 +71,8 @@ _COMMANDS = {
 class NumberCommands:
     """Decides them against the table; no other command is about to change the same numbers."""
 
-    def __init__(self, engine: Engine, state: KeeperState, log: CommandLog) -> None:
-        self._engine = engine
+    def __init__(self, verdicts: VerdictReader, state: KeeperState, log: CommandLog) -> None:
+        self._verdicts = verdicts
         self._state = state
         self._log = log
 
@@ -88,12 +95,12 @@ class NumberCommands:
             def decide(value: KeeperValue) -> Message:
                 value.note = note
                 headers = self._state.writer.header_rows(numbers)
-                state = headers["control"] & STATE_MASK
+                state = states_of(headers)
                 changing = np.isin(state, command.before)
                 already = (state == command.after) & (command.after != State.FREE)
-                headers["control"] = int(command.after) | value.decided_at << 32
+                set_state(headers, command.after, value.decided_at)
                 self._leave_reservations(value, headers[changing], state[changing])
-                fill_change(value, self._engine, headers[changing])
+                fill_change(value, self._verdicts, headers[changing])
                 return self._answer(command.response, value, numbers, changing | already)
 
             return await self._log.carry_out(name, context, decide, about=numbers)
@@ -109,12 +116,12 @@ class NumberCommands:
         def decide(value: KeeperValue) -> Message:
             value.note = note
             headers = self._state.writer.header_rows(numbers)
-            quarantined = headers["control"] & STATE_MASK == State.QUARANTINED
-            verdicts, clean_at = self._engine.check(numbers, now=value.decided_at)
+            quarantined = states_of(headers) == State.QUARANTINED
+            verdicts, clean_at = self._verdicts.check(numbers, now=value.decided_at)
             in_force = (verdicts == Verdict.CLEAN) & (headers["override_at"] == clean_at)
             changing = quarantined & ~in_force
             headers["override_at"] = value.decided_at
-            fill_change(value, self._engine, headers[changing])
+            fill_change(value, self._verdicts, headers[changing])
             return self._answer(pb.OverrideNumbersResponse, value, numbers, quarantined)
 
         return await self._log.carry_out("OverrideNumbers", context, decide, about=numbers)
@@ -129,11 +136,11 @@ class NumberCommands:
             value.note = note
             pool = self._state.open_pool_index(request.pool)
             headers = self._state.writer.header_rows(numbers)
-            state = headers["control"] & STATE_MASK
+            state = states_of(headers)
             movable = np.isin(state, (State.QUARANTINED, State.HELD))
-            changing = movable & (headers["key"] >> POOL_SHIFT != pool)
-            headers["key"] = numbers_of(headers) | np.uint64(pool) << POOL_SHIFT
-            fill_change(value, self._engine, headers[changing])
+            changing = movable & (pools_of(headers) != pool)
+            headers["key"] = make_keys(numbers, pool)
+            fill_change(value, self._verdicts, headers[changing])
             return self._answer(pb.MoveNumbersResponse, value, numbers, movable)
 
         return await self._log.carry_out("MoveNumbers", context, decide, about=numbers)
@@ -142,7 +149,7 @@ class NumberCommands:
         self, response: type[Message], value: KeeperValue, numbers: Numbers, done: Mask
     ) -> Message:
         refused = numbers[~done]
-        verdicts = self._engine.check(refused, now=value.decided_at)[0]
+        verdicts = self._verdicts.check(refused, now=value.decided_at)[0]
         make = cast(Callable[..., Message], response)
         return make(
             changed=numbers[done].tolist(),

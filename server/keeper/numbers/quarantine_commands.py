@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ringfence.engine.number import is_number
-from ringfence.engine.table.control import TableFull, quarantine_headers
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.header_rows import quarantine_headers
+from ringfence.engine.table.writer import TableFull
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import Outcome
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change, read_note
@@ -23,8 +24,10 @@ from ringfence.v1 import quarantine_service_pb2 as pb
 class QuarantineCommands:
     """Decides them against the table; no other command is about to change the same numbers."""
 
-    def __init__(self, engine: Engine, state: KeeperState, log: CommandLog, drain: Drain) -> None:
-        self._engine = engine
+    def __init__(
+        self, verdicts: VerdictReader, state: KeeperState, log: CommandLog, drain: Drain
+    ) -> None:
+        self._verdicts = verdicts
         self._state = state
         self._log = log
         self._drain = drain
@@ -107,7 +110,7 @@ class QuarantineCommands:
             reason=batch.reason[chosen].astype(np.uint8),
             now=now,
         )
-        fill_change(value, self._engine, headers)
+        fill_change(value, self._verdicts, headers)
         too_early = sound[outcomes == Outcome.TOO_EARLY]
         rejected = np.union1d(np.flatnonzero(batch.fault), too_early)
         return pb.QuarantineNumbersResponse(

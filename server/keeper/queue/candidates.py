@@ -9,15 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.header_rows import Numbers, key_numbers, numbers_of, pools_of, states_of
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
+from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.queue.candidate_queue import CandidateQueue, CleanNumbers
 from ringfence.server.keeper.queue.scan_result import PoolSweep, Scan
 from ringfence.server.keeper.queue.scanner import Scanner
-from ringfence.server.state.keeper_state import POOL_SHIFT, STATE_MASK, KeeperState, headers_of
-from ringfence.server.state.pending_changes import Numbers, numbers_of
+from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import number_service_pb2
 
 SWEEPS_MAX = 64  # with a prefix, remembered until the next scan
@@ -39,9 +40,9 @@ class Candidates:
     """The queues, and what the scanner tells the keeper; everything on the keeper's loop."""
 
     def __init__(
-        self, engine: Engine, state: KeeperState, log: CommandLog, *, scan_period_s: float
+        self, verdicts: VerdictReader, state: KeeperState, log: CommandLog, *, scan_period_s: float
     ) -> None:
-        self._engine = engine
+        self._verdicts = verdicts
         self._state = state
         self._log = log
         self._queues: dict[int, CandidateQueue] = {}
@@ -49,7 +50,7 @@ class Candidates:
         self._order = 0  # of the queues; another one after each change of a setting
         self._scan_order = 0
         self._sweeps: OrderedDict[tuple[int, str], PoolSweep] = OrderedDict()
-        self.scanner = Scanner(engine.segment, self, now=log.now, period_s=scan_period_s)
+        self.scanner = Scanner(verdicts.segment, self, now=log.now, period_s=scan_period_s)
 
     def oldest_clean(self, pool: int, count: int, prefix: str, now: int) -> Numbers:
         """Up to `count` numbers that are clean now and wait for no command, oldest first."""
@@ -62,10 +63,10 @@ class Candidates:
             after = int(clean_at[-1]), int(numbers[-1])
             touched = self._state.pending.touched(numbers)
             headers = self._state.writer.header_rows(numbers)
-            verdicts, clean_now_at = self._engine.check(numbers, now=now)
+            verdicts, clean_now_at = self._verdicts.check(numbers, now=now)
             good = (
-                (headers["control"] & STATE_MASK == State.QUARANTINED)
-                & (headers["key"] >> POOL_SHIFT == pool)
+                (states_of(headers) == State.QUARANTINED)
+                & (pools_of(headers) == pool)
                 & (verdicts == Verdict.CLEAN)
             )
             moved = good & ~touched & (clean_now_at != clean_at)  # clean again, or since longer
@@ -106,8 +107,8 @@ class Candidates:
     def position(self, number: int) -> int:
         """The place of a number in its queue, 1 = next; 0 = it has none."""
         headers = self._state.writer.header_rows(np.array([number], np.uint64))
-        queue = self._queues.get(int(headers["key"][0] >> POOL_SHIFT))
-        verdicts, clean_at = self._engine.check(numbers_of(headers), now=self._log.now())
+        queue = self._queues.get(int(pools_of(headers)[0]))
+        verdicts, clean_at = self._verdicts.check(numbers_of(headers), now=self._log.now())
         if queue is None or not headers["key"][0] or verdicts[0] != Verdict.CLEAN:
             return 0
         return queue.position(number, int(clean_at[0]))
@@ -122,13 +123,13 @@ class Candidates:
         headers = headers_of(value)
         if not len(headers):
             return
-        numbers, pools = numbers_of(headers), headers["key"] >> POOL_SHIFT
+        numbers, pools = numbers_of(headers), pools_of(headers)
         current = np.frombuffer(value.current, np.uint8)
         self.scanner.touched(numbers, current)
         clean = current == Verdict.CLEAN
         for pool in np.unique(pools[clean]).tolist():
             freed = numbers[clean & (pools == pool)]
-            clean_at = self._engine.check(freed, now=value.decided_at)[1]
+            clean_at = self._verdicts.check(freed, now=value.decided_at)[1]
             self._queue(pool).put(clean_at, freed)
         for pool in np.unique(pools[~clean]).tolist():
             if pool in self._queues:
@@ -148,7 +149,7 @@ class Candidates:
         """
         if self._log.held_up:
             return
-        waits = self._state.pending.touched(changes["key"] & ~(np.uint64(0x3FFF) << POOL_SHIFT))
+        waits = self._state.pending.touched(key_numbers(changes["key"]))
         changes = self.scanner.settle(changes[~waits & (changes["previous"] != Verdict.RESERVED)])
         for begin in range(0, len(changes), CHANGES_MAX):
             part = changes[begin : begin + CHANGES_MAX]

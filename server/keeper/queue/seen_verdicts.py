@@ -19,7 +19,7 @@ class SeenVerdicts:
     def __init__(self, scan: TableScan) -> None:
         self._find = scan.find
         self.verdicts = np.zeros(scan.segment.capacity_numbers, np.uint8)
-        """By place in the table; for sweeps to read."""
+        """By record; for sweeps to read."""
         self._touched: list[npt.NDArray[np.int64]] | None = None  # None = no step is under way
 
     def begin_step(self) -> None:

@@ -5,14 +5,14 @@ import logging
 
 import numpy as np
 
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.header_rows import Headers, set_state
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.server.keeper.commands.command_fields import fill_change
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.state.keeper_state import KeeperState
-from ringfence.server.state.pending_changes import Headers
 from ringfence.server.state.reservation_book import EXPIRED
 from ringfence.v1 import number_service_pb2
 
@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 class Leases:
     """Expires reservations, so that headers, history and queues say what verdicts say already."""
 
-    def __init__(self, engine: Engine, state: KeeperState) -> None:
-        self._engine = engine
+    def __init__(self, verdicts: VerdictReader, state: KeeperState) -> None:
+        self._verdicts = verdicts
         self._state = state
 
     def expire(self, log: CommandLog) -> None:
@@ -38,7 +38,7 @@ class Leases:
             ) -> number_service_pb2.Reservation:
                 headers = [self._expired(kept, value) for kept in due]
                 returning = np.concatenate(headers)
-                fill_change(value, self._engine, returning, previous=Verdict.RESERVED)
+                fill_change(value, self._verdicts, returning, previous=Verdict.RESERVED)
                 return number_service_pb2.Reservation()  # nobody asked
 
             log.begin(KeeperValue(), decide)
@@ -69,5 +69,5 @@ def returned(state: KeeperState, kept: KeptReservation, now: int) -> Headers:
     A command that is decided and not applied may have changed their lease only.
     """
     headers = state.writer.header_rows(np.fromiter(kept.numbers, np.uint64, len(kept.numbers)))
-    headers["control"] = int(State.QUARANTINED) | now << 32
+    set_state(headers, State.QUARANTINED, now)
     return headers

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from google.protobuf.message import Message
 
 from ringfence.engine.settings.policy import check_name
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine
+from ringfence.engine.table.header_rows import Numbers, numbers_of, pools_of, set_state, states_of
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.server.keeper.commands.command_fields import fill_change, read_numbers
@@ -35,14 +36,12 @@ from ringfence.server.link.refusal import (
     wrong_state,
 )
 from ringfence.server.link.routes import Answer, parse
-from ringfence.server.state.keeper_state import POOL_SHIFT, STATE_MASK, KeeperState
-from ringfence.server.state.pending_changes import Numbers
+from ringfence.server.state.keeper_state import KeeperState
 from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, CONFIRMED
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
 STATES_MAX = 64  # each may be named more than once, within reason
-_NUMBER_MASK = np.uint64(NUMBER_MASK)
 _NOBODY = np.empty(0, np.uint64)  # which numbers, is known when it is decided
 
 _Verdicts = npt.NDArray[np.uint8]
@@ -56,9 +55,9 @@ class ReservationService:
     """The reservation methods of NumberService."""
 
     def __init__(
-        self, engine: Engine, state: KeeperState, log: CommandLog, candidates: Candidates
+        self, verdicts: VerdictReader, state: KeeperState, log: CommandLog, candidates: Candidates
     ) -> None:
-        self._engine = engine
+        self._verdicts = verdicts
         self._state = state
         self._log = log
         self._candidates = candidates
@@ -127,16 +126,16 @@ class ReservationService:
                 return self._message(kept)
             _check_active(kept)
             headers = returned(self._state, kept, value.decided_at)
-            verdicts, _ = self._engine.check_as(headers, now=value.decided_at)
+            verdicts, _ = self._verdicts.check_as(headers, now=value.decided_at)
             clean = verdicts == Verdict.CLEAN
-            refused = _refusals(headers["key"][~clean] & _NUMBER_MASK, verdicts[~clean])
+            refused = _refusals(numbers_of(headers[~clean]), verdicts[~clean])
             if not clean.any() or (refused and not request.allow_partial):
                 raise not_clean(refused)
-            headers["control"][clean] = int(State.ASSIGNED) | value.decided_at << 32
+            set_state(headers, State.ASSIGNED, value.decided_at, clean)
             after = _ended(value, kept, CONFIRMED)
             after.refused.extend(refused)
-            _replace_numbers(after, headers["key"][clean] & _NUMBER_MASK)
-            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
+            _replace_numbers(after, numbers_of(headers[clean]))
+            fill_change(value, self._verdicts, headers, previous=Verdict.RESERVED)
             return self._message(after)
 
         return await self._log.carry_out("ConfirmReservation", context, decide, about=_NOBODY)
@@ -154,8 +153,8 @@ class ReservationService:
             after.expires_at = value.decided_at + duration_s
             value.row_reservations.extend([1] * len(kept.numbers))
             headers = returned(self._state, kept, value.decided_at)
-            headers["control"] = int(State.RESERVED) | after.expires_at << 32
-            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
+            set_state(headers, State.RESERVED, after.expires_at)
+            fill_change(value, self._verdicts, headers, previous=Verdict.RESERVED)
             return self._message(after)
 
         return await self._log.carry_out("ExtendReservation", context, decide, about=_NOBODY)
@@ -171,7 +170,7 @@ class ReservationService:
             _check_active(kept)
             after = _ended(value, kept, CANCELLED)
             headers = returned(self._state, kept, value.decided_at)
-            fill_change(value, self._engine, headers, previous=Verdict.RESERVED)
+            fill_change(value, self._verdicts, headers, previous=Verdict.RESERVED)
             return self._message(after)
 
         return await self._log.carry_out("CancelReservation", context, decide, about=_NOBODY)
@@ -185,9 +184,9 @@ class ReservationService:
         if kept.state == ACTIVE:
             now = self._log.now()
             headers = returned(self._state, kept, now)
-            verdicts = self._engine.check_as(headers, now=now)[0]
+            verdicts = self._verdicts.check_as(headers, now=now)[0]
             bad = verdicts != Verdict.CLEAN
-            found.refused.extend(_refusals(headers["key"][bad] & _NUMBER_MASK, verdicts[bad]))
+            found.refused.extend(_refusals(numbers_of(headers[bad]), verdicts[bad]))
         await self._log.settled()
         return found.SerializeToString()
 
@@ -231,13 +230,13 @@ class ReservationService:
         self, request: pb.ReserveNumbersRequest, pool: int, asked: Numbers, now: int
     ) -> tuple[Numbers, list[types_pb2.Refusal]]:
         headers = self._state.writer.header_rows(asked)
-        present = (headers["key"] != 0) & (headers["control"] & STATE_MASK != State.FREE)
-        elsewhere = present & (headers["key"] >> POOL_SHIFT != pool)
+        present = (headers["key"] != 0) & (states_of(headers) != State.FREE)
+        elsewhere = present & (pools_of(headers) != pool)
         if elsewhere.any():
             number = asked[int(elsewhere.argmax())]
             raise bad_field("numbers", f"value={number}, bound=a number of pool {request.pool}")
-        verdicts, _ = self._engine.check(asked, now=now)
-        free = headers["control"] & STATE_MASK == State.QUARANTINED
+        verdicts, _ = self._verdicts.check(asked, now=now)
+        free = states_of(headers) == State.QUARANTINED
         verdicts[(verdicts == Verdict.CLEAN) & ~free] = Verdict.RESERVED
         clean = verdicts == Verdict.CLEAN
         refused = _refusals(asked[~clean], verdicts[~clean])
@@ -273,8 +272,8 @@ class ReservationService:
         )
         value.row_reservations.extend([1] * len(numbers))
         headers = self._state.writer.header_rows(numbers)
-        headers["control"] = int(State.RESERVED) | expires_at << 32
-        fill_change(value, self._engine, headers, previous=Verdict.CLEAN)
+        set_state(headers, State.RESERVED, expires_at)
+        fill_change(value, self._verdicts, headers, previous=Verdict.CLEAN)
         answer = self._message(kept)
         kept.first_response = answer.SerializeToString()
         return answer

@@ -22,7 +22,7 @@ def config_differences(
 ) -> list[str]:
     """A line for each setting that differs, and for each of the file that is not in force.
 
-    None = an empty place.
+    None = an index that was left.
     """
     return [
         *_differences("policy", config.policies, policies),

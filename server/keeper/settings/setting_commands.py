@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.settings.policy import Pool, check_name
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, PlacedPool
@@ -38,7 +38,7 @@ class SettingCommands:
     """Decides changes of settings against all earlier ones; lists what is in force."""
 
     def __init__(
-        self, state: KeeperState, log: CommandLog, counts: PoolCounts, sweeper: Engine
+        self, state: KeeperState, log: CommandLog, counts: PoolCounts, sweeper: VerdictReader
     ) -> None:
         """`sweeper` is for another thread, one call at a time."""
         self._state = state
@@ -105,8 +105,8 @@ class SettingCommands:
         check_name("name", request.name)
 
         def decide(value: KeeperValue) -> Message:
-            place = self._state.decided.pool_index(request.name)
-            value.pools.append(PlacedPool(index=place))
+            index = self._state.decided.pool_index(request.name)
+            value.pools.append(PlacedPool(index=index))
             return pb.DeletePoolResponse()
 
         if not self._state.decided.has_pool(request.name):  # or this is a repetition

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.events.inserter import EventInserter
 
 PERSONAL, APPLICATION, COLLECTOR = 1, 2, 4
 """What an event was, as a bit: somebody looks for the previous subscriber; an application or an
@@ -35,9 +35,9 @@ class Numbers:
 
 
 class Evidence(Protocol):
-    """The events of a day as an engine takes them."""
+    """The events of a day as a table takes them."""
 
-    def insert(self, engine: Engine, *, now: int) -> None:
+    def insert(self, inserter: EventInserter, *, now: int) -> None:
         """Inserts them in the order of their arrival."""
 
 
@@ -50,9 +50,9 @@ class Heard:
     occurred_at: npt.NDArray[np.uint32]
     kind: npt.NDArray[np.int32]
 
-    def insert(self, engine: Engine, *, now: int) -> None:
+    def insert(self, inserter: EventInserter, *, now: int) -> None:
         """Inserts them in the order of their arrival."""
-        engine.insert(self.called, self.caller, self.occurred_at, self.kind, now=now)
+        inserter.insert(self.called, self.caller, self.occurred_at, self.kind, now=now)
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Taken:
 
     taken: bytes
 
-    def insert(self, engine: Engine, *, now: int) -> None:
+    def insert(self, inserter: EventInserter, *, now: int) -> None:
         """Repeats them."""
-        engine.repeat(self.taken)
+        inserter.repeat(self.taken)
 
 
 @dataclass(frozen=True)

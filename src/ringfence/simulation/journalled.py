@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.engine.memory import layout
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     SnapshotError,
@@ -23,18 +24,22 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
-from ringfence.engine.table.control import HEADER
-from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.table.header_rows import (
+    HEADER,
+    latest_rows,
+    numbers_of,
+    observed_since_of,
+    reasons_of,
+    states_of,
+)
 from ringfence.engine.words import EventKind, State
 from ringfence.server.folder.journal_folders import KEEPER, journal_identity, journal_names
 from ringfence.server.folder.secret_file import read_secret
 from ringfence.server.folder.snapshot_lock import keep_snapshots
 from ringfence.server.journal.event_value import decode_event_value
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
-from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.keeper_values import headers_of, keeper_values
 from ringfence.server.journal.lmdb_journal import copy_journal, open_for_replay
-from ringfence.server.state.keeper_state import headers_of
-from ringfence.server.state.pending_changes import latest_rows, numbers_of
 from ringfence.server.tools.data_copy import check_data_folder
 from ringfence.simulation.history import HistoryError, Numbers, Taken
 from ringfence.simulation.recorded import (
@@ -45,13 +50,10 @@ from ringfence.simulation.recorded import (
     places_of,
 )
 
-STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/memory/record.h
-REASON_MASK = np.uint32(0xFF)  # of an origin
-HOURS_SHIFT, HOUR_S = np.uint32(8), 3_600
-TIME_SHIFT = np.uint64(32)  # of an entry
+TIME_SHIFT = np.uint64(layout.TIME_SHIFT)
 SPRAY = np.uint64(0x80)
 KIND_MASK = np.uint64(0x7F)
-MARK_SHIFT, MARK_BITS = np.uint64(8), 24
+MARK_SHIFT, MARK_BITS = np.uint64(layout.MARK_SHIFT), layout.MARK_MASK.bit_length()
 SPRAY_KINDS = np.zeros(max(EventKind) + 1, np.bool_)  # as engine/verdict/verdict.pxd
 SPRAY_KINDS[[EventKind.CALL, EventKind.SMS, EventKind.VOICEMAIL, EventKind.VIDEO]] = True
 
@@ -165,14 +167,14 @@ def _record(header: SnapshotHeader) -> np.dtype[Any]:
 
 def _ring_taken(records: Rows) -> Words:
     row, slot = np.nonzero(records["entries"])
-    number = records["key"][row] & np.uint64(NUMBER_MASK)
+    number = numbers_of(records)[row]
     return np.stack((number, records["entries"][row, slot]), axis=1)
 
 
 def _full_since(records: Rows) -> Words:
     full = records[np.all(records["entries"] != 0, axis=1)]
     oldest = full["entries"].min(axis=1) >> TIME_SHIFT
-    return np.stack((full["key"] & np.uint64(NUMBER_MASK), oldest), axis=1)
+    return np.stack((numbers_of(full), oldest), axis=1)
 
 
 def _observe_later(numbers: Numbers, full: Words) -> None:
@@ -198,16 +200,14 @@ def _journal_taken(journal: JournalReader) -> Words:
 
 def _tracked(headers: Rows) -> Numbers:
     """The numbers that a command has not let go yet, ascending."""
-    state = headers["control"] & STATE_MASK
+    state = states_of(headers)
     rows = headers[(state >= State.QUARANTINED) & (state <= State.RESERVED)]
     rows = rows[np.argsort(numbers_of(rows))]
-    quarantined_at = np.ascontiguousarray(rows["quarantined_at"])
-    hours = rows["origin"] >> HOURS_SHIFT
     return Numbers(
         numbers_of(rows),
-        quarantined_at,
-        quarantined_at + hours * np.uint32(HOUR_S),
-        (rows["origin"] & REASON_MASK).astype(np.uint8),
+        np.ascontiguousarray(rows["quarantined_at"]),
+        observed_since_of(rows).astype(np.uint32),
+        reasons_of(rows).astype(np.uint8),
         None,
     )
 

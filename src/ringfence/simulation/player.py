@@ -1,6 +1,6 @@
 """One candidate on one history, a day at a time.
 
-Each has a table and an engine of its own, so players can work side by side; insert and check do
+Each has a table of its own, so players can work side by side; insert and check do
 without the GIL.
 """
 
@@ -9,19 +9,20 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.events.spray import drop_silent
-from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import Pool
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.header_rows import set_state
+from ringfence.engine.table.writer import TableWriter
+from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.simulation.candidate import Calendar, Candidate
 from ringfence.simulation.history import Day, History
 from ringfence.simulation.ledger import Ledger
 
 CALLER_KEY = bytes(16)  # the same for all: marks, and so the figures, follow from the history alone
-STATE_MASK = np.uint64(0xFF)  # of a control word, see engine/memory/record.h
-SINCE_SHIFT = np.uint64(32)
 
 Places = npt.NDArray[np.int64]
 
@@ -74,15 +75,17 @@ class EnginePlayer:
         self.ledger = Ledger(history.numbers)
         self._numbers = history.numbers
         self._ends_at = history.ends_at
-        self.segment = Segment.create(
+        self.segment = new_segment(
             None,
             capacity_numbers=max(history.numbers.number.size, 1),
             ring_entries=candidate.ring_entries,
             spray=candidate.spray,
         )
         self._writer = TableWriter(self.segment)
-        self._writer.publish([candidate.policy], [Pool("simulated", candidate.policy.name)])
-        self._engine = Engine(self.segment, caller_key=CALLER_KEY)
+        pool = Pool("simulated", candidate.policy.name)
+        publish_settings(self.segment, [candidate.policy], [pool])
+        self._inserter = EventInserter(self.segment, caller_key=CALLER_KEY)
+        self._verdicts = VerdictReader(self.segment)
         quarantined_at = history.numbers.quarantined_at.astype(np.int64)
         self._entering = _Turns(quarantined_at)
         self._due = _Turns(quarantined_at + candidate.policy.minimum_age_s)
@@ -94,7 +97,7 @@ class EnginePlayer:
         if day.ends_at > self._ends_at:  # what arrived late, when the last check was over
             return
         self._enter(day.ends_at)
-        day.evidence.insert(self._engine, now=day.ends_at)
+        day.evidence.insert(self._inserter, now=day.ends_at)
         drop_silent(self.segment)
         self._check(day.ends_at)
 
@@ -115,7 +118,7 @@ class EnginePlayer:
         """Asks about all that are old enough and still there."""
         due = self._due.until(now)
         waiting = np.concatenate((self._waiting, due))
-        verdicts, _ = self._engine.check(self._numbers.number[waiting], now=now)
+        verdicts, _ = self._verdicts.check(self._numbers.number[waiting], now=now)
         self.ledger.noisy_when_due[due] = verdicts[self._waiting.size :] == Verdict.NOISY
         clean = verdicts == Verdict.CLEAN
         self._release(waiting[clean], now)
@@ -124,6 +127,6 @@ class EnginePlayer:
     def _release(self, places: Places, now: int) -> None:
         """Clean numbers are handed out at once: from now on their events are nobody's business."""
         rows = self._writer.header_rows(self._numbers.number[places])
-        rows["control"] = np.uint64(State.ASSIGNED) | np.uint64(now) << SINCE_SHIFT
+        set_state(rows, State.ASSIGNED, now)
         self._writer.apply(rows)
         self.ledger.release(places, now)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from oracle import greatest
+from support.engine import Engine
 from support.small_table import KEY, NUMBERS, START, SmallTable, a_call, insert, make_table
 from support.writing_processes import (
     FEW,
@@ -28,9 +29,9 @@ from support.writing_processes import (
     start,
 )
 
+from ringfence.engine.answers import Unsettled
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine, Unsettled
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State, Verdict
 
 PROCESSES = 3
@@ -138,7 +139,7 @@ def test_order_duplicates_and_shares_do_not_matter(path: Path) -> None:
     shares = [reordered(events, order) for order in np.array_split(twice, PROCESSES)]
     send_at_once(path, shares, turns=2)
     assert together.rings() == alone.rings() == rings_of_oracle(events)
-    assert together.engine.digest() == alone.engine.digest()
+    assert together.engine.state_hash() == alone.engine.state_hash()
 
 
 def watch(table: SmallTable, sent: npt.NDArray[np.uint64], events: int) -> None:

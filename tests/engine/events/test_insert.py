@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.engine import Engine
 from support.robots import mark_as_spray
 from support.small_table import ALICE, BOB, KEY, NUMBERS, START, Event, a_call, insert, make_table
 
 from ringfence.engine.events.wire import EventDecoder
-from ringfence.engine.verdict.core import Engine
 from ringfence.engine.words import EventKind, State
 
 NOW = START + 1000
@@ -36,11 +36,11 @@ KIND_BOUND, TIME_BOUND = "bound=1 to 6", f"bound=1 to {NOW + 300}"
 )
 def test_impossible_event_is_rejected_by_field_value_and_bound(event: Event, text: str) -> None:
     table = make_table()
-    before = table.engine.digest()
+    before = table.engine.state_hash()
     inserted = insert(table.engine, [a_call(NUMBERS[1]), event], NOW)
     assert (inserted.accepted, inserted.untracked, inserted.rejected) == (1, 0, 1)
     assert inserted.rejections == [(1, text)]
-    assert table.engine.digest() != before
+    assert table.engine.state_hash() != before
     assert list(table.rings()[NUMBERS[0]]) == []
 
 
@@ -82,9 +82,9 @@ def test_only_the_first_ten_rejections_are_listed() -> None:
 def test_resent_event_counts_again_and_changes_no_ring() -> None:
     table = make_table()
     insert(table.engine, [a_call(), a_call(after_s=1)])
-    before = table.engine.digest()
+    before = table.engine.state_hash()
     assert insert(table.engine, [a_call(after_s=1), a_call()] * 3).accepted == 6
-    assert table.engine.digest() == before
+    assert table.engine.state_hash() == before
     explanation = table.engine.explain(NUMBERS[0], now=START + 10)
     assert explanation is not None and explanation.events_total == 8
 

@@ -16,7 +16,8 @@ from support.small_table import (
     take,
 )
 
-from ringfence.engine.table.control import HEADER, TableFull, quarantine_headers
+from ringfence.engine.table.header_rows import HEADER, quarantine_headers
+from ringfence.engine.table.writer import TableFull
 from ringfence.engine.words import EventKind, Outcome, State
 
 NOW = START + 1_000
@@ -43,7 +44,7 @@ def test_batches_repeated_in_any_order_and_twice_give_the_same_table(batches, ra
     for each in taken:
         again.engine.repeat(each)
     assert again.rings() == live.rings()
-    assert again.engine.digest() == live.engine.digest()
+    assert again.engine.state_hash() == live.engine.state_hash()
 
 
 def test_taken_holds_the_accepted_events_only() -> None:
@@ -110,9 +111,9 @@ def test_headers_applied_twice_change_nothing_the_second_time() -> None:
     headers = headers_of(NUMBERS)
     table.writer.apply(headers)
     insert(table.engine, [a_call(after_s=1)])
-    digest = table.engine.digest()
+    digest = table.engine.state_hash()
     table.writer.apply(headers)
-    assert table.engine.digest() == digest
+    assert table.engine.state_hash() == digest
     assert len(table.rings()[NUMBERS[0]]) == 1
     assert table.segment.numbers == len(NUMBERS)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.engine import Engine
 from support.robots import (
     CALLED,
     DAY_S,
@@ -30,8 +31,9 @@ from support.writing_processes import start
 from ringfence.engine.events.spray import adopt_spray, drop_silent
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import NO_SPRAY, Spray
+from ringfence.engine.settings.reading import read_spray
+from ringfence.engine.settings.writing import publish_spray
 from ringfence.engine.snapshot.record_blocks import SPRAY_MAP_BYTES, spray_map_memory
-from ringfence.engine.verdict.core import Engine
 
 __all__ = ["segment_path"]
 
@@ -54,8 +56,8 @@ def marks_of(callers: list[int]) -> set[int]:
 
 def changed(table: SmallTable, spray: Spray) -> int:
     """Changes the settings of a table that nobody uses, as a start does; how many it dropped."""
-    made_under = table.segment.spray
-    table.segment.change_spray(spray)
+    made_under = read_spray(table.segment)
+    publish_spray(table.segment, spray)
     table.engine = Engine(table.segment, caller_key=KEY)
     return adopt_spray(table.segment, made_under)
 
@@ -141,7 +143,7 @@ def test_other_settings_make_the_map_anew_from_the_calls_that_are_kept(
     assert is_robot(table) == robot
     assert not is_robot(table, PERSON)
     assert table.segment.spray_callers == len(robots_of(table.segment)) == robot
-    assert table.segment.spray == spray
+    assert read_spray(table.segment) == spray
 
 
 def test_same_settings_keep_a_robot_whose_calls_are_forgotten() -> None:
@@ -161,7 +163,7 @@ def test_count_is_put_right_at_a_start() -> None:
     at = bytes(table.segment.view()[:4096]).index((3).to_bytes(8, "little"))
     table.segment.view()[at] = 9
     assert table.segment.spray_callers == 9
-    changed(table, table.segment.spray)
+    changed(table, read_spray(table.segment))
     assert table.segment.spray_callers == 3
 
 
@@ -321,7 +323,7 @@ def test_callers_who_share_a_mark_are_few() -> None:
     marks = np.random.default_rng(1).choice(2**24, 131_071, replace=False)
     spray_map = np.frombuffer(spray_map_memory(table.segment), np.uint8)
     np.bitwise_or.at(spray_map, marks >> 3, (1 << (marks & 7)).astype(np.uint8))
-    assert adopt_spray(table.segment, table.segment.spray) == 0
+    assert adopt_spray(table.segment, read_spray(table.segment)) == 0
     assert table.segment.spray_callers == len(robots_of(table.segment)) == 131_071
     strangers_call(table.engine, 1 << 32, 65_536, 0)
     assert 400 < table.segment.counters()[0].spray < 620  # 65,536 / 128 = 512

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.engine import Engine
 from support.small_table import ALICE, KEY, NUMBERS, START, a_call, insert, make_table
 
 from ringfence.engine.memory.segment import VERSION, Segment, SegmentError
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.reading import read_feeds, read_policies, read_pools
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.words import Verdict
 
@@ -183,7 +184,7 @@ def test_zero_bytes_are_a_table_of_empty_records(path: Path) -> None:
     assert not clean_at.any()
     assert engine.explain(NUMBERS[0], now=START) is None
     assert not TableScan(segment).count(now=START).by_verdict.any()
-    assert not segment.policies() and not segment.pools() and not segment.feeds()
+    assert not read_policies(segment) and not read_pools(segment) and not read_feeds(segment)
 
 
 def test_two_mappings_of_one_file_are_one_table(tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_two_mappings_of_one_file_are_one_table(tmp_path: Path) -> None:
     other = Engine(Segment.open(path), caller_key=KEY)
     insert(other, [a_call()])
     insert(table.engine, [a_call(after_s=1)])
-    assert other.digest() == table.engine.digest()
+    assert other.state_hash() == table.engine.state_hash()
     assert len(table.rings()[NUMBERS[0]]) == 2
 
 

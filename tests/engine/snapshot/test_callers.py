@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.engine import Engine
 from support.places import DATA
 from support.robots import (
     CALLED,
@@ -23,8 +24,9 @@ from support.siphash import caller_mark
 from support.small_table import ALICE, BOB, KEY, NUMBERS, START, SmallTable
 from support.snapshot_files import Taken, small_blocks
 
-from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import NO_SPRAY, Policy, Pool, Rule, Spray
+from ringfence.engine.settings.writing import publish_settings
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     check_snapshot,
@@ -34,8 +36,7 @@ from ringfence.engine.snapshot import (
 from ringfence.engine.snapshot.format import Kind
 from ringfence.engine.snapshot.read import SnapshotFile
 from ringfence.engine.snapshot.record_blocks import callers_bytes, callers_memory, copy_callers
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import Measure, Verdict
 
 __all__ = ["small_blocks"]
@@ -47,11 +48,11 @@ VERSION_1 = DATA / "snapshot-version-1.rfs.gz"
 
 def loaded(path: Path, spray: Spray = SPRAY) -> SmallTable:
     """The table of a snapshot, under these settings."""
-    segment = Segment.create(None, capacity_numbers=len(CALLED), spray=spray)
+    segment = new_segment(None, capacity_numbers=len(CALLED), spray=spray)
     load_snapshot(path, segment, threads=3)
     table = SmallTable(segment, TableWriter(segment), Engine(segment, caller_key=KEY))
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))
-    table.writer.publish([policy], [Pool("pool", "policy")])
+    publish_settings(table.segment, [policy], [Pool("pool", "policy")])
     return table
 
 
@@ -80,7 +81,7 @@ def test_callers_and_map_come_back_as_they_were(table: SmallTable, path: Path) -
     assert callers_of(again) == callers_of(table)
     assert robots_of(again.segment) == robots_of(table.segment) == {caller_mark(KEY, ROBOT)}
     assert again.segment.spray_callers == 1
-    assert again.engine.digest() == table.engine.digest()
+    assert again.engine.state_hash() == table.engine.state_hash()
     assert read_header(path).spray == SPRAY
     assert check_snapshot(path) == read_header(path)
 
@@ -169,7 +170,7 @@ def test_damage_among_the_callers_is_named_and_nothing_is_used(
     content = bytearray(path.read_bytes())
     content[at] ^= 1
     path.write_bytes(content)
-    segment = Segment.create(None, capacity_numbers=len(CALLED), spray=spray)
+    segment = new_segment(None, capacity_numbers=len(CALLED), spray=spray)
     with pytest.raises(SnapshotDamaged) as caught:
         load_snapshot(path, segment, threads=2)
     assert (caught.value.block, caught.value.offset) == (block.number, block.offset)
@@ -186,7 +187,7 @@ def test_snapshot_of_version_1_is_read(tmp_path: Path) -> None:
     header = check_snapshot(path)
     assert (header.numbers, header.spray, header.positions) == (100, NO_SPRAY, {"worker-0": 17})
     again = loaded(path)
-    assert again.engine.digest().hex().startswith("e59bb28e5e5dc089")
+    assert again.engine.state_hash().hex().startswith("e59bb28e5e5dc089")
     rings = again.rings()
     assert [len(rings[number]) for number in [*NUMBERS, NUMBERS[0] + 50]] == [2] * 8 + [0]
     assert not robots_of(again.segment)  # settings of its own it had none

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.engine import Engine
 from support.small_disk import cut_off, small_disk, small_memory
 from support.small_table import KEY, START, SmallTable
 from support.snapshot_files import (
@@ -26,6 +27,7 @@ from support.snapshot_files import (
 from support.writing_processes import change_headers, start
 
 from ringfence.engine import durable_files
+from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import NO_SPRAY
 from ringfence.engine.snapshot import (
@@ -38,8 +40,7 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.engine.snapshot import format as snapshot_format
 from ringfence.engine.snapshot import write as snapshot_write
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine
+from ringfence.engine.table.writer import TableWriter
 
 __all__ = ["segment_path", "small_blocks"]
 pytestmark = pytest.mark.usefixtures("small_blocks")
@@ -123,9 +124,9 @@ def test_copy_made_under_inserts_and_what_was_sent_since_before_it_equal_the_tab
         process.join()
     ended = positions(table)
 
-    assert resent(path, before, ended).engine.digest() == table.engine.digest()
+    assert resent(path, before, ended).engine.state_hash() == table.engine.state_hash()
     # And this test can tell: what came during the copy is not all in it.
-    assert resent(path, after, ended).engine.digest() != table.engine.digest()
+    assert resent(path, after, ended).engine.state_hash() != table.engine.state_hash()
 
 
 def test_copy_made_under_a_keeper_has_every_number_and_only_settled_headers(

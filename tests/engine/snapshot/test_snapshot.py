@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.engine import Engine
 from support.small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
 from support.snapshot_files import (
     BLOCK_BYTES,
@@ -44,8 +45,7 @@ from ringfence.engine.snapshot.record_blocks import (
     set_numbers,
     spray_map_memory,
 )
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State
 
 __all__ = ["small_blocks"]
@@ -71,7 +71,7 @@ def test_loaded_table_equals_the_one_that_was_written(tmp_path: Path, ring_entri
     path = Taken(table, tmp_path).take()
     again = loaded(path, ring_entries=ring_entries)
     assert again.segment.numbers == len(MANY)
-    assert again.engine.digest() == table.engine.digest()
+    assert again.engine.state_hash() == table.engine.state_hash()
     assert records(again) == records(table)  # events_total too
     assert bytes(spray_map_memory(again.segment)) == bytes(spray_map_memory(table.segment))
     assert answers(again) == answers(table)
@@ -138,7 +138,7 @@ def test_larger_table_takes_a_snapshot_and_more_numbers(tmp_path: Path) -> None:
     table = busy_table(numbers=500)
     path = Taken(table, tmp_path).take()
     again = loaded(path, capacity_numbers=1000)
-    assert again.engine.digest() == table.engine.digest()
+    assert again.engine.state_hash() == table.engine.state_hash()
     assert again.quarantine(MANY[500:]) == [0] * 500
     assert insert(again.engine, [a_call(MANY[-1])]).accepted == 1
     assert set(records(again)) == set(MANY)
@@ -247,7 +247,7 @@ def test_only_numbers_free_in_both_snapshots_are_dropped(
     expected = {n: record for n, record in records(table).items() if n not in dropped}
     assert records(again) == expected
     assert again.segment.numbers == len(MANY) - len(dropped)
-    assert again.engine.digest() == table.engine.digest()
+    assert again.engine.state_hash() == table.engine.state_hash()
     behind = records_memory(again.segment, len(expected), 128 * len(dropped))
     assert not any(behind), "something is left of a dropped number"
     assert all(again.writer.header(number) is None for number in dropped)

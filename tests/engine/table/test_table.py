@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.engine import Engine
 from support.small_table import ALICE, KEY, NUMBERS, START, a_call, insert, make_table
 
-from ringfence.engine.memory.segment import FEEDS_MAX, POLICIES_MAX, POOLS_MAX, Segment
+from ringfence.engine.memory.layout import FEEDS_MAX, NUMBER_MASK, POLICIES_MAX, POOLS_MAX
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import DAY_S, Feed, Policy, Pool, Rule, SettingError
-from ringfence.engine.table.control import TableFull, TableWriter
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine
+from ringfence.engine.settings.reading import read_feeds, read_policies, read_pools
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableFull, TableWriter
 from ringfence.engine.words import (
     DisconnectReason,
     EventKind,
@@ -113,7 +116,7 @@ def test_number_that_comes_back_brings_nothing_along() -> None:
 def test_header_is_what_was_written() -> None:
     table = make_table(numbers=[])
     reason = DisconnectReason.PORT_RETURN
-    table.writer.publish([POLICY], [POOL, Pool("other", "policy")])
+    publish_settings(table.segment, [POLICY], [POOL, Pool("other", "policy")])
     table.writer.quarantine(
         np.array([NUMBERS[0]], np.uint64),
         pool=1,
@@ -208,10 +211,10 @@ def test_settings_come_back_as_they_were_published() -> None:
     pools = [Pool("a", "mild", ("west", "east")), None, Pool("b", "strict", (), "text", 7)]
     feeds = [Feed("east", ((0, 5), (5, 2**32 - 1))), None, Feed("west")]
     table = make_table(numbers=[])
-    table.writer.publish(policies, pools, feeds)
-    assert list(table.segment.policies()) == policies
-    assert list(table.segment.pools()) == pools
-    assert list(table.segment.feeds()) == feeds
+    publish_settings(table.segment, policies, pools, feeds)
+    assert list(read_policies(table.segment)) == policies
+    assert list(read_pools(table.segment)) == pools
+    assert list(read_feeds(table.segment)) == feeds
 
 
 @pytest.mark.parametrize(
@@ -255,13 +258,13 @@ def test_settings_out_of_bounds_are_refused_and_change_nothing(
 ) -> None:
     table = make_table()
     published = [Feed("switch", ((START, START + 10),))]
-    table.writer.publish([POLICY], [POOL], published)
+    publish_settings(table.segment, [POLICY], [POOL], published)
     with pytest.raises(SettingError) as caught:
-        table.writer.publish(policies, pools, feeds)
+        publish_settings(table.segment, policies, pools, feeds)
     assert caught.value.field == field
-    assert list(table.segment.policies()) == [POLICY]
-    assert list(table.segment.pools()) == [POOL]
-    assert list(table.segment.feeds()) == published
+    assert list(read_policies(table.segment)) == [POLICY]
+    assert list(read_pools(table.segment)) == [POOL]
+    assert list(read_feeds(table.segment)) == published
     verdicts, _ = table.engine.check(np.array(NUMBERS, np.uint64), now=START)
     assert verdicts.tolist() == [Verdict.CLEAN] * 8
 
@@ -274,10 +277,10 @@ def test_most_settings_that_fit_are_taken() -> None:
     required = tuple(feed.name for feed in feeds[:16])
     pools = [Pool(f"pool-{i}", policies[-1].name, required) for i in range(POOLS_MAX)]
     table = make_table()
-    table.writer.publish(policies, pools, feeds)
-    assert list(table.segment.policies()) == policies
-    assert list(table.segment.pools()) == pools
-    assert list(table.segment.feeds()) == feeds
+    publish_settings(table.segment, policies, pools, feeds)
+    assert list(read_policies(table.segment)) == policies
+    assert list(read_pools(table.segment)) == pools
+    assert list(read_feeds(table.segment)) == feeds
     explanation = table.engine.explain(NUMBERS[0], now=START + 10)
     assert explanation is not None and explanation.coverage == 0.0
 
@@ -288,7 +291,7 @@ def test_new_settings_reach_other_mappings_at_their_next_question(tmp_path: Path
     asked = np.array(NUMBERS[:1], np.uint64)
     insert(other, [a_call(after_s=5)])
     assert other.check(asked, now=START + 10)[0].tolist() == [Verdict.NOISY]
-    table.writer.publish([Policy("policy", (Rule(Measure.EVENTS, 100, 5),))], [POOL])
+    publish_settings(table.segment, [Policy("policy", (Rule(Measure.EVENTS, 100, 5),))], [POOL])
     assert other.check(asked, now=START + 10)[0].tolist() == [Verdict.CLEAN]
 
 
@@ -296,7 +299,9 @@ def test_repeated_publishing_of_the_most_common_kind_of_change_is_seen(tmp_path:
     table = make_table(tmp_path / "segment")
     pool = Pool("pool", "policy", ("switch",))
     for covered_s in range(1, 20):
-        table.writer.publish([POLICY], [pool], [Feed("switch", ((START, START + covered_s),))])
+        publish_settings(
+            table.segment, [POLICY], [pool], [Feed("switch", ((START, START + covered_s),))]
+        )
         explanation = table.engine.explain(NUMBERS[0], now=START + 20)
         assert explanation is not None and explanation.coverage == covered_s / 20
 
@@ -312,17 +317,17 @@ def test_new_writer_changes_nothing_of_a_table_in_order(tmp_path: Path) -> None:
 
 def test_digest_covers_the_entries_that_count_and_nothing_else() -> None:
     table, twin = make_table(), make_table(numbers=reversed(NUMBERS))
-    assert table.engine.digest() == twin.engine.digest()
+    assert table.engine.state_hash() == twin.engine.state_hash()
     events = [a_call(number, after_s) for number in NUMBERS for after_s in range(20)]
     insert(table.engine, events)
     insert(twin.engine, events[::-1] + events)
-    assert table.engine.digest() == twin.engine.digest()
+    assert table.engine.state_hash() == twin.engine.state_hash()
     insert(twin.engine, [a_call(NUMBERS[0], 20)])
-    assert table.engine.digest() != twin.engine.digest()
+    assert table.engine.state_hash() != twin.engine.state_hash()
     insert(table.engine, [a_call(NUMBERS[0], 20, caller=ALICE)])
-    assert table.engine.digest() == twin.engine.digest()
+    assert table.engine.state_hash() == twin.engine.state_hash()
     table.writer.set_state(NUMBERS[0], State.HELD, since=START)
-    assert table.engine.digest() != twin.engine.digest()
+    assert table.engine.state_hash() != twin.engine.state_hash()
 
 
 @pytest.mark.parametrize("numbers_max", [1, 3, 100])

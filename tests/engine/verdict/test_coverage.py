@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.engine import Engine
 from support.small_table import KEY, NUMBERS, START, SmallTable, make_table
 
 from ringfence.engine.answers import Unsettled
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule, SettingError
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.reading import read_watermarks
+from ringfence.engine.settings.writing import publish_coverage, publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import DisconnectReason, Measure, Verdict
 
 WINDOW_S = 30
@@ -27,7 +29,7 @@ Covered = tuple[tuple[int, int], ...]
 def make_pools(*feeds: Feed) -> SmallTable:
     """A table with one number in each pool."""
     table = make_table(numbers=[])
-    table.writer.publish([POLICY], POOLS, feeds)
+    publish_settings(table.segment, [POLICY], POOLS, feeds)
     for index in range(len(POOLS)):
         table.writer.quarantine(
             np.array([NUMBERS[index]], np.uint64),
@@ -76,8 +78,9 @@ def test_engine_that_follows_changes_sees_what_a_new_one_sees(
     feeds: dict[str, Covered] = {"a": (), "b": (), "c": ()}
     for change in changes:
         feeds |= change
-        table.writer.publish_coverage(
-            {"abc".index(name): Feed(name, covered) for name, covered in change.items()}
+        publish_coverage(
+            table.segment,
+            {"abc".index(name): Feed(name, covered) for name, covered in change.items()},
         )
         new = Engine(table.segment, caller_key=KEY)
         for now in range(START + 1, START + 70, 7):
@@ -88,12 +91,12 @@ def test_engine_that_follows_changes_sees_what_a_new_one_sees(
 def test_feed_that_catches_up_leaves_no_gap_and_one_that_lost_it_does() -> None:
     table = make_pools(Feed("a"), Feed("b"), Feed("c"))
     grown = ((START, START + 10), (START + 20, START + 30))
-    table.writer.publish_coverage({0: Feed("a", grown, START + 30)})
+    publish_coverage(table.segment, {0: Feed("a", grown, START + 30)})
     numbers = np.array(NUMBERS[:1], np.uint64)
     assert table.engine.check(numbers, now=START + 30)[0].tolist() == [Verdict.UNOBSERVED]
-    table.writer.publish_coverage({0: Feed("a", ((START, START + 30),), START + 30)})
+    publish_coverage(table.segment, {0: Feed("a", ((START, START + 30),), START + 30)})
     assert table.engine.check(numbers, now=START + 30)[0].tolist() == [Verdict.CLEAN]
-    assert table.segment.watermarks() == {"a": (0, START + 30), "b": (1, 0), "c": (2, 0)}
+    assert read_watermarks(table.segment) == {"a": (0, START + 30), "b": (1, 0), "c": (2, 0)}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_coverage_out_of_bounds_is_refused_and_changes_nothing(feeds: dict[int, 
     table = make_pools(Feed("a", ((START, START + 9),), START + 9), Feed("b"), Feed("c"))
     generation = table.segment.coverage_generation
     with pytest.raises(SettingError):
-        table.writer.publish_coverage({0: Feed("a", ((START, START + 5),)), **feeds})
+        publish_coverage(table.segment, {0: Feed("a", ((START, START + 5),)), **feeds})
     assert coverages(table.engine, START + 9)[0] == 1.0
     assert table.segment.coverage_generation == generation
 
@@ -134,11 +137,11 @@ def test_coverage_that_a_dead_writer_left_is_taken_by_nobody_until_all_is_publis
     assert coverages(table.engine, START + 30)[0] == 1.0  # as it was read before
     with pytest.raises(Unsettled):
         Engine(table.segment, caller_key=KEY).explain(NUMBERS[0], now=START + 30)
-    assert table.segment.watermarks() is None
+    assert read_watermarks(table.segment) is None
     with pytest.raises(RuntimeError, match="publish all"):
-        writer.publish_coverage({0: feeds[0]})
+        publish_coverage(writer.segment, {0: feeds[0]})
     feeds[1] = Feed("b", ((START, START + 15),), START + 15)
-    writer.publish([POLICY], POOLS, feeds)
+    publish_settings(writer.segment, [POLICY], POOLS, feeds)
     for engine in (table.engine, Engine(table.segment, caller_key=KEY)):
         assert coverages(engine, START + 30) == [1.0, 0.5, 0.0, 1.0]
 
@@ -147,7 +150,7 @@ def test_settings_that_changed_are_not_taken_with_coverage_that_is_odd() -> None
     table = make_pools(Feed("a"), Feed("b"), Feed("c"))
     assert coverages(table.engine, START + 30)[3] == 1.0
     pools = [*POOLS[:3], Pool("none", "policy", ("a",))]
-    table.writer.publish([POLICY], pools, [Feed("a"), Feed("b"), Feed("c")])
+    publish_settings(table.segment, [POLICY], pools, [Feed("a"), Feed("b"), Feed("c")])
     set_coverage_generation(table.segment, table.segment.coverage_generation + 1)
     with pytest.raises(Unsettled):
         table.engine.explain(NUMBERS[3], now=START + 30)

@@ -18,13 +18,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from oracle import AHEAD_S_MAX, TIME_MAX, TRACKED, Answer, Oracle, Record, longest_window_s
+from support.engine import Engine
 from support.feed_model import union
 from support.robots import robots_of
 
+from ringfence.engine.answers import Explanation
+from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine, Explanation
+from ringfence.engine.settings.writing import publish_coverage, publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 
@@ -103,7 +107,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.unit = unit
         self.now = self.start
         spray = data.draw(sprays(unit))
-        self.segment = Segment.create(
+        self.segment = new_segment(
             None, capacity_numbers=16, ring_entries=ring_entries, spray=spray
         )
         self.writer = TableWriter(self.segment)
@@ -135,7 +139,9 @@ class EngineMachine(RuleBasedStateMachine):
             Pool("one-feed", "strict", ("west",)),
             Pool("all-feeds", "mild", tuple(data.draw(st.permutations(names)))),
         ]
-        self.writer.publish(self.oracle.policies, self.oracle.pools, self.oracle.feeds)
+        publish_settings(
+            self.writer.segment, self.oracle.policies, self.oracle.pools, self.oracle.feeds
+        )
 
     @rule(
         which=st.integers(0, 2),
@@ -152,7 +158,7 @@ class EngineMachine(RuleBasedStateMachine):
         if claimed[0] < claimed[1]:
             feed = replace(feed, covered=tuple(union([*feed.covered, claimed])))
         self.oracle.feeds[which] = feed
-        self.writer.publish_coverage({which: feed})
+        publish_coverage(self.writer.segment, {which: feed})
 
     @rule(
         number=numbers,

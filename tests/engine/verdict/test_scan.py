@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import Answer, Oracle, Record
+from support.engine import Engine
 from support.small_table import KEY, NUMBERS, START, SmallTable, a_call, insert, make_table
 
+from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine
+from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.verdict.scan import FORECAST_DAYS, ScanStep, TableScan
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
@@ -68,7 +70,7 @@ def make_pair(seed: int, *, pools: int, ring_entries: int, numbers: int = 400) -
         Pool(f"pool-{i}", "mild" if i % 2 else "strict", () if i % 3 else ("west",))
         for i in range(pools)
     ]
-    pair.writer.publish(oracle.policies, oracle.pools, oracle.feeds)
+    publish_settings(pair.segment, oracle.policies, oracle.pools, oracle.feeds)
     for number in dice.sample(range(447700900000, 447700901000), numbers):
         q = START + dice.randrange(100) * DAY_S + dice.choice([0, 0, 0, 1, 77])
         observed = q + dice.choice([0, 0, 7200])
@@ -199,7 +201,7 @@ def test_number_that_becomes_clean_at_the_end_of_a_day_belongs_to_that_day() -> 
     ]
     found = []
     for policy in policies:
-        table.writer.publish([policy], [Pool("pool", policy.name)])
+        publish_settings(table.segment, [policy], [Pool("pool", policy.name)])
         sums, _ = sweep(table.segment, now)
         found.append((np.flatnonzero(sums.forecast[0]).tolist(), int(sums.next_clean_at[0])))
     assert found == [
@@ -216,7 +218,9 @@ def test_number_that_only_lacks_coverage_is_in_no_forecast() -> None:
     table, now = make_table(), START + 10
     rules = (Rule(Measure.EVENTS, 100, 0),)
     policy = Policy("policy", rules, minimum_age_s=10, minimum_coverage=0.95)
-    table.writer.publish([policy], [Pool("pool", "policy", ("west",))], [Feed("west", ())])
+    publish_settings(
+        table.segment, [policy], [Pool("pool", "policy", ("west",))], [Feed("west", ())]
+    )
     sums, _ = sweep(table.segment, now)
     assert sums.by_verdict[0, Verdict.UNOBSERVED] == 8
     assert (sums.forecast.sum(), sums.next_clean_at[0]) == (0, 0)
@@ -242,7 +246,7 @@ def test_numbers_that_move_to_new_pools_under_a_sweep_are_all_counted() -> None:
         pools = [Pool("pool", "policy")]
         while not stop.is_set() and len(pools) < 1000:
             pools.append(Pool(f"pool-{len(pools)}", "policy"))
-            table.writer.publish([policy], pools)
+            publish_settings(table.segment, [policy], pools)
             row = table.writer.header_row(int(numbers[-len(pools)]))
             row["key"] = numbers[-len(pools)] | np.uint64(len(pools) - 1 << 50)
             table.writer.apply(row)
@@ -341,7 +345,7 @@ def test_pool_that_came_after_the_settings_were_read_is_swept() -> None:
     scan = TableScan(table.segment)
     assert scan.step(0, now=START, records_max=99, sums=SweepSums()).end == 8
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))
-    table.writer.publish([policy], [Pool("pool", "policy"), Pool("late", "policy")])
+    publish_settings(table.segment, [policy], [Pool("pool", "policy"), Pool("late", "policy")])
     times = np.array([START], np.uint32)
     table.writer.quarantine(
         np.array([447700900099], np.uint64),

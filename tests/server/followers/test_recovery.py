@@ -17,9 +17,9 @@ from support.history_values import NUMBERS, START
 from support.postgres_cluster import PROGRAMS, PostgresCluster, postgres_cluster
 from support.server_process import wait_until
 
-from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import Policy, Pool, Rule
-from ringfence.engine.table.control import TableWriter
+from ringfence.engine.settings.writing import publish_settings
 from ringfence.engine.words import Measure
 from ringfence.server.config.config import load_config
 from ringfence.server.followers.history.database import HistoryError, open_reader, open_writer
@@ -79,7 +79,7 @@ def test_lost_database_begins_again_and_the_hole_is_kept(history: HistoryInstall
     filled(history, 6)
     truncate(history, 4)
     config = load_config()
-    segment = Segment.create(
+    segment = new_segment(
         history.run_folder / "segment",
         capacity_numbers=config.server.capacity_numbers,
         ring_entries=config.server.ring_entries,
@@ -87,7 +87,7 @@ def test_lost_database_begins_again_and_the_hole_is_kept(history: HistoryInstall
         spray=config.spray_settings,
     )
     policies = [Policy("quiet", (Rule(Measure.EVENTS, 86_400, 3),))]
-    TableWriter(segment).publish(policies, [Pool("was-in-the-hole", "quiet")])
+    publish_settings(segment, policies, [Pool("was-in-the-hole", "quiet")])
     history.start_history()
     history.wait_for(7)
     entries = history.pages()

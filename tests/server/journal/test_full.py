@@ -133,7 +133,8 @@ def test_full_map_heals_by_truncation(tmp_path: Path, size: int, at_once: int) -
         assert journal.last == told[-1]
         journal.truncate(journal.last)
         until(lambda: journal.writable)
-        assert journal.first == journal.last == told[-1]
+        until(lambda: journal.first == journal.last)  # a few values a commit
+        assert journal.last == told[-1]
     assert append(journal, b"after") == [journal.last]
     journal.close()
     assert check_journal(folder, identity=IDENTITY) == []

@@ -6,7 +6,9 @@ import pytest
 from rich.progress import Progress
 from support.keeper_inside import NOW, KeeperInside, journal, run, segment
 
-from ringfence.engine.memory.segment import FEED_INTERVALS_MAX, FEEDS_MAX, Segment
+from ringfence.engine.memory.layout import FEED_INTERVALS_MAX, FEEDS_MAX
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.reading import read_feeds
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
@@ -19,11 +21,11 @@ __all__ = ["journal", "segment"]  # fixtures
 Bounds = list[int]
 
 
-def place_of(inside: KeeperInside, feed: str) -> int:
+def index_of(inside: KeeperInside, feed: str) -> int:
     """Where a feed stands in the keeper's book."""
-    place = inside.keeper.state.decided.feed_place(feed)
-    assert place is not None
-    return place
+    index = inside.keeper.state.decided.feed_index(feed)
+    assert index is not None
+    return index
 
 
 def report(
@@ -31,13 +33,13 @@ def report(
     after: int,
     upto: int,
     journal: str = "worker-0",
-    place: int | None = None,
+    index: int | None = None,
     **claims: Bounds,
 ) -> int:
-    """Reports claims by feed, or of a place; the position that the keeper holds then."""
+    """Reports claims by feed, or of an index; the position that the keeper holds then."""
     request = ReportClaimsRequest(journal=journal, after=after, upto=upto)
     for feed, bounds in claims.items():
-        at = place_of(inside, feed) if place is None else place
+        at = index_of(inside, feed) if index is None else index
         request.claims[at].CopyFrom(ReportedClaims(bounds=bounds, watermark=bounds[-1]))
     return inside.keeper.reports.take(request)
 
@@ -79,12 +81,12 @@ def test_claims_of_a_feed_that_was_deleted_are_not_those_of_the_next_one_of_its_
 ):
     async def use(inside):
         await inside.ask("PutFeed", feed={"name": "west"})
-        before = place_of(inside, "west")
+        before = index_of(inside, "west")
         assert report(inside, 0, 3, west=[10, 20]) == 3
         await inside.ask("DeleteFeed", name="west")
-        assert report(inside, 3, 4, place=before, west=[30, 40]) == 4
+        assert report(inside, 3, 4, index=before, west=[30, 40]) == 4
         await inside.ask("PutFeed", feed={"name": "west"})
-        assert report(inside, 4, 5, place=before, west=[50, 60]) == 5
+        assert report(inside, 4, 5, index=before, west=[50, 60]) == 5
         await flush(inside)
         assert await gaps(inside) == []
         assert report(inside, 5, 6, west=[70, 80]) == 6
@@ -94,7 +96,7 @@ def test_claims_of_a_feed_that_was_deleted_are_not_those_of_the_next_one_of_its_
     run(segment, journal, use)
 
 
-def test_feed_that_takes_the_place_of_another_has_nothing_of_its_coverage(segment, journal):
+def test_feed_that_takes_the_index_of_another_has_nothing_of_its_coverage(segment, journal):
     async def use(inside):
         await asyncio.gather(
             *(inside.ask("PutFeed", feed={"name": f"feed-{n}"}) for n in range(FEEDS_MAX))
@@ -104,12 +106,12 @@ def test_feed_that_takes_the_place_of_another_has_nothing_of_its_coverage(segmen
         assert caught.value.reason == "QUOTA"
         report(inside, 0, 3, **{"feed-7": [10, 20]})
         await flush(inside)
-        place = place_of(inside, "feed-7")
+        index = index_of(inside, "feed-7")
         await inside.ask("DeleteFeed", name="feed-7")
-        report(inside, 3, 4, place=place, was=[30, 40])
+        report(inside, 3, 4, index=index, was=[30, 40])
         await flush(inside)
         await inside.ask("PutFeed", feed={"name": "one-more"})
-        taken = [feed for feed in segment.feeds() if feed.name == "one-more"]
+        taken = [feed for feed in read_feeds(segment) if feed.name == "one-more"]
         assert [(feed.covered, feed.watermark) for feed in taken] == [((), 0)]
 
     run(segment, journal, use)
@@ -129,14 +131,14 @@ def test_next_keeper_has_what_the_journal_has_and_asks_for_the_rest(segment, jou
         assert report(inside, 3, 9, west=[30, 40]) == 9
         await flush(inside)
         assert await gaps(inside) == [20, 30, 40]
-        feeds = inside.segment.feeds()
+        feeds = read_feeds(inside.segment)
         assert [(feed.covered, feed.watermark) for feed in feeds] == [(((10, 20), (30, 40)), 40)]
 
     run(segment, journal, first)
     run(segment, journal, second)
 
     async def third(inside):
-        assert [feed.covered for feed in inside.segment.feeds()] == [((10, 20), (30, 40))]
+        assert [feed.covered for feed in read_feeds(inside.segment)] == [((10, 20), (30, 40))]
 
     run(Segment.create(None, capacity_numbers=100), journal, third)
 
@@ -243,7 +245,7 @@ def test_feed_with_too_many_gaps_counts_less_as_covered_and_never_more(segment, 
         await flush(inside)
         report(inside, 3, 4, west=[bounds[-1] + 10, bounds[-1] + 11])
         await flush(inside)
-        (feed,) = inside.segment.feeds()
+        (feed,) = read_feeds(inside.segment)
         claimed = set(zip(bounds[::2], bounds[1::2], strict=True))
         assert len(feed.covered) == FEED_INTERVALS_MAX
         assert feed.covered[-1] == (bounds[-1] + 10, bounds[-1] + 11)
@@ -267,7 +269,7 @@ def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_
         inside.keeper.reports.fill(value)
         assert len(value.claims[0].bounds) == 2 * FEED_INTERVALS_MAX
         await flush(inside)
-        (feed,) = inside.segment.feeds()
+        (feed,) = read_feeds(inside.segment)
         assert (len(feed.covered), feed.watermark) == (FEED_INTERVALS_MAX, 1_039_998)
 
     run(segment, journal, use)

@@ -45,8 +45,8 @@ async def claims(
     """The feed's claims are in a worker's journal, and the keeper takes them."""
     held = inside.keeper.reports.held(journal)
     request = ReportClaimsRequest(journal=journal, after=held, upto=held + len(claimed))
-    place = inside.keeper.state.decided.feed_place(feed)
-    fill_claims(request, [Claim(place, *claim) for claim in claimed])
+    index = inside.keeper.state.decided.feed_index(feed)
+    fill_claims(request, [Claim(index, *claim) for claim in claimed])
     assert inside.keeper.reports.take(request) == held + len(claimed)
     inside.keeper.reports.flush()
     await inside.keeper.log.settled()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from support.engine import Engine
 from support.server_process import DEADLINE_S
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage

@@ -15,13 +15,14 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from support.engine import Engine
 from support.reservation_ledger import ACTIVE, CHANGE, CONFIRMED
 from support.run_seed import run_seed
 from support.server_process import DEADLINE_S, Peer, wait_until
 from support.storm import NUMBERS, AllocatorProcesses, Storm, noisy_ones, overlaps, wait_for_second
 
+from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.verdict.core import NUMBER_MASK, Engine
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import quarantine_service_pb2 as commands
 

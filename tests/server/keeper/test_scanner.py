@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
 
-from ringfence.engine.verdict.core import NUMBER_MASK
+from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.verdict.scan import CANDIDATE, TableScan
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import State, Verdict

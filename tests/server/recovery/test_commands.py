@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.engine import Engine
 from support.gated_keeper import NOW, NUMBER, Asked, Served, run
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import TableWriter
-from ringfence.engine.verdict.core import Engine
+from ringfence.engine.settings.reading import read_pools
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
@@ -50,7 +51,7 @@ def test_commands_that_wait_together_are_decided_as_if_one_after_the_other(segme
         await asyncio.sleep(0.1)
         assert not waiting.done()
         assert keeper.segment.numbers == 1  # nothing is applied that is not durable
-        assert [pool and pool.name for pool in keeper.segment.pools()] == ["default"]
+        assert [pool and pool.name for pool in read_pools(keeper.segment)] == ["default"]
         keeper.gate.set()
         first, second, pool, again, third, last = await waiting
         assert (first.accepted, first.already_quarantined) == (2, 0)
@@ -163,10 +164,10 @@ def test_next_keeper_does_not_empty_a_ring_that_was_filled_meanwhile(segment, jo
         )
         assert inserted.accepted == 1
         keeper.writer.set_applied(position)
-        values.append(engine.digest())
+        values.append(engine.state_hash())
 
     async def look(_: Served) -> None:
-        values.append(Engine(segment).digest())
+        values.append(Engine(segment).state_hash())
 
     run(segment, journal, use)
     run(segment, journal, look)

@@ -22,7 +22,8 @@ from support.durable_server import history as batches_of
 from support.server_process import ServerProcess, peer_of, serving
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.table.control import TableWriter
+from ringfence.engine.settings.new_segment import new_segment
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
 
@@ -211,7 +212,7 @@ def test_server_killed_in_its_recovery_leaves_a_segment_that_is_not_taken_over(t
     before, path = filled(data)
     path.unlink()
     config = load_config(None, capacity_numbers=1000)
-    segment = Segment.create(
+    segment = new_segment(
         path,
         capacity_numbers=1000,
         ring_entries=config.server.ring_entries,

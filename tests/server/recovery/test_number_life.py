@@ -22,14 +22,13 @@ from support.siphash import caller_mark
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Policy, Pool, Rule
-from ringfence.engine.table.control import TableWriter
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
-from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.journal.keeper_values import headers_of, keeper_values
 from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.keeper.numbers.departures import Departures
 from ringfence.server.link.refusal import Refusal
-from ringfence.server.state.keeper_state import headers_of
 from ringfence.server.state.setting_messages import policy_message
 from ringfence.v1 import types_pb2 as types
 

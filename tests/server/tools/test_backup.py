@@ -27,17 +27,18 @@ from support.durable_server import (
     history,
     killed,
     put_pool,
+    recovered_from,
     refusal_of,
     send,
     state_of,
     take_snapshot,
 )
+from support.engine import Engine
 from support.server_process import DEADLINE_S, Peer, ServerProcess, peer_of, serving, wait_until
 from support.small_disk import fill as fill_disk
 from support.small_disk import small_memory
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.verdict.core import Engine
 from ringfence.server.folder.secret_file import make_secret
 from ringfence.server.folder.snapshot_lock import change_snapshots
 from ringfence.server.journal.lmdb_journal import open_for_replay
@@ -100,7 +101,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 def test_backup_of_a_running_server_has_the_layout_of_a_data_folder(
     original: SimpleNamespace,
 ) -> None:
-    assert original.row["journals"] == {"keeper": 6, "worker-0": 80, "worker-1": 0}
+    journals = original.row["journals"]
+    assert journals.pop("keeper") >= 6  # and what a scan found meanwhile
+    assert journals == {"worker-0": 80, "worker-1": 0}
     assert original.row["snapshots"] == [original.snapshot.name]
     assert original.row["verified"] is True
     files = {path for path in names(original.backup) if (original.backup / path).is_file()}
@@ -128,7 +131,8 @@ def test_restored_server_goes_on_where_the_backup_was_made(
     assert "journal worker-0  last=80" in output
     assert f"ringfence serve --data {data}" in output
     with killed(data, *TWO) as server, peer_of(server, 0) as peer:
-        assert f"recovered={original.snapshot.stem} values=42 " in server.ready_line
+        source, values = recovered_from(server)
+        assert (source, values >= 42) == (original.snapshot.stem, True)
         assert state_of(server) == original.state
         assert put_pool(peer, "pool-1").revision == 2
         send(peer, history(3))
@@ -224,7 +228,8 @@ def test_restored_folder_takes_nothing_over_from_its_killed_original(tmp_path: P
     done("restore", saved, again)
     assert segment.exists()
     with serving(again, *TWO) as server:
-        assert " recovered=journal values=42 " in server.ready_line
+        source, values = recovered_from(server)
+        assert (source, values >= 42) == ("journal", True)
         assert state_of(server) == state
 
 

@@ -9,7 +9,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from support.server_process import DEADLINE_S
 
-from ringfence.engine.verdict.core import Unsettled
+from ringfence.engine.answers import Unsettled
 from ringfence.server.keeper.commands.clock import Clock
 from ringfence.server.link.paging import page_position, page_token
 from ringfence.server.link.refusal import Refusal, bad_field, keeper_away

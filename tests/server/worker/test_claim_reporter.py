@@ -9,6 +9,7 @@ import pytest
 from support.keeper_inside import KeeperInside, run
 
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.settings.reading import read_feeds
 from ringfence.server.journal import claims
 from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.event_value import EventValue, encode_event_value
@@ -69,7 +70,7 @@ class Worker:
     async def covered(self, *intervals: tuple[int, int]) -> None:
         """Waits until exactly this is covered."""
         async with asyncio.timeout(10):
-            while self.inside.segment.feeds()[0].covered != intervals:  # noqa: ASYNC110
+            while read_feeds(self.inside.segment)[0].covered != intervals:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
@@ -219,6 +220,6 @@ def test_value_that_cannot_be_read_stops_no_report_in_silence(journals, caplog, 
             while caplog.text.count("claims are not reported") < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert "position=3" in caplog.text
-        assert worker.inside.segment.feeds()[0].covered == ((10, 20), (30, 40))
+        assert read_feeds(worker.inside.segment)[0].covered == ((10, 20), (30, 40))
 
     play(journals, story)

@@ -4,7 +4,9 @@ import pytest
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Feed
-from ringfence.engine.table.control import TableWriter
+from ringfence.engine.settings.reading import read_watermarks
+from ringfence.engine.settings.writing import publish_coverage, publish_settings
+from ringfence.engine.table.writer import TableWriter
 from ringfence.server.journal.event_value import Claim
 from ringfence.server.worker.feed_claims import FeedClaims
 
@@ -21,7 +23,7 @@ class Worker:
         self.claims = FeedClaims(self.segment)
 
     def publish(self, *feeds: Feed | None) -> None:
-        self.writer.publish([], [], feeds)
+        publish_settings(self.writer.segment, [], [], feeds)
 
     def draw(self, *claim: int, feed: str = "west") -> tuple[int, int] | None:
         """A batch's claim, on its way to the disk."""
@@ -60,7 +62,7 @@ def test_claim_that_came_through_another_worker_counts_once_it_is_published(work
     worker.publish(Feed("west", ((T, T + 90),), T + 100))
     assert worker.claims.watermark("west") == T + 100
     assert worker.claim(0, T + 130) == (T + 100, T + 130)
-    worker.writer.publish_coverage({0: Feed("west", ((T, T + 90),), T + 200)})
+    publish_coverage(worker.writer.segment, {0: Feed("west", ((T, T + 90),), T + 200)})
     assert worker.claims.watermark("west") == T + 200
 
 
@@ -104,9 +106,9 @@ def test_feed_that_was_registered_again_holds_nothing(worker):
 
 
 def test_feeds_that_come_and_go_take_no_memory(worker):
-    for place in range(1, 200):
+    for index in range(1, 200):
         worker.claim(T, T + 9)
-        worker.publish(*[None] * place, Feed("west"))
+        worker.publish(*[None] * index, Feed("west"))
     worker.claim(T, T + 9)
     assert len(worker.claims._durable) == len(worker.claims._drawn) == 1
 
@@ -120,10 +122,10 @@ def test_what_was_read_before_holds_while_coverage_is_being_changed(worker):
     assert worker.claims.watermark("west") == T + 90
     odd = worker.segment.coverage_generation + 1
     _set_coverage_generation(worker.segment, odd)
-    assert worker.segment.watermarks() is None
+    assert read_watermarks(worker.segment) is None
     assert worker.claims.watermark("west") == T + 90
     _set_coverage_generation(worker.segment, odd + 1)
-    assert worker.segment.watermarks() == {"west": (0, T + 90)}
+    assert read_watermarks(worker.segment) == {"west": (0, T + 90)}
 
 
 def _set_coverage_generation(segment: Segment, generation: int) -> None:

@@ -11,7 +11,15 @@ from threading import Thread
 import grpc
 import pytest
 from support.asking import ask, call_now, new_pool, put_policy, refusal, stocking
-from support.server_process import PATIENCE_S, field_of, has_retry_info, peer_of, reason_of, serving
+from support.server_process import (
+    PATIENCE_S,
+    field_of,
+    has_retry_info,
+    peer_of,
+    reason_of,
+    serving,
+    wait_until,
+)
 
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import number_service_pb2_grpc as number_grpc
@@ -235,6 +243,7 @@ def test_watchers_are_cut_when_the_keeper_is_replaced_and_may_watch_again(own_se
             assert error.code() == grpc.StatusCode.UNAVAILABLE
             assert reason_of(error) == "KEEPER"
             assert has_retry_info(error)
+        wait_until(lambda: own_server.starts("keeper") == 2)
         with watching(peer, pool=pool) as watcher:
             ask(peer, "HoldNumbers", numbers=[447700900001])
             assert watcher.next() == (447700900001, "AGING", "HELD")

@@ -1,11 +1,10 @@
-"""The control plane: the one writer of headers and settings. Plain code that may raise and log.
+"""The control plane of the table: the one writer of headers. Plain code that may raise and log.
 
 Thread safety: one TableWriter a segment at a time, used by one thread: the keeper. Readers need
-no care: a header changes under an odd generation, settings are written aside and then switched.
+no care: a header changes under an odd generation.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -18,49 +17,34 @@ from ringfence.engine.memory.atomic cimport (
     store_release_u64,
 )
 from ringfence.engine.memory.record cimport (
-    FEED_INTERVALS_MAX,
-    FEEDS_MAX,
     GENERATION_MASK,
     GENERATION_ONE,
-    NUMBER_BITS,
     NUMBER_MASK,
-    OBSERVED_HOURS_SHIFT,
-    POLICIES_MAX,
-    POOLS_MAX,
     SINCE_SHIFT,
     STATE_EMPTY,
     STATE_FREE,
     STATE_MASK,
     STATE_QUARANTINED,
-    coverage_t,
-    policy_t,
-    pool_t,
     record_t,
     segment_t,
-    settings_t,
-    text_t,
 )
 from ringfence.engine.memory.segment cimport Segment
+from ringfence.engine.table.header cimport header_bytes_t, header_read, header_t, state_is_tracked
+from ringfence.engine.table.segment_table cimport segment_table
 from ringfence.engine.table.table cimport (
-    header_bytes_t,
-    header_read,
-    header_t,
     number_mix,
-    state_is_tracked,
     table_at,
     table_find,
     table_guess,
     table_home,
     table_next,
-    table_position,
+    table_record,
     table_t,
 )
 
 from ringfence.engine.answers import Header
-from ringfence.engine.settings.policy import SettingError
+from ringfence.engine.table.header_rows import HEADER, quarantine_headers
 from ringfence.engine.words import Outcome, State
-
-_TIME_MAX = 2**32 - 1  # unix seconds in 32 bits
 
 cdef enum:
     # words.Outcome says the same to Python.
@@ -68,30 +52,6 @@ cdef enum:
     OUTCOME_ALREADY = 1
     OUTCOME_TOO_EARLY = 2
     AHEAD_ROWS = 32
-
-
-HEADER = np.dtype(
-    [
-        ("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4"), ("override_at", "<u4"),
-        ("origin", "<u4"), ("spare", "<u4"),
-    ]
-)
-
-
-def quarantine_headers(numbers, *, pool, quarantined_at, observed_since, reason, now):
-    """Headers of numbers that go into quarantine; observed_since rounds up to whole hours."""
-    lengths = {len(numbers), len(quarantined_at), len(observed_since), len(reason)}
-    if len(lengths) > 1:
-        raise ValueError("numbers, quarantined_at, observed_since, reason: lengths differ")
-    if not 0 <= pool < POOLS_MAX:
-        raise ValueError(f"pool: value={pool}, bound=0 to {POOLS_MAX - 1}")
-    headers = np.zeros(len(numbers), HEADER)
-    headers["key"] = numbers | np.uint64(pool << NUMBER_BITS)
-    headers["control"] = STATE_QUARANTINED | <uint64_t>now << SINCE_SHIFT
-    headers["quarantined_at"] = quarantined_at
-    hours = (observed_since.astype(np.uint64) - quarantined_at + 3599) // 3600
-    headers["origin"] = hours << np.uint64(OBSERVED_HOURS_SHIFT) | reason
-    return headers
 
 
 class TableFull(Exception):
@@ -107,17 +67,17 @@ class TableFull(Exception):
 
 
 cdef class TableWriter:
-    """Writes headers and settings; there is one writer per segment at a time: the keeper."""
+    """Writes headers; there is one writer per segment at a time: the keeper."""
 
-    cdef Segment _segment
+    cdef readonly Segment segment
     cdef object _hold
     cdef table_t _table
     cdef segment_t *_head
 
     def __cinit__(self, Segment segment not None):
-        self._segment = segment
+        self.segment = segment
         self._hold = segment.view()
-        self._table = segment.table()
+        self._table = segment_table(segment)
         self._head = segment.head()
         self._repair()
 
@@ -126,8 +86,7 @@ cdef class TableWriter:
 
         An odd control word still has the old state, and a change from a tracked state writes no
         field in halves, so the old state holds; a number that was new becomes FREE. Only the
-        header that was written last can be odd. Coverage that is odd stays so until all of it is
-        published: nobody takes a part of it for the whole.
+        header that was written last can be odd.
         """
         cdef uint64_t numbers = self._head.numbers, control
         cdef record_t *record
@@ -244,7 +203,7 @@ cdef class TableWriter:
         if begins:  # before the header: nobody inserts yet
             self._wipe(record)
             store_relaxed_u32(&record.events_total, 0)
-        store_relaxed_u64(&self._head.written, table_position(&self._table, record) + 1)
+        store_relaxed_u64(&self._head.written, table_record(&self._table, record) + 1)
         fence_release()  # before the header is odd
         _write_header(
             record, row.key, row.control, row.quarantined_at, row.origin, row.override_at
@@ -325,67 +284,6 @@ cdef class TableWriter:
         for i in range(self._table.ring_entries):
             store_relaxed_u64(&record.entries[i], 0)
 
-    def publish(self, policies, pools, feeds=()):
-        cdef uint64_t generation = self._head.settings_generation + 1
-        cdef settings_t *aside = self._segment.settings(generation)
-        _check_count("policies", policies, POLICIES_MAX)
-        _check_count("pools", pools, POOLS_MAX)
-        _check_count("feeds", feeds, FEEDS_MAX)
-        policy_at = _positions("policies", policies)
-        feed_at = _positions("feeds", feeds)
-        _positions("pools", pools)
-        memset(aside, 0, sizeof(settings_t))
-        aside.policy_count = len(policies)
-        aside.pool_count = len(pools)
-        aside.feed_count = len(feeds)
-        for i, policy in enumerate(policies):
-            if policy is not None:
-                policy.check(self._segment.ring_entries)
-                _fill_policy(&aside.policies[<int>i], policy)
-                _fill_text(&aside.policy_descriptions[<int>i], policy.description)
-        for i, pool in enumerate(pools):
-            if pool is not None:
-                pool.check()
-                _fill_pool(&aside.pools[<int>i], pool, policy_at, feed_at)
-                _fill_text(&aside.pool_descriptions[<int>i], pool.description)
-        for i, feed in enumerate(feeds):
-            if feed is not None:
-                _fill_name(aside.feed_names[<int>i], feed.name)
-                _check_covered(feed)
-        # Coverage is odd until both have changed: nobody pairs old pools with new feeds.
-        self._begin_coverage()
-        for i, feed in enumerate(feeds):
-            self._write_covered(i, feed)
-        store_release_u64(&self._head.settings_generation, generation)
-        store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
-
-    def publish_coverage(self, feeds):
-        cdef uint32_t count = self._segment.settings(self._head.settings_generation).feed_count
-        for i, feed in feeds.items():
-            if not 0 <= i < count:
-                raise SettingError("feeds", f"value=index {i}, bound=below {count}")
-            _check_covered(feed)
-        if self._head.coverage_generation & 1:
-            raise RuntimeError("a writer that died left coverage odd: publish all of it first")
-        self._begin_coverage()
-        for i, feed in feeds.items():
-            self._write_covered(i, feed)
-        store_release_u64(&self._head.coverage_generation, self._head.coverage_generation + 1)
-
-    cdef void _begin_coverage(self) noexcept:
-        """Makes coverage odd, if a writer that died has not left it so."""
-        store_relaxed_u64(&self._head.coverage_generation, self._head.coverage_generation | 1)
-        fence_release()
-
-    def _write_covered(self, int index, feed):
-        cdef coverage_t *coverage = self._segment.coverage() + index
-        covered = feed.covered if feed is not None else ()
-        coverage.watermark = feed.watermark if feed is not None else 0
-        coverage.interval_count = len(covered)
-        for i, (begin, end) in enumerate(covered):
-            coverage.intervals[<int>i].begin = begin
-            coverage.intervals[<int>i].end = end
-
 
 cdef uint64_t _next_generation(uint64_t control) noexcept:
     return control & ~GENERATION_MASK | (control + GENERATION_ONE) & GENERATION_MASK
@@ -405,75 +303,3 @@ cdef void _write_header(
     store_release_u64(&record.key, key)
     control = control & ~GENERATION_MASK | odd & GENERATION_MASK
     store_release_u64(&record.control, _next_generation(control))
-
-
-def _check_count(name, settings, most):
-    if len(settings) > most:
-        raise SettingError(name, f"value={len(settings)}, bound={most}")
-
-
-def _positions(name, settings):
-    """The index of each name; a name may be there once."""
-    positions = {}
-    for i, setting in enumerate(settings):
-        if setting is not None and positions.setdefault(setting.name, i) != i:
-            raise SettingError(name, f"value={setting.name} twice, bound=each once")
-    return positions
-
-
-def _check_covered(feed):
-    if not 0 <= feed.watermark <= _TIME_MAX:
-        raise SettingError("feeds.watermark", f"value={feed.watermark}, bound={_TIME_MAX}")
-    if len(feed.covered) > FEED_INTERVALS_MAX:
-        raise SettingError(
-            "feeds.covered", f"value={len(feed.covered)} intervals, bound={FEED_INTERVALS_MAX}"
-        )
-    ended = 0
-    for begin, end in feed.covered:
-        if not ended <= begin < end <= _TIME_MAX:
-            raise SettingError(
-                "feeds.covered",
-                f"value=[{begin}, {end}) after {ended}, bound=ascending, none empty, "
-                f"0 to {_TIME_MAX}",
-            )
-        ended = end
-
-
-cdef _fill_name(char *into, str name):
-    encoded = name.encode("ascii")
-    memcpy(into, <const char *>encoded, len(encoded))
-
-
-cdef _fill_text(text_t *into, str text):
-    encoded = text.encode("utf-8")
-    into.bytes = len(encoded)
-    memcpy(&into.utf8[0], <const char *>encoded, len(encoded))
-
-
-cdef _fill_policy(policy_t *into, policy):
-    _fill_name(into.name, policy.name)
-    into.revision = policy.revision
-    into.minimum_coverage = policy.minimum_coverage
-    into.minimum_age_s = policy.minimum_age_s
-    into.maximum_age_s = policy.maximum_age_s or 0
-    into.quiet_period_s = policy.quiet_period_s
-    into.rule_count = len(policy.rules)
-    for i, rule in enumerate(policy.rules):
-        into.rules[<int>i].window_s = rule.window_s
-        into.rules[<int>i].limit = rule.limit
-        into.rules[<int>i].measure = rule.measure
-        into.rules[<int>i].kinds = sum(1 << kind for kind in rule.kinds)
-
-
-cdef _fill_pool(pool_t *into, pool, policy_at, feed_at):
-    if pool.policy not in policy_at:
-        raise SettingError("policy", f"value={pool.policy}, bound=a policy that exists")
-    for feed in pool.required_feeds:
-        if feed not in feed_at:
-            raise SettingError("required_feeds", f"value={feed}, bound=a feed that exists")
-    _fill_name(into.name, pool.name)
-    into.revision = pool.revision
-    into.policy = policy_at[pool.policy]
-    into.feed_count = len(pool.required_feeds)
-    for i, feed in enumerate(pool.required_feeds):
-        into.feeds[<int>i] = feed_at[feed]

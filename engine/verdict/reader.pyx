@@ -1,17 +1,35 @@
-"""The data plane: insert, look up, evaluate. No lock, no allocation per event, no Python object.
+"""Verdicts read from a table: of some numbers, of one explained, of those that match.
 
 The class only turns arguments into pointers and results into Python values; the work is in
-`insert.pxd` (events), `evaluate.pxd` and `verdict.pxd` (queries), on `table.pxd` and `ring.pxd`.
+`evaluate.pxd`, `verdict.pxd` and `sweep.pxd`, on `table.pxd` and `ring.pxd`.
 """
 
-import hashlib
-
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
 
-from ringfence.engine.memory.atomic cimport add_relaxed_u64, prefetch_read, store_release_u64
+from ringfence.engine.events.callers cimport entry_is_spray
+from ringfence.engine.memory.atomic cimport prefetch_read
+from ringfence.engine.memory.record cimport (
+    NUMBER_LEAST,
+    NUMBER_MOST,
+    STATE_EMPTY,
+    STATE_FREE,
+    pool_t,
+    record_t,
+)
+from ringfence.engine.memory.segment cimport Segment
+from ringfence.engine.table.entry cimport entry_kind, entry_mark, entry_time
+from ringfence.engine.table.header cimport header_bytes_t, header_fill
+from ringfence.engine.table.table cimport (
+    number_mix,
+    record_is_of,
+    record_prefetch,
+    table_find,
+    table_guess,
+    table_home,
+    table_t,
+)
 from ringfence.engine.verdict.evaluate cimport (
     LOOK_DONE,
     LOOK_STALE,
@@ -21,134 +39,30 @@ from ringfence.engine.verdict.evaluate cimport (
     record_evaluate,
     view_t,
 )
-from ringfence.engine.events.insert cimport (
-    FUTURE_S_MAX,
-    REJECT_CALLED,
-    REJECT_KIND,
-    REJECTIONS_MAX,
-    TAKEN_BYTES,
-    batch_insert,
-    batch_repeat,
-    events_t,
-    inserted_t,
-)
-from ringfence.engine.memory.record cimport (
-    GENERATION_MASK,
-    KIND_MOST,
-    NUMBER_LEAST,
-    NUMBER_MASK as C_NUMBER_MASK,
-    NUMBER_MOST,
-    RECORDS_OFFSET,
-    STATE_EMPTY,
-    STATE_FREE,
-    pool_t,
-    record_t,
-)
-from ringfence.engine.memory.segment cimport Segment
 from ringfence.engine.verdict.sweep cimport select_numbers, selection_t
-from ringfence.engine.table.table cimport (
-    header_bytes_t,
-    header_fill,
-    number_mix,
-    record_is_of,
-    record_prefetch,
-    table_find,
-    table_guess,
-    table_home,
-    table_t,
-)
-from ringfence.engine.verdict.verdict cimport (
-    VERDICT_UNTRACKED,
-    entry_is_spray,
-    entry_kind,
-    entry_mark,
-    entry_time,
-)
+from ringfence.engine.verdict.verdict cimport VERDICT_UNTRACKED
 from ringfence.engine.verdict.view cimport View
-from ringfence.engine.events.wire cimport EventDecoder
 
-from ringfence.engine.answers import (
-    Explanation,
-    Inserted,
-    RecentEvent,
-    RuleResult,
-    Unsettled,
-)
+from ringfence.engine.answers import Explanation, RecentEvent, RuleResult, Unsettled
 from ringfence.engine.prefix import Prefix
 from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
-
-NUMBER_MASK = C_NUMBER_MASK
 
 cdef enum:
     BLOCK_NUMBERS = 32
     CLEAN_AT_MOST = 0xffffffff
 
 
-cdef class Engine:
-    """The data plane of one process over a segment."""
+cdef class VerdictReader:
+    """What one thread asks of a segment."""
 
-    def __cinit__(self, Segment segment not None, *, caller_key=None, int worker=0):
+    cdef readonly Segment segment
+    cdef object _hold  # a view of the mapping: it cannot close under the pointers
+    cdef View view
+
+    def __cinit__(self, Segment segment not None):
         self.segment = segment
         self._hold = segment.view()
         self.view = View(segment)
-        self.callers = segment.caller_table()
-        self.counters = segment.worker_counters(worker)
-        self.has_caller_key = caller_key is not None
-        if self.has_caller_key:
-            if len(caller_key) != 16:
-                raise ValueError(f"caller_key: bytes={len(caller_key)}, bound=16")
-            memcpy(&self.caller_key, <const char *>caller_key, 16)
-
-    def insert(self, called, caller, occurred_at, kind, *, int64_t now):
-        cdef const uint64_t[::1] called_cells = called
-        cdef const uint64_t[::1] caller_cells = caller
-        cdef const uint32_t[::1] time_cells = occurred_at
-        cdef const int32_t[::1] kind_cells = kind
-        cdef events_t events
-        events.count = called_cells.shape[0]
-        lengths = {
-            called_cells.shape[0], caller_cells.shape[0], time_cells.shape[0], kind_cells.shape[0]
-        }
-        if len(lengths) > 1:
-            raise ValueError(
-                "called, caller, occurred_at, kind: lengths="
-                f"{called_cells.shape[0]}, {caller_cells.shape[0]}, {time_cells.shape[0]}, "
-                f"{kind_cells.shape[0]}, bound=equal"
-            )
-        if events.count == 0:
-            return Inserted(0, 0, 0, [])
-        events.called = &called_cells[0]
-        events.caller = &caller_cells[0]
-        events.occurred_at = &time_cells[0]
-        events.kind = &kind_cells[0]
-        return _insert(self, &events, NULL, now)
-
-    def insert_decoded(self, EventDecoder batch not None, *, int64_t now):
-        cdef events_t events
-        events.called = batch.called
-        events.caller = batch.caller
-        events.occurred_at = batch.occurred_at
-        events.kind = batch.kind
-        events.count = batch.events
-        inserted = _insert(self, &events, batch.taken, now)
-        batch.drop_events()
-        return inserted
-
-    def repeat(self, const uint8_t[::1] taken not None):
-        cdef inserted_t done
-        if taken.shape[0] % TAKEN_BYTES:
-            raise ValueError(f"taken: bytes={taken.shape[0]}, bound=a multiple of {TAKEN_BYTES}")
-        memset(&done, 0, sizeof(done))
-        if taken.shape[0]:
-            with nogil:
-                batch_repeat(
-                    &self.view.c.table, &self.callers, <const uint64_t *>&taken[0],
-                    taken.shape[0] // TAKEN_BYTES, &done,
-                )
-        return done.accepted
-
-    def set_journalled(self, uint64_t position):
-        store_release_u64(&self.counters.journalled, position)
 
     def check(self, numbers, *, int64_t now, int64_t at=0):
         cdef const uint64_t[::1] asked = numbers
@@ -239,66 +153,6 @@ cdef class Engine:
                 break
         return numbers[:found], at
 
-    def records(self):
-        entry = np.dtype(
-            [
-                ("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4"),
-                ("override_at", "<u4"), ("events_total", "<u4"), ("origin", "<u4"),
-                ("entries", "<u8", (self.view.c.table.ring_entries,)),
-            ]
-        )
-        first = RECORDS_OFFSET(self.segment.capacity_numbers)
-        end = first + self.segment.numbers * self.view.c.table.record_bytes
-        return np.frombuffer(self.segment.view().toreadonly()[first:end], dtype=entry)
-
-    def digest(self):
-        records = self.records()
-        state = records["control"] & np.uint64(0xFF)
-        tracked = records[(state >= State.QUARANTINED) & (state <= State.RESERVED)].copy()
-        tracked["control"] &= ~np.uint64(GENERATION_MASK)
-        tracked["events_total"] = 0
-        entries = tracked["entries"]
-        entries[entries >> np.uint64(32) < tracked["quarantined_at"][:, None]] = 0
-        entries.sort(axis=1)
-        order = np.argsort(tracked["key"] & np.uint64(C_NUMBER_MASK))
-        return hashlib.sha256(tracked[order].tobytes()).digest()
-
-
-cdef object _insert(Engine engine, const events_t *events, uint64_t *taken, int64_t now):
-    cdef inserted_t done
-    if not engine.has_caller_key:
-        raise ValueError("this engine has no caller key: it can only answer queries")
-    memset(&done, 0, sizeof(done))
-    done.taken = taken
-    with nogil:
-        batch_insert(
-            &engine.view.c.table, &engine.caller_key, &engine.callers, events, now, &done
-        )
-    add_relaxed_u64(&engine.counters.batches, 1)
-    add_relaxed_u64(&engine.counters.accepted, done.accepted)
-    add_relaxed_u64(&engine.counters.untracked, done.untracked)
-    add_relaxed_u64(&engine.counters.rejected, done.rejected)
-    add_relaxed_u64(&engine.counters.spray, done.spray)
-    return Inserted(
-        done.accepted, done.untracked, done.rejected,
-        [
-            (
-                done.rejected_at[i],
-                _rejection(events, done.rejected_at[i], done.rejected_for[i], now),
-            )
-            for i in range(min(done.rejected, <uint64_t>REJECTIONS_MAX))
-        ],
-        (<const char *>taken)[: done.accepted * TAKEN_BYTES] if taken != NULL else b"",
-    )
-
-
-cdef str _rejection(const events_t *events, uint64_t i, uint8_t reason, int64_t now):
-    if reason == REJECT_CALLED:
-        return f"called: value={events.called[i]}, bound=7 to 15 digits"
-    if reason == REJECT_KIND:
-        return f"kind: value={events.kind[i]}, bound=1 to {KIND_MOST}"
-    return f"occurred_at: value={events.occurred_at[i]}, bound=1 to {now + FUTURE_S_MAX}"
-
 
 cdef look_t _check(
     const view_t *view, const uint64_t *numbers, uint64_t count, int64_t t, int64_t now,
@@ -359,10 +213,10 @@ cdef look_t _check_as(
     return LOOK_DONE
 
 
-cdef object _explanation(Engine engine, const number_t *number, uint32_t events_total, int64_t t):
-    cdef const pool_t *pool = &engine.view.c.settings.pools[number.header.pool]
-    cdef uint32_t rules = engine.view.c.settings.policies[pool.policy].rule_count
-    recent = _recent(engine, number, t)
+cdef object _explanation(VerdictReader reader, const number_t *number, uint32_t events_total, int64_t t):
+    cdef const pool_t *pool = &reader.view.c.settings.pools[number.header.pool]
+    cdef uint32_t rules = reader.view.c.settings.policies[pool.policy].rule_count
+    recent = _recent(reader, number, t)
     return Explanation(
         number=number.header.number,
         verdict=Verdict(number.evaluation.verdict),
@@ -394,7 +248,7 @@ cdef object _explanation(Engine engine, const number_t *number, uint32_t events_
     )
 
 
-cdef list _recent(Engine engine, const number_t *number, int64_t t):
+cdef list _recent(VerdictReader reader, const number_t *number, int64_t t):
     cdef uint64_t entry
     recent = []
     tags = {0: 0}
@@ -406,7 +260,7 @@ cdef list _recent(Engine engine, const number_t *number, int64_t t):
                     entry_time(entry),
                     EventKind(entry_kind(entry)),
                     tags.setdefault(entry_mark(entry), len(tags)),
-                    entry_is_spray(entry, engine.view.c.spray_map),
+                    entry_is_spray(entry, reader.view.c.spray_map),
                 )
             )
     return recent

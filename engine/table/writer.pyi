@@ -1,6 +1,4 @@
-"""The control plane: the one writer of headers and settings. Plain code that may raise and log."""
-
-from collections.abc import Mapping, Sequence
+"""The control plane: the one writer of headers. Plain code that may raise and log."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +6,6 @@ from typing_extensions import disjoint_base
 
 from ringfence.engine.answers import Header
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.settings.policy import Feed, Policy, Pool
 from ringfence.engine.words import State
 
 class TableFull(Exception):
@@ -19,33 +16,17 @@ class TableFull(Exception):
     free: int
     capacity_numbers: int
 
-HEADER: np.dtype[np.void]
-"""The fields of a header that commands set, as a record has them: key, control (its generation is
-0), quarantined_at, override_at, origin, spare."""
-
-def quarantine_headers(
-    numbers: npt.NDArray[np.uint64],
-    *,
-    pool: int,
-    quarantined_at: npt.NDArray[np.uint32],
-    observed_since: npt.NDArray[np.uint32],
-    reason: npt.NDArray[np.uint8],
-    now: int,
-) -> npt.NDArray[np.void]:
-    """Headers (dtype HEADER) of numbers that go into quarantine.
-
-    observed_since is kept as hours from quarantined_at, rounded up.
-    """
-
 @disjoint_base
 class TableWriter:
-    """Writes headers and settings; there is one writer per segment at a time: the keeper.
+    """Writes headers; there is one writer per segment at a time: the keeper.
 
     Making one finishes what a writer that died left odd: such a number, whose command was never
-    answered, becomes FREE. Coverage that it left odd is read by nobody until `publish`.
+    answered, becomes FREE.
     """
 
     def __new__(cls, segment: Segment) -> TableWriter: ...
+    @property
+    def segment(self) -> Segment: ...
     def quarantine(
         self,
         numbers: npt.NDArray[np.uint64],
@@ -87,18 +68,3 @@ class TableWriter:
         """Changes the state of a number in the table; raises KeyError."""
     def set_override(self, number: int, override_at: int) -> None:
         """Sets an operator's override (0 takes it back); raises KeyError."""
-    def publish(
-        self,
-        policies: Sequence[Policy | None],
-        pools: Sequence[Pool | None],
-        feeds: Sequence[Feed | None] = (),
-    ) -> None:
-        """Replaces all settings at once. A pool's or policy's index is its position; the index of
-        a pool that has numbers must not change. Raises SettingError, and leaves all as it was.
-        """
-    def publish_coverage(self, feeds: Mapping[int, Feed]) -> None:
-        """Replaces what some feeds have covered, by their index as published; all else stays.
-
-        Raises SettingError, and leaves all as it was; RuntimeError before the first `publish` of a
-        writer whose predecessor died in one.
-        """
