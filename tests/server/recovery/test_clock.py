@@ -17,7 +17,7 @@ from support.durable_server import (
     take_snapshot,
 )
 from support.server_process import DEADLINE_S, Peer, batch, peer_of, serving
-from support.stepping_clock import SteppingClock
+from support.wall_clock import SteppingClock
 
 from ringfence.engine.snapshot import list_snapshots, read_header
 from ringfence.server.journal.lmdb_journal import open_for_replay
