@@ -17,7 +17,7 @@ from support.server_process import Peer, ServerProcess
 from support.switch_traffic import hep, sip
 
 from ringfence import demo
-from ringfence.adapters.hep import read_capture
+from ringfence.demo.capture import ending_at, shipped_capture
 from ringfence.v1 import number_service_pb2 as numbers
 
 CAPTURE = Path(demo.__file__).with_name("hep_capture.bin")
@@ -32,17 +32,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def capture() -> list[bytes]:
-    """The datagrams, with the times at which they were recorded."""
-    with CAPTURE.open("rb") as file:
-        return [datagram for _, datagram in read_capture(file)]
-
-
 def quarantine_all(peer: Peer) -> None:
-    """All numbers, a day before the capture was recorded, whenever that was."""
-    with CAPTURE.open("rb") as file:
-        recorded_at = min(received_at for received_at, _ in read_capture(file))
-    since = recorded_at - DAY_S
+    """All numbers, since yesterday: the capture is moved to now, whenever it was recorded."""
+    since = int(time.time()) - DAY_S
     answer = peer.quarantine(ALL, quarantined_at=[since], observed_since=[since])
     assert answer.accepted == len(ALL)
 
@@ -97,7 +89,7 @@ def test_replay_ends_when_every_event_of_the_capture_is_answered(
 def test_live_traffic_over_udp_and_tcp_is_counted_once(
     own_server: ServerProcess, own_peer: Peer
 ) -> None:
-    datagrams = capture()
+    datagrams = ending_at(shipped_capture(), int(time.time()))
     with adapter(own_server.address) as running:
         assert running.ready_line.startswith("ringfence adapter hep ready listen=127.0.0.1:")
         with socket.create_connection(running.address) as stream:

@@ -91,11 +91,11 @@ def test_an_export_brings_its_dates_reasons_and_pools(ringfence, fresh_numbers, 
     export = tmp_path / "export.csv"
     export.write_text(
         "number;quarantined_at;observed_since;reason;pool;customer\n"
-        f"{first};2026-01-02T03:04:05Z;2026-02-03T05:04:05+01:00;DECEASED;from-export;A\n"
+        f"{first};2022-01-02T03:04:05Z;2022-02-03T05:04:05+01:00;DECEASED;from-export;A\n"
         f"{second};;;;;B\n"
-        f"{third};2026-01-02;;;from-export;C\n"
+        f"{third};2022-01-02;;;from-export;C\n"
     )
-    options = ["--file", str(export), "--quarantined-at", "2026-01-01", "--reason", "fraud"]
+    options = ["--file", str(export), "--quarantined-at", "2022-01-01", "--reason", "fraud"]
     result = ringfence("quarantine", *options)
     assert "columns not read: customer" in result.stderr
     assert "accepted             3" in result.stdout
@@ -106,25 +106,25 @@ def test_an_export_brings_its_dates_reasons_and_pools(ringfence, fresh_numbers, 
     fields = ("pool", "quarantined_at", "reason")
     assert [known[first][field] for field in fields] == [
         "from-export",
-        "2026-01-02T03:04:05Z",
+        "2022-01-02T03:04:05Z",
         "DECEASED",
     ]
-    assert known[first]["observed_since"] == "2026-02-03T04:04:05Z"
+    assert known[first]["observed_since"] == "2022-02-03T04:04:05Z"
     assert [known[second][field] for field in fields] == [
         "default",
-        "2026-01-01T00:00:00Z",
+        "2022-01-01T00:00:00Z",
         "FRAUD",
     ]
     assert known[second]["observed_since"] > days_ago(0.5)
-    assert known[third]["quarantined_at"] == "2026-01-02T00:00:00Z"
+    assert known[third]["quarantined_at"] == "2022-01-02T00:00:00Z"
 
 
 def test_a_date_counts_only_for_the_row_that_has_it(ringfence, fresh_numbers) -> None:
     dated, undated = texts(fresh_numbers(2))
-    ringfence("quarantine", "-", text=f"number,quarantined_at\n{dated},2026-01-02\n{undated},\n")
+    ringfence("quarantine", "-", text=f"number,quarantined_at\n{dated},2022-01-02\n{undated},\n")
     (first,) = objects(ringfence("explain", dated, "--json"))
     (second,) = objects(ringfence("explain", undated, "--json"))
-    assert first["quarantined_at"] == "2026-01-02T00:00:00Z"
+    assert first["quarantined_at"] == "2022-01-02T00:00:00Z"
     assert second["quarantined_at"] > days_ago(0.5)
 
 

@@ -13,10 +13,8 @@ from grpc_status import rpc_status
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import types_pb2 as types
+from support.long_ago import DAY_S, LONG_AGO
 from support.server_process import DEADLINE_S, Peer, batch
-
-LONG_AGO = 1_700_000_000
-DAY_S = 86_400
 
 _pool_numbers = count()
 

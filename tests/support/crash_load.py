@@ -20,11 +20,11 @@ from ringfence.server.folder.secret_file import read_secret
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import quarantine_service_pb2 as commands
 from support.engine import Engine
+from support.long_ago import LONG_AGO
 from support.server_process import DEADLINE_S, Peer, ServerProcess, wait_until
 from support.siphash import caller_mark as slow_caller_mark
 
 NUMBERS = range(447700900000, 447700901000)
-BEGAN = 1_700_000_000
 RING_ENTRIES = load_config().server.ring_entries
 BATCH_EVENTS = 40
 COUNTER = "counter"
@@ -106,7 +106,7 @@ class Operator:
         """One command of each kind; both may be repeated."""
         more = NUMBERS[len(self.quarantined) : len(self.quarantined) + 5]
         if more:
-            peer.quarantine(list(more), quarantined_at=[BEGAN], observed_since=[BEGAN])
+            peer.quarantine(list(more), quarantined_at=[LONG_AGO], observed_since=[LONG_AGO])
             self.quarantined += more
         peer.commands.PutPolicy(
             commands.PutPolicyRequest(policy=_policy(self.puts + 1)), timeout=DEADLINE_S

@@ -14,6 +14,7 @@ from ringfence.engine.snapshot import list_snapshots
 from ringfence.server.folder.data_folder import hold_data_folder
 from ringfence.v1 import quarantine_service_pb2 as commands
 from support.engine import Engine
+from support.long_ago import LONG_AGO
 from support.server_process import (
     DEADLINE_S,
     Peer,
@@ -24,7 +25,7 @@ from support.server_process import (
 )
 
 CALLED = [447700900000 + i for i in range(200)]
-BEGAN = 1_700_000_000
+BEGAN = LONG_AGO
 CAPACITY = ("--capacity", "1000")
 TWO = ("--workers", "2", *CAPACITY)
 

@@ -21,12 +21,12 @@ from ringfence.server.followers.history.writer import HistoryWriter
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 DAY = 86_400
-JANUARY = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+JANUARY = int(datetime(2022, 1, 1, tzinfo=UTC).timestamp())
 ASSIGNED, BACKDATED, RESTORED, TWICE, HELD, NEVER, MOVED, RETIRED = NUMBERS[:8]
 
 
 def life() -> list[KeeperValue]:
-    """What became of eight numbers in the first months of 2026, a value a command."""
+    """What became of eight numbers in the first months of 2022, a value a command."""
 
     def day(days: int) -> int:
         return JANUARY + days * DAY
@@ -130,13 +130,13 @@ def listed(*numbers: int) -> list[str]:
 @pytest.mark.parametrize(
     ("on", "expected"),
     [
-        ("2025-12-31", []),
-        ("2026-01-01", [ASSIGNED, TWICE]),
-        ("2026-01-08", [ASSIGNED, TWICE, BACKDATED]),  # told later
-        ("2026-01-20", [ASSIGNED, TWICE, BACKDATED, RESTORED, HELD, NEVER, MOVED, RETIRED]),
-        ("2026-01-31", [ASSIGNED, TWICE, BACKDATED, HELD, NEVER, MOVED, RETIRED]),
-        ("2026-02-10", [ASSIGNED, BACKDATED, HELD, NEVER, MOVED, RETIRED]),
-        ("2026-03-12", [TWICE, BACKDATED, HELD, NEVER, MOVED]),
+        ("2021-12-31", []),
+        ("2022-01-01", [ASSIGNED, TWICE]),
+        ("2022-01-08", [ASSIGNED, TWICE, BACKDATED]),  # told later
+        ("2022-01-20", [ASSIGNED, TWICE, BACKDATED, RESTORED, HELD, NEVER, MOVED, RETIRED]),
+        ("2022-01-31", [ASSIGNED, TWICE, BACKDATED, HELD, NEVER, MOVED, RETIRED]),
+        ("2022-02-10", [ASSIGNED, BACKDATED, HELD, NEVER, MOVED, RETIRED]),
+        ("2022-03-12", [TWICE, BACKDATED, HELD, NEVER, MOVED]),
     ],
 )
 def test_quarantined_lists_who_was_there_on_a_date(
@@ -147,7 +147,7 @@ def test_quarantined_lists_who_was_there_on_a_date(
 
 
 def test_quarantined_says_pool_time_reason_and_state_of_that_date(where: list[str]) -> None:
-    code, output, _ = export("quarantined", "--on", "2026-02-05", *where, "--json")
+    code, output, _ = export("quarantined", "--on", "2022-02-05", *where, "--json")
     assert code == 0
     found = {row["number"]: row for row in map(json.loads, output.splitlines())}
     assert found[f"+{MOVED}"]["pool"] == "nl-mobile"  # moved later
@@ -155,35 +155,35 @@ def test_quarantined_says_pool_time_reason_and_state_of_that_date(where: list[st
     assert found[f"+{BACKDATED}"] == {
         "number": f"+{BACKDATED}",
         "pool": "default",
-        "quarantined_at": "2026-01-06T00:00:00Z",
+        "quarantined_at": "2022-01-06T00:00:00Z",
         "reason": "NON_PAYMENT",
         "state": "QUARANTINED",
     }
     assert [
-        row[0] for row in rows("quarantined", "--on", "2026-02-05", *where, "--pool", "nl-mobile")
+        row[0] for row in rows("quarantined", "--on", "2022-02-05", *where, "--pool", "nl-mobile")
     ] == listed(MOVED)
 
 
 def test_disconnected_has_each_number_with_its_last_date(where: list[str]) -> None:
-    found = rows("disconnected", "--since", "2026-01-01", "--until", "2026-04-01", *where)
+    found = rows("disconnected", "--since", "2022-01-01", "--until", "2022-04-01", *where)
     assert found == [
-        [f"+{ASSIGNED}", "2026-01-01"],
-        [f"+{BACKDATED}", "2026-01-06"],
-        [f"+{TWICE}", "2026-03-12"],
-        [f"+{HELD}", "2026-01-13"],
-        [f"+{MOVED}", "2026-01-15"],
-        [f"+{RETIRED}", "2026-01-16"],
+        [f"+{ASSIGNED}", "2022-01-01"],
+        [f"+{BACKDATED}", "2022-01-06"],
+        [f"+{TWICE}", "2022-03-12"],
+        [f"+{HELD}", "2022-01-13"],
+        [f"+{MOVED}", "2022-01-15"],
+        [f"+{RETIRED}", "2022-01-16"],
     ]
 
 
 def test_disconnected_of_a_month_is_that_month(where: list[str]) -> None:
-    month = rows("disconnected", "--since", "2026-01-01", "--until", "2026-01-06", *where)
-    assert month == [[f"+{ASSIGNED}", "2026-01-01"], [f"+{TWICE}", "2026-01-01"]]
-    assert rows("disconnected", "--since", "2026-02-01", *where) == [[f"+{TWICE}", "2026-03-12"]]
+    month = rows("disconnected", "--since", "2022-01-01", "--until", "2022-01-06", *where)
+    assert month == [[f"+{ASSIGNED}", "2022-01-01"], [f"+{TWICE}", "2022-01-01"]]
+    assert rows("disconnected", "--since", "2022-02-01", *where) == [[f"+{TWICE}", "2022-03-12"]]
 
 
 def test_aging_report_counts_by_pool_and_age(where: list[str]) -> None:
-    code, output, _ = export("aging-report", "--on", "2026-02-15T12:00:00Z", *where, "--json")
+    code, output, _ = export("aging-report", "--on", "2022-02-15T12:00:00Z", *where, "--json")
     assert code == 0
     assert [json.loads(line) for line in output.splitlines()] == [
         {
@@ -194,7 +194,7 @@ def test_aging_report_counts_by_pool_and_age(where: list[str]) -> None:
             "days_90_to_180": 0,
             "days_180_to_365": 0,
             "days_365_and_more": 0,
-            "oldest": "2026-01-01T00:00:00Z",
+            "oldest": "2022-01-01T00:00:00Z",
         },
         {
             "pool": "nl-mobile",
@@ -204,7 +204,7 @@ def test_aging_report_counts_by_pool_and_age(where: list[str]) -> None:
             "days_90_to_180": 0,
             "days_180_to_365": 0,
             "days_365_and_more": 0,
-            "oldest": "2026-01-15T00:00:00Z",
+            "oldest": "2022-01-15T00:00:00Z",
         },
     ]
 
@@ -217,7 +217,7 @@ def test_complaints_are_counted_by_pool_and_policy(where: list[str]) -> None:
     ]
     assert rows("complaints", *where) == everything
     assert rows("complaints", *where, "--pool", "nl-mobile") == everything[2:]
-    spring = ("--since", "2026-04-03", "--until", "2026-04-04")
+    spring = ("--since", "2022-04-03", "--until", "2022-04-04")
     assert rows("complaints", *spring, *where) == [
         ["default", "default", "1"],
         ["default", "quiet", "1"],
@@ -226,12 +226,12 @@ def test_complaints_are_counted_by_pool_and_policy(where: list[str]) -> None:
 
 def test_output_file_is_whole(where: list[str], tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
-    code, output, _ = export("quarantined", "--on", "2026-01-01", *where, "--output", str(path))
+    code, output, _ = export("quarantined", "--on", "2022-01-01", *where, "--output", str(path))
     assert (code, output) == (0, "")
     assert path.read_text().splitlines() == [
         "number,pool,quarantined_at,reason,state",
-        f"+{ASSIGNED},default,2026-01-01T00:00:00Z,CUSTOMER_REQUEST,QUARANTINED",
-        f"+{TWICE},default,2026-01-01T00:00:00Z,CUSTOMER_REQUEST,QUARANTINED",
+        f"+{ASSIGNED},default,2022-01-01T00:00:00Z,CUSTOMER_REQUEST,QUARANTINED",
+        f"+{TWICE},default,2022-01-01T00:00:00Z,CUSTOMER_REQUEST,QUARANTINED",
     ]
 
 

@@ -4,6 +4,7 @@ import time
 
 import grpc
 import pytest
+from support.long_ago import LONG_AGO
 from support.server_process import DEADLINE_S, batch, field_of, peer_of, reason_of, wait_until
 from support.told_claims import (
     claim,
@@ -147,7 +148,7 @@ def test_claims_through_two_workers_are_one_coverage(server, peer):
 def test_batch_with_a_rejected_event_claims_nothing(peer, fresh_numbers):
     put_feed(peer, "faulty")
     (number,) = fresh_numbers(1)
-    peer.quarantine([number], quarantined_at=[1_700_000_000])
+    peer.quarantine([number], quarantined_at=[LONG_AGO])
     now = int(time.time())
     (told,) = peer.events.StreamEvents(
         iter([batch([number, 12], feed="faulty", complete_from=now - 50, watermark=now)]),
@@ -200,7 +201,7 @@ def test_feed_that_was_deleted_begins_anew(peer):
 def test_events_are_counted_by_feed(peer, fresh_numbers):
     put_feed(peer, "busy")
     called = fresh_numbers(3)
-    peer.quarantine(called, quarantined_at=[1_700_000_000])
+    peer.quarantine(called, quarantined_at=[LONG_AGO])
     untracked, impossible = 447700900999, 12
     sent = batch([*called, untracked, impossible], feed="busy")
     (answer, _) = peer.events.StreamEvents(iter([sent, sent]), timeout=DEADLINE_S)

@@ -5,8 +5,6 @@ import time
 import grpc
 import pytest
 from support.asking import (
-    DAY_S,
-    LONG_AGO,
     ask,
     call_now,
     new_pool,
@@ -19,6 +17,7 @@ from support.asking import (
     verdicts,
     violations_of,
 )
+from support.long_ago import DAY_S, LONG_AGO
 from support.server_process import field_of, peer_of, reason_of, serving, wait_until
 
 from ringfence.v1 import types_pb2 as types

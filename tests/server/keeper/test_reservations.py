@@ -5,8 +5,6 @@ import time
 import grpc
 import pytest
 from support.asking import (
-    DAY_S,
-    LONG_AGO,
     ask,
     call_now,
     metadata_of,
@@ -20,6 +18,7 @@ from support.asking import (
     verdicts,
     violations_of,
 )
+from support.long_ago import DAY_S, LONG_AGO
 from support.server_process import field_of, has_retry_info, peer_of, reason_of, serving, wait_until
 
 from ringfence.server.link.paging import page_token

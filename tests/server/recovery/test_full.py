@@ -5,6 +5,7 @@ from collections.abc import Callable
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.long_ago import LONG_AGO
 from support.server_process import (
     DEADLINE_S,
     Peer,
@@ -48,7 +49,7 @@ def test_full_disk_refuses_events_and_commands_answers_queries_and_heals(tmp_pat
     disk, filler = tmp_path / "disk", tmp_path / "disk" / "filler"
     with small_memory(disk, DISK_BYTES):
         with serving(disk / "data", *TWO) as server, peer_of(server, 0) as peer:
-            assert peer.quarantine(CALLED, quarantined_at=[1_700_000_000]).accepted == 500
+            assert peer.quarantine(CALLED, quarantined_at=[LONG_AGO]).accepted == 500
             assert send(peer) == 50_000
             fill(filler)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.long_ago import LONG_AGO
 from support.server_process import (
     DEADLINE_S,
     OpenStream,
@@ -58,7 +59,7 @@ def test_ready_line_says_where_and_what_was_found(server):
 
 def test_killed_worker_is_replaced_and_streams_of_the_other_go_on(own_server):
     with peer_of(own_server, 0) as hit, peer_of(own_server, 1) as spared:
-        spared.quarantine([NUMBER], quarantined_at=[1_700_000_000])
+        spared.quarantine([NUMBER], quarantined_at=[LONG_AGO])
         lost, kept = OpenStream(hit), OpenStream(spared)
         for stream in (lost, kept):
             assert stream.send([NUMBER]).accepted == 1

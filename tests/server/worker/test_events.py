@@ -5,6 +5,7 @@ import time
 
 import grpc
 import pytest
+from support.long_ago import LONG_AGO
 from support.server_process import CALLERS, DEADLINE_S, Bystanders, batch, field_of, peer_of
 
 from ringfence.v1 import event_service_pb2 as events
@@ -17,7 +18,7 @@ STREAM = "/ringfence.v1.EventService/StreamEvents"
 
 def test_quarantined_called_checked_explained_and_listed(peer, fresh_numbers):
     quiet, called = fresh_numbers(2)
-    answer = peer.quarantine([quiet, called], quarantined_at=[1_700_000_000])
+    answer = peer.quarantine([quiet, called], quarantined_at=[LONG_AGO])
     assert (answer.accepted, answer.already_quarantined, answer.rejected) == (2, 0, 0)
     moments = [int(time.time()) - 60, int(time.time())]
     (told,) = peer.events.StreamEvents(
@@ -49,7 +50,7 @@ def test_quarantined_called_checked_explained_and_listed(peer, fresh_numbers):
         (1, True),
         (0, False),
     ]
-    assert got.quarantined_at.seconds == 1_700_000_000
+    assert got.quarantined_at.seconds == LONG_AGO
     assert not got.overridden
     assert got.overdue
 
@@ -85,13 +86,15 @@ def test_unary_batch_is_answered_like_one_of_a_stream(peer, fresh_numbers):
         ({"kind": [7]}, "kind"),
         ({"kind": [-1]}, "kind"),
         ({"occurred_at": [0]}, "occurred_at"),
-        ({"occurred_at": [int(time.time()) + 3_600]}, "occurred_at"),
+        ({"ahead_s": 3_600}, "occurred_at"),
     ],
 )
 def test_impossible_event_is_rejected_and_the_rest_applied(peer, fresh_numbers, fields, word):
     (number,) = fresh_numbers(1)
-    peer.quarantine([number], quarantined_at=[1_700_000_000])
+    peer.quarantine([number], quarantined_at=[LONG_AGO])
     good = batch([number])
+    if "ahead_s" in fields:
+        fields = {"occurred_at": [int(time.time()) + fields["ahead_s"]]}
     bad = batch(**{"called": [number], **fields})
     both = events.StreamEventsRequest()
     both.CopyFrom(good)
@@ -121,7 +124,7 @@ def test_bad_batch_ends_its_stream_after_earlier_answers_and_no_other(
     server, peer, fresh_numbers, what
 ):
     first, second, third = fresh_numbers(3)
-    peer.quarantine([first, second, third], quarantined_at=[1_700_000_000])
+    peer.quarantine([first, second, third], quarantined_at=[LONG_AGO])
     bad, field = _bad_batches(second)[what]
     with Bystanders(server) as bystanders:
         answers = peer.events.StreamEvents(
@@ -141,7 +144,7 @@ def test_garbage_of_every_sort_is_refused_and_nobody_dies(server, peer, fresh_nu
     print("seed", seed)
     chance = random.Random(seed)
     (number,) = fresh_numbers(1)
-    peer.quarantine([number], quarantined_at=[1_700_000_000])
+    peer.quarantine([number], quarantined_at=[LONG_AGO])
     sound = batch([number] * 50).SerializeToString()
     raw = peer.channel.stream_stream(STREAM)
     refused = 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 from support.durable_server import take_snapshot
+from support.long_ago import LONG_AGO
 from support.server_process import DEADLINE_S, batch, peer_of, serving
 
 from ringfence.v1 import event_service_pb2 as events
@@ -50,7 +51,7 @@ def test_caller_is_nowhere_in_segment_folder_answers_and_log(tmp_path):
         serving(tmp_path / "data", "--workers", "2", "--capacity", "1000") as server,
         peer_of(server) as peer,
     ):
-        peer.quarantine([CALLED, *ELSEWHERE], quarantined_at=[1_700_000_000])
+        peer.quarantine([CALLED, *ELSEWHERE], quarantined_at=[LONG_AGO])
         raw = peer.channel.unary_unary("/ringfence.v1.EventService/RecordEvents")
         for caller in (CALLER, TEXT_CALLER):
             sound = batch([CALLED] * 3, caller=[caller] * 3)
