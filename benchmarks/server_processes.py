@@ -20,7 +20,7 @@ from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 
 SERVE = ("-m", "ringfence.cli")
-LONG_AGO = 1_700_000_000
+LONG_AGO = int(time.time()) - 1_000 * 86_400  # longer than any window
 STEP = 65_536  # numbers in a message, the contract's limit
 END_S = 30.0
 
