@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.places import ROOT
+from support.wall_clock import CLOCK_FILE
 
 ENGINE_USE = """
 import numpy as np, ringfence
@@ -23,10 +24,15 @@ print("verdict", verdicts[0], "clean_at", clean_at[0])
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    """The output of a command that must succeed."""
+def run(*command: str | Path, cwd: Path, fetches: bool = False) -> str:
+    """The output of a command that must succeed.
+
+    One that fetches packages has the true time: certificates of the registry are of no other day.
+    """
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTHON") and not (fetches and name == CLOCK_FILE)
     }
     done = subprocess.run(
         command,
@@ -63,7 +69,7 @@ def sources(*endings: str) -> set[str]:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist of the checkout, and the wheel that was built from that sdist."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder, fetches=True)
     return folder
 
 
@@ -73,7 +79,8 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=True)
     (wheel,) = dist.glob("*.whl")
-    run(folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", wheel, cwd=folder)
+    install = ("install", "--quiet", "--disable-pip-version-check", wheel)
+    run(folder / "bin/pip", *install, cwd=folder, fetches=True)
     return folder / "bin"
 
 
