@@ -123,12 +123,13 @@ def test_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:
     assert "+447700900123" in run(installed / "ringfence", "demo", cwd=tmp_path)
 
 
-def test_ci_ends_with_the_test_line_of_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    last_line = (ROOT / ".ci/run").read_text("utf-8").splitlines()[-1]
-    assert last_line == (
-        "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
-    )
-    assert last_line in readme.splitlines()
+def test_ci_runs_the_test_line_of_the_readme_and_the_quick_tests_on_another_day() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8").splitlines()
+    ci = (ROOT / ".ci/run").read_text("utf-8").splitlines()
+    everything = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
+    assert everything in readme
+    assert everything in ci
+    assert ci[-1].startswith(".venv/bin/python tests/other_clock.py +5y ")
+    assert ci[-1].endswith(' .venv/bin/pytest -m "not slow"')
     demo = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/ringfence demo"
-    assert demo in readme.splitlines()
+    assert demo in readme
