@@ -64,6 +64,7 @@ def run(address: str, failure: Exception | None = None) -> list[str]:
     return asyncio.run(live())
 
 
+@pytest.mark.slow
 def test_what_arrives_while_stopping_is_answered_before_the_end(
     server: ServerProcess, peer: Peer
 ) -> None:

@@ -188,6 +188,7 @@ def test_ordinary_forms_agree_with_phonenumbers(form: tuple[int, str, int]) -> N
 
 
 @given(st.sampled_from(COUNTRIES), st.text())
+@pytest.mark.slow
 def test_any_text_is_a_number_within_bounds_or_none(calling_code: int, text: str) -> None:
     number = DialPlan.of_country(calling_code).number(text)
     assert number is None or 10**6 <= number < 10**15

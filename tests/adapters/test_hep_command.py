@@ -20,6 +20,8 @@ from ringfence import demo
 from ringfence.demo.capture import ending_at, shipped_capture
 from ringfence.v1 import number_service_pb2 as numbers
 
+pytestmark = pytest.mark.slow
+
 CAPTURE = Path(demo.__file__).with_name("hep_capture.bin")
 TRUTH = DATA / "switch" / "hep_capture_expected.csv"
 ALL = list(range(447700900000, 447700901000))

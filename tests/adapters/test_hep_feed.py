@@ -5,12 +5,15 @@ import signal
 import socket
 import time
 
+import pytest
 from support.hep_adapter import Adapter, adapter
 from support.server_process import Peer, ServerProcess, peer_of, wait_until
 from support.switch_traffic import hep, sip
 from support.told_claims import gaps_of, put_feed, status_of
 
 from ringfence.v1 import number_service_pb2 as numbers
+
+pytestmark = pytest.mark.slow
 
 FEED = "sip-1"
 CALLED = 447700900123

@@ -24,6 +24,8 @@ from ringfence.simulation.outcome import Outcome, Share
 from ringfence.simulation.play import play
 from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
+pytestmark = pytest.mark.slow
+
 NCSU = Traffic(CLIMATES["ncsu"])
 
 

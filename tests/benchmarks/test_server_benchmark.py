@@ -10,6 +10,8 @@ from support.benchmark_run import run
 
 from ringfence.v1 import event_service_pb2 as events
 
+pytestmark = pytest.mark.slow
+
 
 def rows(printed: str) -> list[list[str]]:
     """The cells of a table, without its head."""

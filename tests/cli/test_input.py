@@ -113,6 +113,7 @@ def test_bad_input_is_refused_with_its_line(text: str, problem: str) -> None:
     assert caught.value.format_message().startswith(problem)
 
 
+@pytest.mark.slow
 def test_more_numbers_than_fit_are_refused() -> None:
     half = NUMBERS_MAX // 2 + 1
     with pytest.raises(InputError, match=f"too many numbers: limit={NUMBERS_MAX}"):

@@ -23,6 +23,8 @@ from ringfence.simulation.play import play
 from ringfence.simulation.traffic.events import CALLER_RANGES, TrueClass
 from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "ringfence.cli", "simulate"]
 SMALL = ["--climate", "quiet", "--numbers", "400", "--days", "300", "--seed", "7"]
 K12 = ["--ring-entries", "12"]

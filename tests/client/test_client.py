@@ -135,6 +135,7 @@ def test_check_numbers_answers_in_the_order_asked(servicer: Servicer, run: Run) 
     assert len(servicer.requests) == 1
 
 
+@pytest.mark.slow
 def test_more_than_100000_numbers_are_checked_in_several_calls(
     servicer: Servicer, run: Run
 ) -> None:

@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ringfence.claims import Claims
 from ringfence.event_buffer import EventBuffer
 
+pytestmark = pytest.mark.slow
+
 CALLED = 447700900000
 NOW = 1_750_000_000
 LATENESS_S = 5

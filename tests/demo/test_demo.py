@@ -16,6 +16,8 @@ from ringfence.adapters.hep import read_datagram
 from ringfence.demo.capture import SLOWER, ending_at, shipped_capture
 from ringfence.server.folder.secret_file import read_secret
 
+pytestmark = pytest.mark.slow
+
 
 def start(folder: Path) -> "subprocess.Popen[str]":
     """The demo, with `folder` for its temporary files."""

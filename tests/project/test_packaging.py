@@ -17,6 +17,8 @@ ENGINE_USE = """
 import numpy as np, ringfence
 from ringfence.engine.memory.segment import Segment
 from support.engine import Engine
+
+pytestmark = pytest.mark.slow
 assert "site-packages" in ringfence.__file__, ringfence.__file__
 segment = Segment.create(None, capacity_numbers=100)
 verdicts, clean_at = Engine(segment).check(np.array([447700900123], np.uint64), now=1_800_000_000)

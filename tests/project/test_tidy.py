@@ -128,6 +128,7 @@ def test_search_for_numbers_finds_them(text: str, found: list[str]) -> None:
     assert LONG_DIGITS.findall(text) == found
 
 
+@pytest.mark.slow
 def test_stubs_say_what_the_modules_are() -> None:
     compiled = (path.relative_to(ROOT) for path in (ROOT / "engine").rglob("*.pyx"))
     modules = [".".join(("ringfence", *path.with_suffix("").parts)) for path in compiled]

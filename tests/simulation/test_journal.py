@@ -47,6 +47,8 @@ from ringfence.v1 import number_service_pb2 as numbers_v1
 from ringfence.v1 import quarantine_service_pb2 as commands_v1
 from ringfence.v1 import types_pb2 as types
 
+pytestmark = pytest.mark.slow
+
 FRIENDS, SILENT, BANKS, UNSEEN, GIVEN, RETIRED = range(447700900000, 447700900006)
 TODAY = int(time.time()) // DAY_S * DAY_S
 BEGAN = TODAY - 50 * DAY_S

@@ -20,6 +20,8 @@ from ringfence.simulation.traffic.numbers import background_only
 from ringfence.simulation.traffic.parameters import CLIMATES, Departures, Traffic
 from ringfence.simulation.traffic.workload import Workload
 
+pytestmark = pytest.mark.slow
+
 SEED = 20_260_102
 NUMBERS, DAYS = 2_000, 100
 MANY = Policy(

@@ -80,6 +80,7 @@ def test_chunks_are_days_of_arrivals_in_order() -> None:
     assert events["occurred_at"].max() < START + 21 * DAY_S
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_days() -> None:
     peaks, made = [], 0
     for days in (21, 84):
@@ -97,6 +98,7 @@ def test_sender_that_is_text_is_the_contracts_integer() -> None:
     assert text_caller(" BANK ") == first
 
 
+@pytest.mark.slow
 def test_numbers_never_assigned_get_background_only() -> None:
     workload, events = ncsu_weeks()
     never = workload.numbers["reason"] == DisconnectReason.NEVER_ASSIGNED
@@ -140,6 +142,7 @@ def test_departures_have_the_shares_that_were_asked_for() -> None:
     assert_share(np.count_nonzero(day < 90), numbers.size, 90 / departures.entry_days)
 
 
+@pytest.mark.slow
 def test_copies_equal_their_originals_but_for_the_arrival() -> None:
     workload, events = ncsu_weeks()
     copies = events[events["copy"]]
@@ -212,6 +215,7 @@ def test_callers_belong_to_nobody_and_to_one_class() -> None:
     assert edges[-1][1] < 10**12
 
 
+@pytest.mark.slow
 def test_command_prints_what_it_made() -> None:
     command = ["--climate", "quiet", "--numbers", "2000", "--days", "14", "--seed", "3"]
     done = subprocess.run(

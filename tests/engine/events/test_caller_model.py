@@ -16,6 +16,8 @@ from support.small_table import KEY, START, Event, take
 from ringfence.engine.settings.policy import Spray
 from ringfence.engine.words import EventKind
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "120"))
 NUMBERS = told_apart(CALLED, 10)
 CALLERS = [0, *range(441632960000, 441632960039)]  # more than a bucket has room for

@@ -82,6 +82,7 @@ def reordered(columns: Columns, order: np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 @pytest.mark.parametrize("ring_entries", [12, 60])
+@pytest.mark.slow
 def test_rings_written_by_several_processes_at_once_equal_the_oracles(
     path: Path, ring_entries: int
 ) -> None:
@@ -94,6 +95,7 @@ def test_rings_written_by_several_processes_at_once_equal_the_oracles(
     assert [c.accepted for c in table.segment.counters()[:PROCESSES]] == [100_000] * PROCESSES
 
 
+@pytest.mark.slow
 def test_processes_in_step_at_one_number_after_the_other_lose_no_event(path: Path) -> None:
     numbers = list(range(447700900000, 447700900600))
     table = make_table(path, numbers=numbers, capacity_numbers=600, ring_entries=60)
@@ -158,6 +160,7 @@ def assert_sent(entries: npt.NDArray[np.uint64], sent: npt.NDArray[np.uint64]) -
     assert (found == seen).all(), f"torn: {[hex(entry) for entry in seen[found != seen].tolist()]}"
 
 
+@pytest.mark.slow
 def test_killed_senders_leave_only_whole_entries_that_were_sent(path: Path) -> None:
     seed = 11
     print(f"seed={seed}, rounds={ROUNDS}")
@@ -249,6 +252,7 @@ def test_next_writer_settles_a_header_in_mid_change_as_it_was(state: State) -> N
     assert table.engine.explain(NUMBERS[0], now=START) is not None
 
 
+@pytest.mark.slow
 def test_killed_writer_leaves_what_the_next_one_repairs(path: Path) -> None:
     seed = 12
     print(f"seed={seed}, rounds={ROUNDS}")

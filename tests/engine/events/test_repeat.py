@@ -36,6 +36,7 @@ events = st.lists(
 
 
 @given(st.lists(events, min_size=1, max_size=5), st.randoms())
+@pytest.mark.slow
 def test_batches_repeated_in_any_order_and_twice_give_the_same_table(batches, random) -> None:
     live, again = make_table(), make_table()
     taken = [take(live.engine, batch).taken for batch in batches]

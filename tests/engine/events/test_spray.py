@@ -208,6 +208,7 @@ def send_shuffled(line: Connection, path: str, worker: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("callers", [16, 64, 4096])
+@pytest.mark.slow
 def test_processes_that_are_killed_mark_no_person_and_lose_nothing_that_is_sent_again(
     segment_path: Path, callers: int
 ) -> None:
@@ -261,6 +262,7 @@ def become_robots(line: Connection, path: str, worker: int) -> None:
             insert(engine, calls(CALLED[:8], robot, first_s=10 * turn + i), LATER)
 
 
+@pytest.mark.slow
 def test_bound_holds_while_robots_are_found_and_dropped_at_once(segment_path: Path) -> None:
     table = robot_table(week_spray(callers=4096, spray_callers_max=40), path=segment_path)
     senders = [start(become_robots, str(segment_path), worker) for worker in range(2)]

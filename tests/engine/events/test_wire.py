@@ -78,12 +78,14 @@ def test_random_bytes_are_taken_or_refused_as_protobuf_does_it(message: bytes) -
 
 @slow
 @given(batches(), batches())
+@pytest.mark.slow
 def test_batches_one_after_the_other_are_one_batch(first: bytes, second: bytes) -> None:
     assert WireTwins().compare_events(first + second)
 
 
 @slow
 @given(batches())
+@pytest.mark.slow
 def test_every_truncation_is_taken_or_refused_as_protobuf_does_it(message: bytes) -> None:
     twins = WireTwins()
     for end in range(len(message)):

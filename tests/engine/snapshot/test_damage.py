@@ -82,6 +82,7 @@ def test_snapshot_has_blocks_of_every_kind(path: Path) -> None:
     assert end_of(blocks[-1]) == path.stat().st_size
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_is_found_and_its_block_named(path: Path) -> None:
     chance = random.Random(2)
     whole = path.read_bytes()

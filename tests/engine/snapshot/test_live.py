@@ -170,6 +170,7 @@ def write_snapshots(line: Connection, path: str, folder: str, number: int) -> No
         )
 
 
+@pytest.mark.slow
 def test_killed_writer_leaves_only_whole_snapshots(tmp_path: Path, segment_path: Path) -> None:
     seed = 21
     print(f"seed={seed}, rounds={ROUNDS}")

@@ -32,6 +32,8 @@ from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "120"))
 KEY = bytes(range(100, 116))
 NUMBERS = [447700900000, 447700900001, 447700900999]

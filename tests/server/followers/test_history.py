@@ -12,6 +12,8 @@ from support.server_process import field_of, reason_of, wait_until
 
 from ringfence.engine.words import State, Verdict
 
+pytestmark = pytest.mark.slow
+
 POSTGRESQL = pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed")
 
 

@@ -18,6 +18,8 @@ from ringfence.engine.words import Verdict
 from ringfence.server.followers.history.tables import CHANGES, DECISIONS
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 12
 FIRST = 999_000_000_000
 

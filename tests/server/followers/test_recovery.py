@@ -74,6 +74,7 @@ def refusal(history: HistoryInstallation) -> str:
     return str(caught.value.details())
 
 
+@pytest.mark.slow
 def test_lost_database_begins_again_and_the_hole_is_kept(history: HistoryInstallation) -> None:
     history.keeper.append(values.settings())
     filled(history, 6)
@@ -100,6 +101,7 @@ def test_lost_database_begins_again_and_the_hole_is_kept(history: HistoryInstall
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_truncation_behind_the_confirmed_position_is_no_hole(history: HistoryInstallation) -> None:
     history.start_history()
     history.keeper.append(values.settings())
@@ -116,6 +118,7 @@ def test_truncation_behind_the_confirmed_position_is_no_hole(history: HistoryIns
     assert "hole" not in history.log
 
 
+@pytest.mark.slow
 def test_database_ahead_of_the_journal_is_not_written(history: HistoryInstallation) -> None:
     history.keeper.append(values.settings())
     old_journal = history.data / "older"
@@ -141,6 +144,7 @@ def test_database_ahead_of_the_journal_is_not_written(history: HistoryInstallati
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_older_backup_of_the_database_catches_up(history: HistoryInstallation) -> None:
     history.start_history()
     history.keeper.append(values.settings())
@@ -158,6 +162,7 @@ def test_older_backup_of_the_database_catches_up(history: HistoryInstallation) -
 
 
 @POSTGRESQL
+@pytest.mark.slow
 def test_database_of_another_installation_is_not_touched(cluster: PostgresCluster) -> None:
     url = cluster.new_database()
     with history_installation(url) as owner, history_installation(url) as other:
@@ -170,6 +175,7 @@ def test_database_of_another_installation_is_not_touched(cluster: PostgresCluste
         assert len(owner.pages()) == 1
 
 
+@pytest.mark.slow
 def test_copied_folder_takes_its_history_along(history: HistoryInstallation) -> None:
     history.start_history()
     history.wait_for(filled(history, 1))

@@ -42,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_refused_or_change_nothing(folder: Path) -> None:
     print("seed", SEED)
     flipping = SUPPORT / "flipping_process.py"

@@ -112,6 +112,7 @@ def test_full_disk_without_a_lock_file_is_no_crash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "at_once"), [(0, 1_600), (100, 20), (3_000, 1), (20_000, 1), (70_000, 1)]
 )
+@pytest.mark.slow
 def test_full_map_heals_by_truncation(tmp_path: Path, size: int, at_once: int) -> None:
     folder = tmp_path / "0"
     journal = open_journal(folder, map_size_bytes=2 << 20, identity=IDENTITY)

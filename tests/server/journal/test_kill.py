@@ -7,11 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from support.appending_process import WAITING
 from support.journal_answers import IDENTITY, value_of
 from support.places import SUPPORT
 
 from ringfence.server.journal.lmdb_journal import check_journal, open_for_replay
+
+pytestmark = pytest.mark.slow
 
 ROUNDS = 30
 KEEP = 300

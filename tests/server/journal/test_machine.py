@@ -14,6 +14,8 @@ from ringfence.server.journal import lmdb_journal as journal_lmdb
 from ringfence.server.journal.journal import JournalDamaged, JournalTruncated
 from ringfence.server.journal.lmdb_journal import check_journal, open_journal
 
+pytestmark = pytest.mark.slow
+
 sizes = st.integers(0, 300) | st.sampled_from([1_990, 2_040, 4_080, 9_000, 70_000])
 
 

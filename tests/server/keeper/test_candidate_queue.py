@@ -167,7 +167,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-test_queue_does_what_a_sorted_list_does = QueueMachine.TestCase
+test_queue_does_what_a_sorted_list_does = pytest.mark.slow(QueueMachine.TestCase)
 
 
 def an_empty_queue() -> CandidateQueue:

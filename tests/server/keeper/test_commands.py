@@ -56,6 +56,7 @@ def policy_names(peer):
     return [policy.name for policy in answer.policies]
 
 
+@pytest.mark.slow
 def test_quarantining_twice_or_in_duplicate_counts_as_already(peer, fresh_numbers):
     first, second = fresh_numbers(2)
     answer = peer.quarantine([first, second, first])
@@ -158,6 +159,7 @@ def test_refusal_reaches_a_client_that_keeps_its_stream_open(peer, fresh_numbers
     assert reason_of(caught.value) == "NO_SUCH_POOL"
 
 
+@pytest.mark.slow
 def test_full_table_refuses_a_whole_message_and_keeps_the_earlier(tmp_path):
     with (
         serving(tmp_path / "data", "--workers", "1", "--capacity", "10") as server,
@@ -329,6 +331,7 @@ def test_pages_of_policies_end_and_hold_each_once(peer):
     assert seen == sorted(seen) == policy_names(peer)
 
 
+@pytest.mark.slow
 def test_no_more_policies_than_the_bound(own_server):
     with peer_of(own_server) as peer:
         for index in range(255):

@@ -56,6 +56,7 @@ def verdict(peer, number, at=0):
     return types.Verdict.Name(answer.verdicts[0]).removeprefix("VERDICT_")
 
 
+@pytest.mark.slow
 def test_feed_is_registered_changed_and_deleted(peer):
     first = put_feed(peer, "life", description="a switch")
     assert (first.silence_max.seconds, first.revision) == (120, 1)

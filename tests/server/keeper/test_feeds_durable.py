@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from support.durable_server import TWO, end_snapshot, killed, recovered_from, take_snapshot
 from support.server_process import DEADLINE_S, batch, peer_of, serving, wait_until
 from support.told_claims import (
@@ -27,6 +28,8 @@ from ringfence.server.recovery import snapshot_taker
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import types_pb2 as types
+
+pytestmark = pytest.mark.slow
 
 ONE = ("--workers", "1", "--capacity", "1000")
 NUMBER = 447700900000

@@ -66,6 +66,7 @@ def enough(observed_since: int) -> int:
     return observed_since + -(-95 * WINDOW_S // 100)
 
 
+@pytest.mark.slow
 def test_numbers_with_true_dates_are_unobserved_until_observed_time_has_grown(peer: Peer) -> None:
     called = range(FIRST, FIRST + MANY)
     now = int(time.time())

@@ -22,6 +22,8 @@ from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import types_pb2 as types
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = [447700900000, 447700900001]
 FEEDS = ["kept", "lost"]
 HOUR_S = 3_600

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from support.server_process import CALLER, peer_of, wait_until
 from support.told_claims import gaps_of, hour_ago, put_feed, status_of
 
@@ -45,6 +46,7 @@ async def happens(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_heartbeats_cover_the_time_in_which_a_sender_listens(server, peer):
     put_feed(peer, "beating", silence_max={"seconds": 86_400})
     clock = Clock()
@@ -133,6 +135,7 @@ def test_interval_of_a_batch_with_a_rejected_event_is_not_claimed(server, peer, 
     assert gaps_of(peer, "faulty") == [(began + 10, began + 20)]
 
 
+@pytest.mark.slow
 def test_claims_go_on_without_a_gap_when_workers_die(own_server, fresh_numbers):
     (called,) = fresh_numbers(1)
     clock = Clock()

@@ -1,6 +1,7 @@
 """A history that cannot be written holds commands up when too much waits for it, and not before."""
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.server_process import (
     DEADLINE_S,
@@ -12,6 +13,8 @@ from support.server_process import (
 )
 
 from ringfence.v1 import number_service_pb2 as numbers
+
+pytestmark = pytest.mark.slow
 
 FIRST = 999_000_000_000
 COUNT = 65_536  # of a message, of about 2.4 MB in the journal

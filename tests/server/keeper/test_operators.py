@@ -82,6 +82,7 @@ def pool_status(peer, pool, **fields):
         ("MoveNumbers", {"QUARANTINED", "HELD"}, None),
     ],
 )
+@pytest.mark.slow
 def test_each_state_is_changed_or_refused(peer, each_state, method, changed, after):
     _, numbers = each_state
     names = {number: state for state, number in numbers.items()}
@@ -451,6 +452,7 @@ def test_history_tells_what_time_and_events_have_done_by_nobody(peer, stocked):
     ]
 
 
+@pytest.mark.slow
 def test_assigned_and_retired_numbers_leave_after_a_while(tmp_path):
     config = tmp_path / "server.toml"
     config.write_text(

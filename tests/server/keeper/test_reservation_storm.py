@@ -26,6 +26,8 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import quarantine_service_pb2 as commands
 
+pytestmark = pytest.mark.slow
+
 ATTEMPTS = int(os.environ.get("RINGFENCE_STORM_ATTEMPTS", "0"))
 SHORT_S = 10  # without that
 PAUSE_S = (0.1, 8) if ATTEMPTS else (0.1, 1.2)  # work goes on until the next blow

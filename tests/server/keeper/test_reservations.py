@@ -68,6 +68,7 @@ def too_few(peer, pool, count, **fields):
     return metadata_of(error)
 
 
+@pytest.mark.slow
 def test_oldest_clean_numbers_are_reserved_first_and_equal_ones_by_number(peer, fresh_numbers):
     pool, asked = new_pool(peer), fresh_numbers(6)
     stock(peer, pool, asked[3:], since=LONG_AGO)

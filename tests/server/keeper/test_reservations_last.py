@@ -3,10 +3,13 @@
 import os
 import signal
 
+import pytest
 from support.asking import ask, new_pool, pages, put_policy, stock, verdicts
 from support.server_process import peer_of, serving
 
 from ringfence.v1 import types_pb2 as types
+
+pytestmark = pytest.mark.slow
 
 
 def reserve(peer, pool, count, **fields):

@@ -412,7 +412,7 @@ class HistoryMachine(RuleBasedStateMachine):
 
 
 HistoryMachine.TestCase.settings = settings(max_examples=150, deadline=None)
-test_history_of_a_number_is_a_chain = HistoryMachine.TestCase
+test_history_of_a_number_is_a_chain = pytest.mark.slow(HistoryMachine.TestCase)
 
 
 @pytest.fixture

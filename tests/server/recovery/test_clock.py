@@ -25,6 +25,8 @@ from ringfence.server.keeper.keeper import keeper_values
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
+pytestmark = pytest.mark.slow
+
 HOUR_S = 3_600
 LATER = [447700900700 + i for i in range(10)]
 

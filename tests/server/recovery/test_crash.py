@@ -23,6 +23,8 @@ from support.crash_load import (
 from support.run_seed import run_seed
 from support.server_process import ServerProcess, peer_of
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("RINGFENCE_CRASH_ROUNDS", "12"))
 
 

@@ -17,6 +17,8 @@ from support.durable_server import TWO, refusal_of, state_of
 from support.recovering_process import Found, Recovering, recovering
 from support.server_process import serving
 
+pytestmark = pytest.mark.slow
+
 FLIPS = int(os.environ.get("RINGFENCE_FLIPS", "6"))  # of each kind of place
 SERVER_STARTS = 4
 NUMBER_AT = 144  # of the transaction, in a meta page

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -487,7 +488,7 @@ class NumberLife(FeedLife):
         self.folder.cleanup()
 
 
-TestNumberLife = NumberLife.TestCase
+TestNumberLife = pytest.mark.slow(NumberLife.TestCase)
 TestNumberLife.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,

@@ -22,6 +22,8 @@ from support.server_process import DEADLINE_S, OpenStream, batch, peer_of, servi
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
+pytestmark = pytest.mark.slow
+
 
 def test_acknowledged_commands_and_events_survive_the_kill_of_everything(tmp_path):
     data = tmp_path / "data"

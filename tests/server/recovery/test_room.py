@@ -25,6 +25,8 @@ from support.small_disk import small_memory
 
 from ringfence.engine.snapshot import list_snapshots
 
+pytestmark = pytest.mark.slow
+
 DISK_BYTES = 16 << 20
 SNAPSHOT_BYTES = 2 << 20  # at least: the spray map
 

@@ -32,6 +32,8 @@ from ringfence.engine.snapshot import list_snapshots, read_header
 from ringfence.server.journal.lmdb_journal import open_for_replay
 from ringfence.v1 import quarantine_service_pb2 as commands
 
+pytestmark = pytest.mark.slow
+
 
 def oldest(data: Path, name: str) -> int:
     """The oldest position that a journal still has."""

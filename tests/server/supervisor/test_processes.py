@@ -27,6 +27,8 @@ from ringfence.server.folder.data_folder import StartError, hold_data_folder
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
+pytestmark = pytest.mark.slow
+
 STOP_S = 10.0
 NUMBER = 447700900001
 

@@ -47,6 +47,8 @@ from ringfence.server.tools.data_copy import CopyError
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = [447700900000 + i for i in range(1_000)]
 LARGE = ("--workers", "2", "--capacity", "2000")
 Batch = dict[str, list[int]]

@@ -89,6 +89,7 @@ def test_unary_batch_is_answered_like_one_of_a_stream(peer, fresh_numbers):
         ({"ahead_s": 3_600}, "occurred_at"),
     ],
 )
+@pytest.mark.slow
 def test_impossible_event_is_rejected_and_the_rest_applied(peer, fresh_numbers, fields, word):
     (number,) = fresh_numbers(1)
     peer.quarantine([number], quarantined_at=[LONG_AGO])

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import grpc
+import pytest
 from support.durable_server import take_snapshot
 from support.long_ago import LONG_AGO
 from support.server_process import DEADLINE_S, batch, peer_of, serving
@@ -12,6 +13,8 @@ from support.server_process import DEADLINE_S, batch, peer_of, serving
 from ringfence.v1 import event_service_pb2 as events
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
+
+pytestmark = pytest.mark.slow
 
 CALLED = 447700900321
 ELSEWHERE = [CALLED + 1 + i for i in range(20)]  # enough to make a caller a robot

@@ -23,6 +23,8 @@ from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import types_pb2 as types
 
+pytestmark = pytest.mark.slow
+
 CALLED = [447700900000 + i for i in range(1000)]
 LOUD = CALLED[0]
 ROBOT, CAREFUL = 441632960010, 441632960011
