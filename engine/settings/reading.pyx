@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
 
 from ringfence.engine.memory.atomic cimport fence_acquire, load_acquire_u64, load_relaxed_u64
 from ringfence.engine.memory.record cimport (
@@ -22,36 +21,21 @@ from ringfence.engine.memory.record cimport (
     text_t,
 )
 from ringfence.engine.memory.segment cimport Segment
+from ringfence.engine.settings.settings_copy cimport COPY_LOOKS_MAX, settings_copy
 
 from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import NO_SPRAY, Feed, Policy, Pool, Rule, Spray
 from ringfence.engine.words import EventKind, Measure
 
-cdef enum:
-    COPY_LOOKS_MAX = 1000
-
-
-cdef uint64_t copy_settings(Segment segment, settings_t *into) except? 0:
-    """Copies the settings that count and returns their generation."""
-    cdef segment_t *head = segment.head()
-    cdef uint64_t generation
-    cdef int look
-    for look in range(COPY_LOOKS_MAX):
-        generation = load_acquire_u64(&head.settings_generation)
-        memcpy(into, segment.settings(generation), sizeof(settings_t))
-        fence_acquire()
-        if load_relaxed_u64(&head.settings_generation) == generation:
-            return generation
-    raise SegmentError(f"settings never settled: looks={COPY_LOOKS_MAX}")
-
-
 cdef tuple _read(Segment segment):
     """Policies, pools and the names of feeds, by index; None where an index is not in use."""
+    cdef uint64_t generation = 0
     cdef settings_t *copy = <settings_t *>malloc(sizeof(settings_t))
     if copy == NULL:
         raise MemoryError
     try:
-        copy_settings(segment, copy)
+        if not settings_copy(segment, copy, &generation):
+            raise SegmentError(f"settings never settled: looks={COPY_LOOKS_MAX}")
         feeds = [_name(copy.feed_names[i]) or None for i in range(copy.feed_count)]
         policies = [
             _policy(&copy.policies[i], &copy.policy_descriptions[i])

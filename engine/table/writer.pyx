@@ -43,7 +43,7 @@ from ringfence.engine.table.table cimport (
 )
 
 from ringfence.engine.answers import Header
-from ringfence.engine.table.header_rows import HEADER, quarantine_headers
+from ringfence.engine.table.header_rows import HEADER as _HEADER, quarantine_headers
 from ringfence.engine.words import Outcome, State
 
 cdef enum:
@@ -159,8 +159,8 @@ cdef class TableWriter:
         cdef uint64_t number
         cdef bint is_new
         cdef size_t count, i
-        if headers.dtype != HEADER:
-            raise ValueError(f"headers: dtype={headers.dtype}, bound={HEADER}")
+        if headers.dtype != _HEADER:
+            raise ValueError(f"headers: dtype={headers.dtype}, bound={_HEADER}")
         free = self._head.capacity_numbers - self._head.numbers
         if len(headers) > free:  # else there is room, whatever they are
             wanted = len(self.new_numbers(np.ascontiguousarray(headers["key"] & NUMBER_MASK)))
@@ -263,7 +263,7 @@ cdef class TableWriter:
         cdef header_bytes_t[::1] rows
         cdef const record_t *record
         cdef size_t i
-        headers = np.zeros(asked.shape[0], HEADER)
+        headers = np.zeros(asked.shape[0], _HEADER)
         rows = headers
         for i in range(<size_t>asked.shape[0]):
             record = table_find(&self._table, asked[i])

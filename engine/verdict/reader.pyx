@@ -213,7 +213,9 @@ cdef look_t _check_as(
     return LOOK_DONE
 
 
-cdef object _explanation(VerdictReader reader, const number_t *number, uint32_t events_total, int64_t t):
+cdef object _explanation(
+    VerdictReader reader, const number_t *number, uint32_t events_total, int64_t t
+):
     cdef const pool_t *pool = &reader.view.c.settings.pools[number.header.pool]
     cdef uint32_t rules = reader.view.c.settings.policies[pool.policy].rule_count
     recent = _recent(reader, number, t)

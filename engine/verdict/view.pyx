@@ -24,7 +24,7 @@ from ringfence.engine.memory.record cimport (
     settings_t,
 )
 from ringfence.engine.memory.segment cimport Segment
-from ringfence.engine.settings.reading cimport copy_settings
+from ringfence.engine.settings.settings_copy cimport settings_copy
 from ringfence.engine.table.segment_table cimport segment_table
 
 from ringfence.engine.answers import Unsettled
@@ -78,7 +78,9 @@ cdef class View:
                 continue
             settings_now = load_acquire_u64(&head.settings_generation)
             if settings_now != settings_held:
-                settings_now = settings_held = copy_settings(self.segment, self.c.settings)
+                if not settings_copy(self.segment, self.c.settings, &settings_held):
+                    break
+                settings_now = settings_held
                 anew = True
             for i in range(min(self.c.settings.feed_count, <uint32_t>FEEDS_MAX)):
                 changed_from[i] = min(

@@ -16,7 +16,8 @@ from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.lmdb_journal import open_journal
-from ringfence.server.keeper.keeper import COMMANDS, open_keeper
+from ringfence.server.keeper.keeper import open_keeper
+from ringfence.server.keeper.process import COMMANDS
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.refusal import Refusal, no_such
