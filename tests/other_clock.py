@@ -69,7 +69,7 @@ def _moved(now: datetime, count: int, unit: str) -> datetime:
 
 def run_at(offset_s: int, zone: str, command: list[str]) -> int:
     """Runs a command with its clock so far from this one's; the exit code as a shell tells it."""
-    folder = Path(tempfile.mkdtemp(prefix="ringfence-other-clock-"))
+    folder = Path(tempfile.mkdtemp(prefix="rf-"))  # short: tests have sockets below it
     folder.chmod(0o755)  # for servers that run as users of their own
     try:
         clock = SteppingClock(folder / "offset")
