@@ -7,7 +7,8 @@ reserves and cancels, one call after the other: 1, 100 and 10,000 of the oldest 
 queue has; and one number by a prefix that the front of the queue lacks, which takes a sweep of the
 whole table. Each answer is durable when it comes.
 
-Not measured: many allocators at once (see tests/test_reservation_storm.py), other disks, a network.
+Not measured: many allocators at once (see tests/server/keeper/test_reservation_storm.py), other
+disks, a network.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Dumb on purpose: nothing is fast, nothing is kept that can be computed again, every rule is written
 once, in the order of the numbered steps of the rules. The engine is compared with it after every
-step (test_engine_machine.py); where they differ, one of them misreads the rules.
+step (engine/verdict/test_machine.py); where they differ, one of them misreads the rules.
 """
 
 from collections import Counter

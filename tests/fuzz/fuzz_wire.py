@@ -4,9 +4,9 @@
     python tests/fuzz/fuzz_wire.py -max_total_time=600 -max_len=8192 CORPUS_FOLDER
 
 The fuzzer's bytes choose among the encodings that the suite draws at random
-(test_engine_wire.py), whole and spoiled. Any disagreement ends the run; the bytes are kept in a
-file `crash-...`, which the same command with that file repeats. The coverage that guides is that
-of the Python side: which encodings were written and how the two readers took them.
+(engine/events/test_wire.py), whole and spoiled. Any disagreement ends the run; the bytes are kept
+in a file `crash-...`, which the same command with that file repeats. The coverage that guides is
+that of the Python side: which encodings were written and how the two readers took them.
 """
 
 import sys

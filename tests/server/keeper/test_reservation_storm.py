@@ -1,7 +1,7 @@
 """Whatever is killed, whenever, and whoever asks again: no number is in two live reservations.
 
 32 allocators want more numbers than there are. A soak is the same for longer:
-`RINGFENCE_STORM_ATTEMPTS=1000000 pytest tests/test_reservation_storm.py -s`.
+`RINGFENCE_STORM_ATTEMPTS=1000000 pytest -n 0 -s tests/server/keeper/test_reservation_storm.py`.
 """
 
 import os

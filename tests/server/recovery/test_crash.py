@@ -1,6 +1,7 @@
 """Whatever is killed, whenever: nothing acknowledged is lost, and nothing else appears.
 
-A soak is the same with more rounds: `RINGFENCE_CRASH_ROUNDS=500 pytest tests/test_crash.py -s`.
+A soak is the same with more rounds:
+`RINGFENCE_CRASH_ROUNDS=500 pytest -n 0 -s tests/server/recovery/test_crash.py`.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Whatever bit of a data folder changes, a start finds what was there, or says what is wrong.
 
-More flips by hand: `RINGFENCE_FLIPS=500 pytest tests/test_durable_damage.py -s`.
+More flips by hand: `RINGFENCE_FLIPS=500 pytest -n 0 -s tests/server/recovery/test_damage.py`.
 """
 
 import os

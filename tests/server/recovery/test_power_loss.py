@@ -5,7 +5,7 @@ is gone, as is all that was in memory. It needs root, for mount.
 
 A soak is the same with more rounds:
 
-    RINGFENCE_POWER_ROUNDS=100 pytest tests/test_power_loss.py -s
+    RINGFENCE_POWER_ROUNDS=100 pytest -n 0 -s tests/server/recovery/test_power_loss.py
 """
 
 import fcntl
