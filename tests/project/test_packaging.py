@@ -13,15 +13,16 @@ import pytest
 from support.places import ROOT
 from support.wall_clock import CLOCK_FILE
 
+pytestmark = pytest.mark.slow
+
 ENGINE_USE = """
 import numpy as np, ringfence
 from ringfence.engine.memory.segment import Segment
-from support.engine import Engine
-
-pytestmark = pytest.mark.slow
+from ringfence.engine.verdict.reader import VerdictReader
 assert "site-packages" in ringfence.__file__, ringfence.__file__
 segment = Segment.create(None, capacity_numbers=100)
-verdicts, clean_at = Engine(segment).check(np.array([447700900123], np.uint64), now=1_800_000_000)
+numbers = np.array([447700900123], np.uint64)
+verdicts, clean_at = VerdictReader(segment).check(numbers, now=1_800_000_000)
 print("verdict", verdicts[0], "clean_at", clean_at[0])
 """
 

@@ -65,11 +65,12 @@ def test_same_seed_gives_the_same_figures_for_any_number_of_threads(
 def test_events_become_the_same_entries_in_every_process() -> None:
     """With their marks of callers, which decide who leaves a caller table that is full."""
     program = """
+from ringfence.engine.table.records import state_hash
 from support.small_history import *
 calls = [Call(NUMBERS[0], at(3 + i), robot) for i, robot in enumerate(ROBOTS[:5])]
 history = make_history([Quarantined(NUMBERS[0])], calls, days=9)
 player = played(history, Candidate("silent", rule_policy(Measure.EVENTS, window_days=30)))
-print(player._engine.state_hash().hex())
+print(state_hash(player.segment).hex())
 """
     command, folder = [sys.executable, "-c", program], TESTS
     once, again = (subprocess.check_output(command, cwd=folder, text=True) for _ in range(2))

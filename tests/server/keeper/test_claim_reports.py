@@ -170,7 +170,7 @@ def test_image_has_what_was_reported_also_before_it_is_journalled(segment, journ
         again = Segment.create(None, capacity_numbers=100)
         replay = Replay(again, ReplayBase(image=image), [journal], Progress(disable=True))
         replay.commands(journal)  # what workers see before there is a keeper
-        covered = [feed.covered for feed in again.feeds() if feed is not None]
+        covered = [feed.covered for feed in read_feeds(again) if feed is not None]
         assert covered == [((10, 20), (30, 40), (50, 60))]
         run(Segment.create(None, capacity_numbers=100), journal, look, image=image)
 

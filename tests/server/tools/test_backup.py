@@ -103,9 +103,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 def test_backup_of_a_running_server_has_the_layout_of_a_data_folder(
     original: SimpleNamespace,
 ) -> None:
-    journals = original.row["journals"]
-    assert journals.pop("keeper") >= 6  # and what a scan found meanwhile
-    assert journals == {"worker-0": 80, "worker-1": 0}
+    keeper = original.row["journals"]["keeper"]  # 6 commands, and what a scan found
+    assert original.row["journals"] == {"keeper": max(6, keeper), "worker-0": 80, "worker-1": 0}
     assert original.row["snapshots"] == [original.snapshot.name]
     assert original.row["verified"] is True
     files = {path for path in names(original.backup) if (original.backup / path).is_file()}
@@ -133,8 +132,7 @@ def test_restored_server_goes_on_where_the_backup_was_made(
     assert "journal worker-0  last=80" in output
     assert f"ringfence serve --data {data}" in output
     with killed(data, *TWO) as server, peer_of(server, 0) as peer:
-        source, values = recovered_from(server)
-        assert (source, values >= 42) == (original.snapshot.stem, True)
+        assert recovered_from(server) >= (original.snapshot.stem, 42)
         assert state_of(server) == original.state
         assert put_pool(peer, "pool-1").revision == 2
         send(peer, history(3))
@@ -230,8 +228,7 @@ def test_restored_folder_takes_nothing_over_from_its_killed_original(tmp_path: P
     done("restore", saved, again)
     assert segment.exists()
     with serving(again, *TWO) as server:
-        source, values = recovered_from(server)
-        assert (source, values >= 42) == ("journal", True)
+        assert recovered_from(server) >= ("journal", 42)
         assert state_of(server) == state
 
 
