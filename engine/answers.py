@@ -61,7 +61,7 @@ class Explanation:
     """0 unless the verdict is CLEAN, AGING, NOISY or UNOBSERVED."""
     state: State
     pool: int
-    """Index of the pool in `Segment.pools()`."""
+    """Index of the pool in `read_pools`."""
     reason: DisconnectReason
     quarantined_at: int
     observed_since: int
@@ -86,7 +86,7 @@ class Header:
 
     state: State
     pool: int
-    """Index of the pool in `Segment.pools()`."""
+    """Index of the pool in `read_pools`."""
     quarantined_at: int
     observed_since: int
     reason: int

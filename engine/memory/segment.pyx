@@ -8,7 +8,7 @@ import mmap
 import os
 
 from libc.string cimport memcpy
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from ringfence.engine.memory.atomic cimport load_acquire_u64, load_relaxed_u64, store_release_u64
 from ringfence.engine.memory.record cimport (

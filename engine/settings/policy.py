@@ -1,7 +1,7 @@
 """What decides when a number of a pool is clean: policies, pools and feeds, with their bounds.
 
-These are the control plane's own objects. `TableWriter` publishes them to the segment, where the
-data plane reads them; `Segment.policies()` and its like read them back.
+These are the control plane's own objects. `writing.pyx` publishes them to the segment, where the
+data plane reads them; `reading.pyx` reads them back.
 """
 
 from __future__ import annotations

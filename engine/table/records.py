@@ -11,13 +11,12 @@ from ringfence.engine.table.header_rows import numbers_of, states_of
 from ringfence.engine.words import State
 
 
-def records(segment: Segment) -> npt.NDArray[np.void]:
-    """The records as a read-only structured array of length segment.numbers; see `record.h`.
+def record_dtype(ring_entries: int) -> np.dtype[np.void]:
+    """A record with K entries, see `record.h`.
 
     Fields: key, control, quarantined_at, override_at, events_total, origin, entries (K).
-    It is live memory: fields change while one looks.
     """
-    record = np.dtype(
+    return np.dtype(
         [
             ("key", "<u8"),
             ("control", "<u8"),
@@ -25,12 +24,21 @@ def records(segment: Segment) -> npt.NDArray[np.void]:
             ("override_at", "<u4"),
             ("events_total", "<u4"),
             ("origin", "<u4"),
-            ("entries", "<u8", (segment.ring_entries,)),
+            ("entries", "<u8", (ring_entries,)),
         ]
     )
+
+
+def records(segment: Segment) -> npt.NDArray[np.void]:
+    """The records as a read-only array of length segment.numbers, of `record_dtype`.
+
+    It is live memory: fields change while one looks.
+    """
     first = segment.records_offset
     end = first + segment.numbers * segment.record_bytes
-    return np.frombuffer(segment.view().toreadonly()[first:end], dtype=record)
+    return np.frombuffer(
+        segment.view().toreadonly()[first:end], dtype=record_dtype(segment.ring_entries)
+    )
 
 
 def state_hash(segment: Segment) -> bytes:

@@ -24,7 +24,6 @@ from ringfence.engine.memory.record cimport (
     STATE_EMPTY,
     STATE_FREE,
     STATE_MASK,
-    STATE_QUARANTINED,
     record_t,
     segment_t,
 )

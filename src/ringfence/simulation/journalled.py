@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ from ringfence.engine.memory import layout
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     SnapshotError,
-    SnapshotHeader,
     list_snapshots,
 )
 from ringfence.engine.snapshot.format import Kind
@@ -32,6 +30,7 @@ from ringfence.engine.table.header_rows import (
     reasons_of,
     states_of,
 )
+from ringfence.engine.table.records import record_dtype
 from ringfence.engine.words import EventKind, State
 from ringfence.server.folder.journal_folders import KEEPER, journal_identity, journal_names
 from ringfence.server.folder.secret_file import read_secret
@@ -122,7 +121,7 @@ class _Snapshot:
             self.ring_entries = file.header.ring_entries
             self.robots = _robots(file)
             for _, payload in file.read_blocks(Kind.RECORDS):
-                records = np.frombuffer(payload, _record(file.header))
+                records = np.frombuffer(payload, record_dtype(file.header.ring_entries))
                 rows = np.zeros(records.size, HEADER)
                 for name in ("key", "control", "quarantined_at", "override_at", "origin"):
                     rows[name] = records[name]
@@ -152,17 +151,6 @@ def _discount(entries: Words, robots: npt.NDArray[np.bool_]) -> None:
     robots[marks[entries & SPRAY != 0]] = True
     discounted = robots[marks] & (marks != 0) & SPRAY_KINDS[entries & KIND_MASK]
     entries[discounted] |= SPRAY
-
-
-def _record(header: SnapshotHeader) -> np.dtype[Any]:
-    """A record, see engine/memory/record.h."""
-    return np.dtype(
-        [
-            *(("key", "<u8"), ("control", "<u8"), ("quarantined_at", "<u4")),
-            *(("override_at", "<u4"), ("events_total", "<u4"), ("origin", "<u4")),
-            ("entries", "<u8", (header.ring_entries,)),
-        ]
-    )
 
 
 def _ring_taken(records: Rows) -> Words:
