@@ -1,9 +1,11 @@
 """The supervisor: makes the shared segment, starts keeper and workers, replaces those that die.
 
-It talks to nobody and never imports gRPC, whose objects do not survive a fork. When it is killed
-its children are killed by the kernel.
+What its children run is imported here, once, and each of them is a fork that has it: a
+replacement answers sooner, and all share the memory. It talks to nobody: gRPC's objects do not
+survive a fork, and no thread may run here. When it is killed its children are killed by the kernel.
 """
 
+import gc
 import logging
 import os
 import selectors
@@ -20,10 +22,15 @@ from typing import TextIO
 from ringfence.server.config.config import Config
 from ringfence.server.folder.data_folder import StartError, hold_data_folder, hold_run_folder
 from ringfence.server.folder.installation import Installation
+from ringfence.server.followers.history.process import run_history
+from ringfence.server.keeper.process import run_keeper
 from ringfence.server.recovery.recovered import Recovered
+from ringfence.server.recovery.recovery import run_recovery
+from ringfence.server.recovery.snapshot_taker import run_snapshot
 from ringfence.server.supervisor.child import Child
 from ringfence.server.supervisor.listen_port import hold_port
 from ringfence.server.supervisor.log import configure_log
+from ringfence.server.worker.worker import run_worker
 
 FAILURES_MAX = 5
 DRAIN_S = 7.5  # the workers' share of the 10 s in which a stop is over
@@ -37,6 +44,7 @@ _log = logging.getLogger(__name__)
 def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
     """Serves until SIGTERM or SIGINT; prints one ready line on `out`. Returns the exit code."""
     configure_log("supervisor")
+    gc.freeze()  # what was imported stays: a collection in a child would copy its pages
     try:
         with ExitStack() as held:
             folder = held.enter_context(hold_data_folder(data))
@@ -53,7 +61,7 @@ def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
             family = Family(
                 _children(installation, address),
                 signalled,
-                _snapshot_child(installation),
+                Child("snapshot", partial(run_snapshot, installation)),
                 config.snapshot.interval,
             )
             return family.serve(lambda: _announce(out, address, config, recovered))
@@ -166,12 +174,7 @@ class Family:
 def _recover(installation: Installation, signalled: socket.socket) -> Recovered | None:
     """Has a child make the segment and bring back what the journals hold; None = asked to stop."""
 
-    def recovery(ready: Callable[[], None]) -> None:
-        from ringfence.server.recovery.recovery import run_recovery
-
-        run_recovery(installation)
-
-    child = Child("recovery", recovery)
+    child = Child("recovery", lambda _: run_recovery(installation))
     child.start()
     with selectors.DefaultSelector() as selector:
         selector.register(child.pipe, selectors.EVENT_READ)
@@ -191,37 +194,15 @@ def _asks_to_stop(signals: bytes) -> bool:
 
 
 def _children(installation: Installation, address: str) -> list[Child]:
-    # Imported in the child: the supervisor stays without gRPC.
-    def keeper(ready: Callable[[], None]) -> None:
-        from ringfence.server.keeper.process import run_keeper
-
-        run_keeper(installation, ready)
-
-    def worker(index: int, ready: Callable[[], None]) -> None:
-        from ringfence.server.worker.worker import run_worker
-
-        run_worker(installation, index, address, ready)
-
-    def history(ready: Callable[[], None]) -> None:
-        from ringfence.server.followers.history.process import run_history
-
-        run_history(installation, ready)
-
     workers = range(installation.config.server.workers)
     return [
-        Child("keeper", keeper),
-        Child("history", history),
-        *(Child(f"worker-{index}", partial(worker, index)) for index in workers),
+        Child("keeper", partial(run_keeper, installation)),
+        Child("history", partial(run_history, installation)),
+        *(
+            Child(f"worker-{index}", partial(run_worker, installation, index, address))
+            for index in workers
+        ),
     ]
-
-
-def _snapshot_child(installation: Installation) -> Child:
-    def snapshot(ready: Callable[[], None]) -> None:
-        from ringfence.server.recovery.snapshot_taker import run_snapshot
-
-        run_snapshot(installation, ready)
-
-    return Child("snapshot", snapshot)
 
 
 @contextmanager

@@ -69,14 +69,6 @@ def test_the_engine_has_no_sockets_no_protobuf_library_no_loop_and_no_lmdb() -> 
     assert {name: words for name, words in found.items() if words} == {}
 
 
-def test_the_supervisor_loads_nothing_of_grpc_before_it_forks() -> None:
-    """Its functions do, in the children: what stands at the margin is what it loads itself."""
-    grpc = re.compile(r"^(?:from|import) +(?:grpc|ringfence\.server\.(?:link|keeper|worker))", re.M)
-    texts = [path.read_text("utf-8") for path in (ROOT / "server/supervisor").glob("*.py")]
-    assert len(texts) > 3
-    assert [found for text in texts for found in grpc.findall(text)] == []
-
-
 def test_the_picture_in_the_readme_has_the_folders_in_this_order() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     _, _, picture = readme.partition("## Where things are")[2].partition("```text\n")

@@ -1,7 +1,7 @@
 """The `ringfence` command: one module a command, imported when it is used.
 
-`serve` forks before anything of gRPC is loaded, and `--help` should be quick; so no command's
-module is imported here.
+`--help` should be quick, and no command needs what another does; so no command's module is
+imported here.
 
 Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 the server cannot be reached, 4 it refused
 or failed; 128 + the signal when interrupted, or when nobody reads the output any more.

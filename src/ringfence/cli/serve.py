@@ -1,5 +1,6 @@
 """`ringfence serve`: a server, until it is told to stop."""
 
+import os
 from pathlib import Path
 
 import click
@@ -51,6 +52,7 @@ def serve(
         config = load_config(config_file, listen=listen, workers=workers, capacity_numbers=capacity)
     except ConfigError as error:
         raise click.UsageError(str(error), ctx) from None
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's; the supervisor forks and has no threads
     from ringfence.server.supervisor.supervisor import run
 
     ctx.exit(run(config, data))

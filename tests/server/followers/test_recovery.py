@@ -10,6 +10,7 @@ import grpc
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, inspect, select, text
 from support import history_values as values
 from support.history_keeper import HistoryInstallation, history_installation
@@ -24,7 +25,12 @@ from ringfence.engine.words import Measure
 from ringfence.server.config.config import load_config
 from ringfence.server.followers.history.database import HistoryError, open_reader, open_writer
 from ringfence.server.followers.history.exports import holes
-from ringfence.server.followers.history.schema import bring_up_to_date, check_up_to_date
+from ringfence.server.followers.history.schema import (
+    NEWEST,
+    alembic_config,
+    bring_up_to_date,
+    check_up_to_date,
+)
 from ringfence.server.followers.history.tables import METADATA, PROGRESS
 from ringfence.server.followers.history.writer import HistoryWriter, PositionMoved
 
@@ -207,6 +213,7 @@ def test_migrations_make_the_tables_and_change_nothing_again(url: str) -> None:
     bring_up_to_date(engine)
     with engine.connect() as connection:
         check_up_to_date(connection)
+        assert ScriptDirectory.from_config(alembic_config()).get_current_head() == NEWEST
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     engine.dispose()
 
@@ -232,8 +239,21 @@ def test_newer_database_is_refused_by_name(url: str) -> None:
     bring_up_to_date(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(HistoryError, match="written by a newer version: revision=9999"):
+    newer = "written by a newer version: revision=9999"
+    with pytest.raises(HistoryError, match=newer):
         bring_up_to_date(engine)
+    with engine.connect() as connection, pytest.raises(HistoryError, match=newer):
+        check_up_to_date(connection)
+    engine.dispose()
+
+
+def test_older_database_is_not_read(url: str) -> None:
+    engine = open_writer(url)
+    with (
+        engine.connect() as connection,
+        pytest.raises(HistoryError, match="an older form: revision=none, needed="),
+    ):
+        check_up_to_date(connection)
     engine.dispose()
 
 
