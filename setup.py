@@ -12,7 +12,7 @@ HEADERS = [str(header) for header in sorted(ENGINE.glob("*/*.h"))]
 setup(
     ext_modules=cythonize(
         [
-            Extension(SHARED, [f"src/{SHARED.replace('.', '/')}.c"]),
+            Extension(SHARED, [f"src/{SHARED.replace('.', '/')}.c"], extra_compile_args=["-O1"]),
             *(
                 Extension(
                     ".".join(source.relative_to("src").with_suffix("").parts),
