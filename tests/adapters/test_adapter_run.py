@@ -14,6 +14,8 @@ from ringfence.adapters.base import Tally, summary
 from ringfence.adapters.run import run_live
 from ringfence.v1 import number_service_pb2 as numbers
 
+pytestmark = pytest.mark.slow
+
 NUMBER = 447700900777
 
 
@@ -64,7 +66,6 @@ def run(address: str, failure: Exception | None = None) -> list[str]:
     return asyncio.run(live())
 
 
-@pytest.mark.slow
 def test_what_arrives_while_stopping_is_answered_before_the_end(
     server: ServerProcess, peer: Peer
 ) -> None:

@@ -18,6 +18,8 @@ from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import HepReader
 
+pytestmark = pytest.mark.slow
+
 FILES = DATA / "switch" / "kamailio"
 PATIENCE_S = 60.0
 

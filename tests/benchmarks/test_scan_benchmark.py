@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 from support.places import BENCHMARKS
+
+pytestmark = pytest.mark.slow
 
 SCAN = BENCHMARKS / "scan.py"
 

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.places import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_snapshot_benchmark_prints_its_table(tmp_path: Path) -> None:

@@ -312,6 +312,7 @@ def process(server: ServerProcess, *arguments: str, **streams: Any) -> "subproce
     )
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_ends_the_listing_quietly(server, client) -> None:
     client.quarantine_numbers(range(999000000000, 999000004000))
     listing = process(server, "numbers", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -322,6 +323,7 @@ def test_a_reader_that_has_seen_enough_ends_the_listing_quietly(server, client) 
     assert listing.returncode == 128 + signal.SIGPIPE
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_without_a_traceback(server) -> None:
     waiting = process(server, "quarantine", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     with waiting:
@@ -334,6 +336,7 @@ def test_ctrl_c_ends_without_a_traceback(server) -> None:
     assert waiting.returncode == 128 + signal.SIGINT
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_progress(server) -> None:
     ours, its = pty.openpty()
     try:

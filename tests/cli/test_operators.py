@@ -110,6 +110,7 @@ def test_nobody_to_ask_is_wrong_usage(
     ("typed", "code", "sent", "said"),
     [("y\n", 0, 1, "retired"), ("n\n", 1, 0, "nothing has changed"), ("\n", 1, 0, "nothing")],
 )
+@pytest.mark.slow
 def test_a_terminal_is_asked_with_how_many_numbers(
     *, typed: str, code: int, sent: int, said: str, servicer: Servicer, address: str
 ) -> None:

@@ -17,6 +17,8 @@ from support.told_server import Ringfence, Servicer, abort, address, info, ringf
 from ringfence.v1 import number_service_pb2 as v1
 from ringfence.v1 import types_pb2 as types_v1
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["address", "ringfence", "servicer"]  # fixtures
 
 CALLED = 447700900000

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.places import TESTS as TESTS_FOLDER
 
+pytestmark = pytest.mark.slow
+
 TESTS = """
 import pytest
 

@@ -52,57 +52,65 @@ def source_files(suffixes: set[str]) -> list[Path]:
     )
 
 
-def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-sources = pytest.mark.parametrize("path", source_files(SOURCES), ids=named)
-texts = pytest.mark.parametrize("path", source_files(TEXTS), ids=named)
+def every(suffixes: set[str]) -> list[tuple[str, str]]:
+    """The path in the checkout and the text of every file with one of these suffixes."""
+    return [(str(path.relative_to(ROOT)), path.read_text()) for path in source_files(suffixes)]
 
 
 def test_there_is_something_to_check() -> None:
-    names = {named(path) for path in source_files(TEXTS)}
+    names = {name for name, _ in every(TEXTS)}
     assert {"setup.py", "pyproject.toml", "engine/memory/segment.pyx"} <= names
     assert {"engine/memory/record.h", "server/config/default_config.toml"} <= names
     assert not any(name.startswith("src/ringfence/engine") for name in names)
 
 
-@sources
-def test_file_holds_one_idea_and_not_two(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LINES_MAX
+def test_every_file_holds_one_idea_and_not_two() -> None:
+    lengths = {name: len(text.splitlines()) for name, text in every(SOURCES)}
+    assert {name: lines for name, lines in lengths.items() if lines > LINES_MAX} == {}
 
 
-@sources
-def test_lines_fit_a_hundred_columns(path: Path) -> None:
-    lines = enumerate(path.read_text().splitlines(), 1)
-    assert [(at, len(line)) for at, line in lines if len(line) > COLUMNS_MAX] == []
+def test_lines_fit_a_hundred_columns() -> None:
+    longer = [
+        f"{name}:{at}: {len(line)}"
+        for name, text in every(SOURCES)
+        for at, line in enumerate(text.splitlines(), 1)
+        if len(line) > COLUMNS_MAX
+    ]
+    assert longer == []
 
 
-@sources
-def test_file_begins_by_saying_what_it_is(path: Path) -> None:
-    text = path.read_text()
-    if path.suffix in {".py", ".pyi"}:
-        assert ast.get_docstring(ast.parse(text))
-    else:
-        assert re.match(r'"""[^"\s]', text)
+def test_every_file_begins_by_saying_what_it_is() -> None:
+    assert [name for name, text in every(SOURCES) if not says_what_it_is(name, text)] == []
 
 
-@sources
-def test_file_name_says_what_is_in_it(path: Path) -> None:
-    assert not BANNED_NAMES & set(re.split(r"[_.]", path.stem.lower()))
+def says_what_it_is(name: str, text: str) -> bool:
+    """Whether a source file begins with a docstring."""
+    if name.endswith((".py", ".pyi")):
+        return bool(ast.get_docstring(ast.parse(text)))
+    return bool(re.match(r'"""[^"\s]', text))
 
 
-@texts
-def test_nothing_refers_outside_the_checkout(path: Path) -> None:
+def test_every_file_name_says_what_is_in_it() -> None:
+    words = {name: set(re.split(r"[_.]", Path(name).stem.lower())) for name, _ in every(SOURCES)}
+    assert {
+        name: found & BANNED_NAMES for name, found in words.items() if found & BANNED_NAMES
+    } == {}
+
+
+def test_nothing_refers_outside_the_checkout() -> None:
     outside = ["/".join(["..", "shared"]), "/".join(["", "work", ""])]
-    text = path.read_text()
-    assert [place for place in outside if place in text] == []
+    found = [(name, place) for name, text in every(TEXTS) for place in outside if place in text]
+    assert found == []
 
 
-@texts
-def test_every_telephone_number_is_nobodys(path: Path) -> None:
-    text = re.sub(r"(?<=\d)_(?=\d)", "", path.read_text())
-    assert [found for found in LONG_DIGITS.findall(text) if not is_nobodys(found)] == []
+def test_every_telephone_number_is_nobodys() -> None:
+    somebodys = [
+        (name, digits)
+        for name, text in every(TEXTS)
+        for digits in LONG_DIGITS.findall(re.sub(r"(?<=\d)_(?=\d)", "", text))
+        if not is_nobodys(digits)
+    ]
+    assert somebodys == []
 
 
 def is_nobodys(digits: str) -> bool:

@@ -13,6 +13,8 @@ import pytest
 from support.places import TESTS
 from support.wall_clock import CLOCK_FILE, SteppingClock
 
+pytestmark = pytest.mark.slow
+
 YEAR_S = 365 * 86_400
 NEAR_S = 60
 AWAY = [5 * YEAR_S, -20 * YEAR_S]

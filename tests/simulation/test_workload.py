@@ -200,6 +200,7 @@ def test_impossible_size_is_refused(numbers: int, days: int, message: str) -> No
         make_workload(numbers=numbers, days=days)
 
 
+@pytest.mark.slow
 def test_callers_belong_to_nobody_and_to_one_class() -> None:
     _, events = ncsu_weeks()
     for true_class, (first, end) in CALLER_RANGES.items():

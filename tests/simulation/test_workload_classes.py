@@ -40,9 +40,10 @@ from ringfence.simulation.traffic.recurring import DebtSource, ScheduleSource
 from ringfence.simulation.traffic.spray import lognormal_of
 from ringfence.simulation.traffic.workload import Workload
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", CLIMATES)
-@pytest.mark.slow
 def test_background_comes_at_the_rate_of_its_climate(name: str) -> None:
     workload = make_workload(name, numbers=NUMBERS, days=28)
     climate, campaigns = CLIMATES[name], workload.traffic.campaigns
@@ -86,7 +87,6 @@ def test_as_many_numbers_get_no_background_as_the_gamma_says() -> None:
     assert_share(silent, NUMBERS, (1 + mean / shape) ** -shape)
 
 
-@pytest.mark.slow
 def test_campaign_that_does_not_sweep_dials_all_over_the_pool() -> None:
     workload = make_workload(numbers=NUMBERS, days=28)
     campaigns = replace(workload.traffic.campaigns, sweep_share=0.0, withheld_share=0.0)
@@ -99,7 +99,6 @@ def test_campaign_that_does_not_sweep_dials_all_over_the_pool() -> None:
     assert_share(near, steps.size, 0.2 - 0.1**2)  # of two places anywhere
 
 
-@pytest.mark.slow
 def test_storm_is_hundreds_of_callers_at_one_number_within_hours() -> None:
     workload = make_workload(numbers=NUMBERS, days=28)
     storms = workload.traffic.storms
@@ -267,7 +266,6 @@ def test_collectors_call_in_office_hours_and_seven_times_a_week_at_most() -> Non
     assert_mean(per_number(settled, 5_000).astype(float), 8 * (1 + 7) / 2)  # 1 to 7 a week
 
 
-@pytest.mark.slow
 def test_debt_is_worked_by_one_agency_from_a_few_callers_until_it_is_sold() -> None:
     workload, events = make_debts(worked_median_days=20.0, dormant_days=5.0, resold_share=1.0)
     first, end = CALLER_RANGES[TrueClass.COLLECTOR]
@@ -305,7 +303,6 @@ def test_nobody_looks_for_a_subscriber_who_has_not_left(make_source: type[Any]) 
     assert (source.until(22 * DAY_S).at_s >= 21 * DAY_S - 1e-3).all()
 
 
-@pytest.mark.slow
 def test_stuck_machine_calls_at_its_own_pace() -> None:
     workload = make_workload(numbers=NUMBERS, days=28)
     workload.traffic = replace(

@@ -15,10 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 USER = "postgres"
 PATIENCE_S = 30.0
+NEEDS_POSTGRESQL = pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed")
+DATABASES = ("sqlite", pytest.param("postgresql", marks=(NEEDS_POSTGRESQL, pytest.mark.slow)))
+"""Parameters of a fixture that is there on each kind of database."""
 
 
 class PostgresCluster:

@@ -208,6 +208,7 @@ columns = st.lists(
 
 @settings(deadline=None)
 @given(columns)
+@pytest.mark.slow
 def test_no_rejection_ever_names_a_caller(events: list[Event]) -> None:
     inserted = insert(make_table().engine, events, NOW)
     assert inserted.accepted + inserted.untracked + inserted.rejected == len(events)

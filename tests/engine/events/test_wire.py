@@ -59,18 +59,21 @@ def tag(field: int, wire: int) -> bytes:
 
 @slow
 @given(batches())
+@pytest.mark.slow
 def test_every_valid_encoding_is_read_as_protobuf_reads_it(message: bytes) -> None:
     assert WireTwins().compare_events(message)
 
 
 @slow
 @given(spoiled(batches()))
+@pytest.mark.slow
 def test_spoiled_batch_is_taken_or_refused_as_protobuf_does_it(message: bytes) -> None:
     WireTwins().compare_events(message)
 
 
 @slow
 @given(st.binary(max_size=60))
+@pytest.mark.slow
 def test_random_bytes_are_taken_or_refused_as_protobuf_does_it(message: bytes) -> None:
     WireTwins().compare_events(message)
     compare_check(message)
@@ -94,12 +97,14 @@ def test_every_truncation_is_taken_or_refused_as_protobuf_does_it(message: bytes
 
 @slow
 @given(checks())
+@pytest.mark.slow
 def test_every_valid_check_is_read_as_protobuf_reads_it(message: bytes) -> None:
     assert compare_check(message) == bool(CheckNumbersRequest.FromString(message).numbers)
 
 
 @slow
 @given(spoiled(checks()))
+@pytest.mark.slow
 def test_spoiled_check_is_taken_or_refused_as_protobuf_does_it(message: bytes) -> None:
     compare_check(message)
 

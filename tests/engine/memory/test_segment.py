@@ -197,6 +197,7 @@ def test_two_mappings_of_one_file_are_one_table(tmp_path: Path) -> None:
     assert len(table.rings()[NUMBERS[0]]) == 2
 
 
+@pytest.mark.slow
 def test_segment_does_not_close_under_an_engine_or_an_array() -> None:
     segment = Segment.create(None, capacity_numbers=10)
     engine = Engine(segment)

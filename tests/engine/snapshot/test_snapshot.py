@@ -320,6 +320,7 @@ def test_nothing_is_kept_is_refused(tmp_path: Path) -> None:
         prune_snapshots(tmp_path, keep=0)
 
 
+@pytest.mark.slow
 def test_threads_that_index_at_once_lose_no_number() -> None:
     seed = 31
     print(f"seed={seed}")

@@ -71,6 +71,7 @@ def covered_times(draw: st.DrawFn) -> Covered:
 
 @settings(max_examples=60, deadline=None)
 @given(changes=st.lists(st.dictionaries(st.sampled_from("abc"), covered_times()), max_size=6))
+@pytest.mark.slow
 def test_engine_that_follows_changes_sees_what_a_new_one_sees(
     changes: list[dict[str, Covered]],
 ) -> None:

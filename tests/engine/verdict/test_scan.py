@@ -236,6 +236,7 @@ def test_number_of_a_pool_that_nobody_published_is_left_out() -> None:
     del cells
 
 
+@pytest.mark.slow
 def test_numbers_that_move_to_new_pools_under_a_sweep_are_all_counted() -> None:
     numbers = np.arange(999_000_000_000, 999_000_050_000, dtype=np.uint64)
     table = make_table(numbers=numbers.tolist(), capacity_numbers=numbers.size)
@@ -381,6 +382,7 @@ def test_places_of_numbers_are_those_of_changes() -> None:
     assert scan.find(asked).tolist() == [7, -1, 0]
 
 
+@pytest.mark.slow
 def test_sweeps_while_events_come_in_see_each_number_once() -> None:
     numbers = range(447700900000, 447700900900)
     table = make_table(numbers=numbers, capacity_numbers=1000)

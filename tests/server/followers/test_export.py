@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from support import history_values as values
 from support.history_values import NUMBERS
-from support.postgres_cluster import PROGRAMS, postgres_cluster
+from support.postgres_cluster import DATABASES
 
 from ringfence.cli import main
 from ringfence.engine.words import DisconnectReason, State, Verdict
@@ -75,16 +75,7 @@ def complaint(number: int, received_at: int, *, pool: int, policy: str) -> Keepe
     return value
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgresql",
-            marks=pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed"),
-        ),
-    ],
-)
+@pytest.fixture(scope="module", params=DATABASES)
 def where(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[str]]:
@@ -94,10 +85,9 @@ def where(
         write(f"sqlite:///{folder / 'history.db'}")
         yield ["--data", str(folder)]
         return
-    with postgres_cluster() as cluster:
-        url = cluster.new_database()
-        write(url)
-        yield ["--url", url]
+    url = request.getfixturevalue("cluster").new_database()
+    write(url)
+    yield ["--url", url]
 
 
 def write(url: str) -> None:

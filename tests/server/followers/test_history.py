@@ -7,24 +7,15 @@ import pytest
 from support import history_values as values
 from support.history_keeper import HistoryInstallation, history_installation
 from support.history_values import NUMBERS, START
-from support.postgres_cluster import PROGRAMS, PostgresCluster, postgres_cluster
+from support.postgres_cluster import DATABASES, NEEDS_POSTGRESQL, PostgresCluster
 from support.server_process import field_of, reason_of, wait_until
 
 from ringfence.engine.words import State, Verdict
 
 pytestmark = pytest.mark.slow
 
-POSTGRESQL = pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed")
 
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL that the tests of this module share."""
-    with postgres_cluster() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=POSTGRESQL)])
+@pytest.fixture(params=DATABASES)
 def history(request: pytest.FixtureRequest) -> Iterator[HistoryInstallation]:
     """An installation without history process, on each kind of database."""
     url = ""
@@ -200,7 +191,7 @@ def test_keeper_may_be_away(history: HistoryInstallation) -> None:
     assert len(history.pages()) == 2
 
 
-@POSTGRESQL
+@NEEDS_POSTGRESQL
 def test_database_may_be_away(cluster: PostgresCluster) -> None:
     with history_installation(cluster.new_database()) as history:
         history.start_history()
@@ -221,7 +212,7 @@ def test_database_may_be_away(cluster: PostgresCluster) -> None:
         assert [NUMBERS.index(entry.number) for entry in history.pages()] == [4, 3, 2, 1, 0]
 
 
-@POSTGRESQL
+@NEEDS_POSTGRESQL
 def test_database_that_is_not_there_at_the_start_is_waited_for(cluster: PostgresCluster) -> None:
     url = cluster.new_database()
     cluster.stop()

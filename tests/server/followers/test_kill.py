@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, func, select
 from support import history_values as values
 from support.history_keeper import HistoryInstallation, history_installation
 from support.history_values import START
-from support.postgres_cluster import PROGRAMS, postgres_cluster
+from support.postgres_cluster import DATABASES
 
 from ringfence.engine.words import Verdict
 from ringfence.server.followers.history.tables import CHANGES, DECISIONS
@@ -24,22 +24,14 @@ ROUNDS = 12
 FIRST = 999_000_000_000
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgresql",
-            marks=pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed"),
-        ),
-    ]
-)
+@pytest.fixture(params=DATABASES)
 def history(request: pytest.FixtureRequest) -> Iterator[HistoryInstallation]:
     """An installation on each kind of database."""
     if request.param == "sqlite":
         with history_installation() as made:
             yield made
         return
-    with postgres_cluster() as cluster, history_installation(cluster.new_database()) as made:
+    with history_installation(request.getfixturevalue("cluster").new_database()) as made:
         yield made
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, event
 from support import history_values as values
 from support.history_values import NUMBERS, START
-from support.postgres_cluster import PROGRAMS, postgres_cluster
+from support.postgres_cluster import DATABASES
 
 from ringfence.server.followers.history.database import open_writer
 from ringfence.server.followers.history.reader import list_history
@@ -15,16 +15,7 @@ from ringfence.server.followers.history.writer import HistoryWriter
 from ringfence.v1.number_service_pb2 import ListHistoryRequest
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgresql",
-            marks=pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed"),
-        ),
-    ],
-)
+@pytest.fixture(scope="module", params=DATABASES)
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
@@ -35,19 +26,18 @@ def engine(
         yield opened
         opened.dispose()
         return
-    with postgres_cluster() as cluster:
-        opened = open_writer(cluster.new_database())
-        fill(opened)
+    opened = open_writer(request.getfixturevalue("cluster").new_database())
+    fill(opened)
 
-        @event.listens_for(opened, "begin")
-        def prefer_indexes(connection: object) -> None:  # a table of a few rows needs none
-            for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
-                connection.exec_driver_sql(  # type: ignore[attr-defined]
-                    f"SET LOCAL enable_{way} = off"
-                )
+    @event.listens_for(opened, "begin")
+    def prefer_indexes(connection: object) -> None:  # a table of a few rows needs none
+        for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+            connection.exec_driver_sql(  # type: ignore[attr-defined]
+                f"SET LOCAL enable_{way} = off"
+            )
 
-        yield opened
-        opened.dispose()
+    yield opened
+    opened.dispose()
 
 
 def fill(engine: Engine) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, event, inspect, select, text
 from support import history_values as values
 from support.history_keeper import HistoryInstallation, history_installation
 from support.history_values import NUMBERS, START
-from support.postgres_cluster import PROGRAMS, PostgresCluster, postgres_cluster
+from support.postgres_cluster import DATABASES, NEEDS_POSTGRESQL, PostgresCluster
 from support.server_process import wait_until
 
 from ringfence.engine.settings.new_segment import new_segment
@@ -34,15 +34,6 @@ from ringfence.server.followers.history.schema import (
 from ringfence.server.followers.history.tables import METADATA, PROGRESS
 from ringfence.server.followers.history.writer import HistoryWriter, PositionMoved
 
-POSTGRESQL = pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL that the tests of this module share."""
-    with postgres_cluster() as running:
-        yield running
-
 
 @pytest.fixture
 def history() -> Iterator[HistoryInstallation]:
@@ -51,7 +42,7 @@ def history() -> Iterator[HistoryInstallation]:
         yield made
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=POSTGRESQL)])
+@pytest.fixture(params=DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
@@ -167,7 +158,7 @@ def test_older_backup_of_the_database_catches_up(history: HistoryInstallation) -
     assert [NUMBERS.index(entry.number) for entry in history.pages()] == [4, 3, 2, 1, 0]
 
 
-@POSTGRESQL
+@NEEDS_POSTGRESQL
 @pytest.mark.slow
 def test_database_of_another_installation_is_not_touched(cluster: PostgresCluster) -> None:
     url = cluster.new_database()
@@ -257,7 +248,8 @@ def test_older_database_is_not_read(url: str) -> None:
     engine.dispose()
 
 
-@POSTGRESQL
+@NEEDS_POSTGRESQL
+@pytest.mark.slow
 def test_database_of_another_encoding_is_refused(cluster: PostgresCluster) -> None:
     engine = open_writer(cluster.new_database("ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))
     with pytest.raises(HistoryError, match="encoding=LATIN1, needed=UTF8"):

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, select, update
 from support import history_values as values
 from support.history_values import NUMBERS, START
-from support.postgres_cluster import PROGRAMS, PostgresCluster, postgres_cluster
+from support.postgres_cluster import DATABASES
 
 from ringfence.engine.words import State, Verdict
 from ringfence.server.followers.history.database import HistoryError, open_writer
@@ -24,22 +24,7 @@ from ringfence.server.followers.history.writer import HistoryWriter
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL that the tests of this module share."""
-    with postgres_cluster() as running:
-        yield running
-
-
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgresql",
-            marks=pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed"),
-        ),
-    ]
-)
+@pytest.fixture(params=DATABASES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty history database."""
     url = f"sqlite:///{tmp_path / 'history.db'}"

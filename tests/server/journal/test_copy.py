@@ -21,6 +21,8 @@ from ringfence.server.journal.lmdb_journal import (
 )
 from ringfence.server.journal.note import NOTE
 
+pytestmark = pytest.mark.slow
+
 APPENDING = SUPPORT / "appending_process.py"
 KEEP = 60
 COPIES = 12

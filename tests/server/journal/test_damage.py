@@ -89,6 +89,7 @@ def test_file_that_was_cut_short_is_found_out_without_a_crash(folder: Path, shar
     assert all(problem.startswith(str(folder)) for problem in problems)
 
 
+@pytest.mark.slow
 def test_cut_file_is_walked_also_by_who_only_asks_where_it_ends(folder: Path) -> None:
     path = folder / "data.mdb"
     whole = path.read_bytes()

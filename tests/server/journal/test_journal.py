@@ -336,6 +336,7 @@ def test_threads_that_append_at_once_keep_their_order(journal: Journal) -> None:
     assert journal.commits_total < threads * each
 
 
+@pytest.mark.slow
 def test_truncation_while_appending_and_reading_loses_nothing(journal: Journal) -> None:
     total, keep = 6_000, 500
     answers = Answers()

@@ -12,6 +12,8 @@ from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import types_pb2 as types
 
+pytestmark = pytest.mark.slow
+
 MANY = 1_000_000
 FIRST = 999_000_000_000
 IMPORTED = range(FIRST + MANY, FIRST + MANY + 100_000)
@@ -66,7 +68,6 @@ def enough(observed_since: int) -> int:
     return observed_since + -(-95 * WINDOW_S // 100)
 
 
-@pytest.mark.slow
 def test_numbers_with_true_dates_are_unobserved_until_observed_time_has_grown(peer: Peer) -> None:
     called = range(FIRST, FIRST + MANY)
     now = int(time.time())

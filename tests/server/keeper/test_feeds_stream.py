@@ -10,6 +10,8 @@ from support.told_claims import gaps_of, hour_ago, put_feed, status_of
 from ringfence import EventKind, EventStream
 from ringfence.v1 import number_service_pb2 as numbers
 
+pytestmark = pytest.mark.slow
+
 
 class Clock:
     """The sender's clock."""
@@ -46,7 +48,6 @@ async def happens(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.slow
 def test_heartbeats_cover_the_time_in_which_a_sender_listens(server, peer):
     put_feed(peer, "beating", silence_max={"seconds": 86_400})
     clock = Clock()
@@ -85,8 +86,9 @@ def test_sender_that_was_not_there_leaves_a_gap_and_goes_on(server, peer):
             await heard(sending, began_again + 10)
 
     asyncio.run(go_on())
-    wait_until(lambda: status_of(peer, "absent").watermark.seconds == began_again + 10)
-    assert gaps_of(peer, "absent") == [(began + 10, began_again)]
+    # Two workers may have told the keeper of one claim each, in any order.
+    wait_until(lambda: gaps_of(peer, "absent") == [(began + 10, began_again)])
+    assert status_of(peer, "absent").watermark.seconds == began_again + 10
 
 
 def test_time_of_events_that_were_dropped_is_not_claimed(server, peer, fresh_numbers):
@@ -135,7 +137,6 @@ def test_interval_of_a_batch_with_a_rejected_event_is_not_claimed(server, peer, 
     assert gaps_of(peer, "faulty") == [(began + 10, began + 20)]
 
 
-@pytest.mark.slow
 def test_claims_go_on_without_a_gap_when_workers_die(own_server, fresh_numbers):
     (called,) = fresh_numbers(1)
     clock = Clock()
@@ -155,6 +156,6 @@ def test_claims_go_on_without_a_gap_when_workers_die(own_server, fresh_numbers):
         asyncio.run(send())
     with peer_of(own_server) as peer:
         wait_until(lambda: status_of(peer, "killed").watermark.seconds == began + 40)
-        assert gaps_of(peer, "killed") == []
+        wait_until(lambda: gaps_of(peer, "killed") == [])
         answer = peer.numbers.GetNumber(numbers.GetNumberRequest(number=called), timeout=10)
         assert len(answer.recent) == 4

@@ -431,6 +431,7 @@ def test_history_tells_who_did_what_and_why(peer, stocked):
     assert ("HoldNumbers", "", "", made.id, "RESERVED", "HELD") in history(peer, other)
 
 
+@pytest.mark.slow
 def test_history_tells_what_time_and_events_have_done_by_nobody(peer, stocked):
     put_policy(
         peer,

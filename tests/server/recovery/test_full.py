@@ -21,6 +21,8 @@ from support.small_disk import fill, small_memory
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
+pytestmark = pytest.mark.slow
+
 DISK_BYTES = 16 << 20
 CALLED = [447700900000 + i for i in range(500)]
 TWO = ("--workers", "2", "--capacity", "1000")

@@ -27,6 +27,8 @@ from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
 
+pytestmark = pytest.mark.slow
+
 
 def segment_of(server: ServerProcess) -> Path:
     return server.run_folder / "segment"

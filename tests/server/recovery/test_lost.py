@@ -30,6 +30,8 @@ from ringfence.engine.snapshot import list_snapshots
 from ringfence.server.journal import journal
 from ringfence.server.journal.lmdb_journal import open_journal
 
+pytestmark = pytest.mark.slow
+
 JOURNALS = ("keeper", "worker-0", "worker-1")
 OF_ANOTHER = "or the journal is that of another data folder or has another's name"
 CUTS = ("nothing left", "one page", "somewhere", "one byte short")
@@ -156,7 +158,6 @@ def test_swapped_journals_of_workers_are_refused_when_a_snapshot_counts_on_them(
 
 
 @pytest.mark.parametrize("name", JOURNALS)
-@pytest.mark.slow
 def test_journal_of_another_installation_is_refused(made, plain, process, name):
     shutil.rmtree(plain / "journal" / name)
     shutil.copytree(made / "other" / "journal" / name, plain / "journal" / name)
@@ -192,7 +193,6 @@ def test_lost_small_file_is_refused_and_not_made_anew(data, process, name):
 
 
 @pytest.mark.parametrize("name", JOURNALS)
-@pytest.mark.slow
 def test_cut_journal_is_refused_by_name_although_the_segment_outlived_the_server(tmp_path, name):
     data = tmp_path / "data"
     with killed(data, *TWO, reboot=False) as server, peer_of(server, 0) as one:
@@ -243,7 +243,6 @@ def test_snapshot_of_a_newer_version_is_refused_and_not_passed_over(made, data, 
     assert newest.exists()
 
 
-@pytest.mark.slow
 def test_cut_journal_and_snapshot_are_said_at_the_start_of_a_server(made, data, process):
     os.truncate(list_snapshots(data / "snapshots")[0], 100_000)
     with serving(data, *TWO) as server:

@@ -47,6 +47,8 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.server.folder.journal_folders import DATA
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("RINGFENCE_POWER_ROUNDS", "8"))
 MOMENTS = ("at work", "in a snapshot", "behind a snapshot", "at a start")
 CONTROL_S = 1.0

@@ -8,8 +8,11 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from support.durable_server import BEGAN, CALLED, TWO, fill, killed, take_snapshot
 from support.server_process import DEADLINE_S, peer_of, serving
+
+pytestmark = pytest.mark.slow
 
 
 def on_a_terminal(data: Path) -> str:

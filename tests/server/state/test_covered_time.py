@@ -1,5 +1,6 @@
 """The union of claims, against a set of seconds."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ MOMENTS = st.integers(0, 40)
 
 
 @given(claims=st.lists(st.tuples(MOMENTS, MOMENTS)))
+@pytest.mark.slow
 def test_union_has_the_seconds_of_all_claims_and_no_other(claims):
     covered = CoveredTime(claims)
     seconds = {second for begin, end in claims for second in range(begin, end)}

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.server_process import batch, peer_of, serving
 
+pytestmark = pytest.mark.slow
+
 CALLED = [447700900000 + i for i in range(50)]
 
 

@@ -25,6 +25,8 @@ from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import number_service_pb2_grpc as number_grpc
 from ringfence.v1 import types_pb2 as types
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
@@ -102,7 +104,6 @@ def watching(peer, **fields) -> Iterator[Watcher]:
         watcher.close()
 
 
-@pytest.mark.slow
 def test_every_worker_tells_all_its_watchers(server, peer, stocked):
     pool, asked = stocked(2)
     with (
@@ -180,7 +181,6 @@ def test_moved_number_is_told_with_its_new_pool(peer, stocked):
         assert watcher.next() == (number, "CLEAN", "AGING")
 
 
-@pytest.mark.slow
 def test_large_change_is_told_in_several_messages(peer):
     pool = new_pool(peer)
     asked = list(range(999_000_000_000, 999_000_010_000))
@@ -209,7 +209,6 @@ def test_watch_of_an_unknown_pool_is_refused(peer):
     assert reason_of(caught.value) == "NO_SUCH_POOL"
 
 
-@pytest.mark.slow
 def test_slow_watcher_is_cut_and_a_fast_one_is_told_everything(server, peer):
     pool = new_pool(peer)
     asked = list(range(999_000_100_000, 999_000_100_100))
@@ -235,7 +234,6 @@ def test_slow_watcher_is_cut_and_a_fast_one_is_told_everything(server, peer):
         assert [fast.next()[0] for _ in range(sent * len(asked))] == asked * sent
 
 
-@pytest.mark.slow
 def test_watchers_are_cut_when_the_keeper_is_replaced_and_may_watch_again(own_server):
     with peer_of(own_server) as peer:
         put_policy(peer, "brisk")
