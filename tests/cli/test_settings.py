@@ -16,6 +16,8 @@ from support.told_claims import claim, wait_for_watermark
 from ringfence import Client, Feed, Policy, Pool, RevisionConflict
 from ringfence.cli import main
 
+pytestmark = pytest.mark.slow
+
 Ringfence = Callable[..., Result]
 
 POLICY = """
@@ -52,7 +54,6 @@ def objects(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-@pytest.mark.slow
 def test_each_kind_of_setting_is_tried_put_shown_and_deleted(
     ringfence: Ringfence, tmp_path: Path
 ) -> None:
@@ -218,7 +219,6 @@ def _name(told: dict[str, Any]) -> str:
     return str(told["feed"]["name"])
 
 
-@pytest.mark.slow
 def test_command_wins_over_the_file_and_the_next_start_says_where_they_differ(
     tmp_path: Path,
 ) -> None:

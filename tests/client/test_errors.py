@@ -128,6 +128,7 @@ def test_a_question_is_repeated_until_the_server_can_answer(servicer: Servicer, 
     assert len(servicer.requests) == 3
 
 
+@pytest.mark.slow
 def test_a_question_is_not_repeated_for_ever(servicer: Servicer, run: Run) -> None:
     servicer.failures = [abort(S.UNAVAILABLE, info("JOURNAL"))] * 9
     with pytest.raises(e.JournalDown):

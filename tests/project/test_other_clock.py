@@ -35,6 +35,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("2027-11-07T01:30:10", "2027-11-07T01:30 EDT"),
     ],
 )
+@pytest.mark.slow
 def test_command_begins_at_the_moment(moment: str, shown: str, program: str) -> None:
     done = run(moment, "America/New_York", sys.executable, "-c", program)
     assert done.returncode == 0, done.stderr
@@ -45,6 +46,7 @@ def test_command_begins_at_the_moment(moment: str, shown: str, program: str) -> 
     assert told.strip().endswith(shown[-3:])
 
 
+@pytest.mark.slow
 def test_one_run_in_another_goes_on_from_its_day() -> None:
     inner = [sys.executable, str(TESTS / "other_clock.py"), "+1d", "UTC"]
     done = run("+30d", "UTC", *inner, sys.executable, "-c", SHOW)

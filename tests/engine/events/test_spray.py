@@ -300,6 +300,7 @@ def strangers_call(engine: Engine, first: int, count: int, at_s: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_million_callers_neither_grow_memory_nor_become_robots(segment_path: Path) -> None:
     table = robot_table(week_spray(callers=1 << 14), path=segment_path)
     size_bytes = segment_path.stat().st_size
@@ -319,6 +320,7 @@ def test_million_callers_neither_grow_memory_nor_become_robots(segment_path: Pat
     assert send(table, calls(CALLED[7:8], busy, first_s=1000)) == [True]
 
 
+@pytest.mark.slow
 def test_callers_who_share_a_mark_are_few() -> None:
     """With S robots S / 2**24 of all others are taken for one, so as many as may be are bounded."""
     table = robot_table()

@@ -261,6 +261,7 @@ answers = st.fixed_dictionaries(
 
 
 @given(answers)
+@pytest.mark.slow
 def test_events_answer_is_what_protobuf_reads(fields: dict[str, Any]) -> None:
     coded = encode_events_answer(**fields)
     for answer in (StreamEventsResponse.FromString(coded), RecordEventsResponse.FromString(coded)):

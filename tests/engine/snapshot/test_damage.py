@@ -106,6 +106,7 @@ def test_flipped_bit_in_the_preamble_is_damage_and_no_other_format(path: Path, a
         content[at] ^= 1 << bit
 
 
+@pytest.mark.slow
 def test_file_cut_anywhere_is_found_before_its_records_are_read(path: Path, tmp_path: Path) -> None:
     cuts = {0, 1, PREAMBLE.size - 1, PREAMBLE.size, path.stat().st_size - 1}
     for block in blocks_of(path):
@@ -125,6 +126,7 @@ def test_longer_file_is_found(path: Path) -> None:
     assert f"bytes={size_bytes + 1}, expected={size_bytes}" in str(refusal(path))
 
 
+@pytest.mark.slow
 def test_hole_of_zeros_is_found(path: Path) -> None:
     for block in blocks_of(path):
         content = bytearray(path.read_bytes())
@@ -142,6 +144,7 @@ def test_whole_block_from_another_place_is_found(path: Path) -> None:
     assert refusal(path).block == second.number
 
 
+@pytest.mark.slow
 def test_whole_block_of_an_equal_snapshot_is_found(tmp_path: Path) -> None:
     taken = Taken(busy_table(numbers=100), tmp_path)
     one, other = taken.take(1), taken.take(2)

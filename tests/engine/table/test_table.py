@@ -269,6 +269,7 @@ def test_settings_out_of_bounds_are_refused_and_change_nothing(
     assert verdicts.tolist() == [Verdict.CLEAN] * 8
 
 
+@pytest.mark.slow
 def test_most_settings_that_fit_are_taken() -> None:
     policies = [Policy(f"policy-{i}", (RULE,) * 8) for i in range(POLICIES_MAX)]
     feeds = [

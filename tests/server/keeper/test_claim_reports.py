@@ -96,6 +96,7 @@ def test_claims_of_a_feed_that_was_deleted_are_not_those_of_the_next_one_of_its_
     run(segment, journal, use)
 
 
+@pytest.mark.slow
 def test_feed_that_takes_the_index_of_another_has_nothing_of_its_coverage(segment, journal):
     async def use(inside):
         await asyncio.gather(
@@ -254,6 +255,7 @@ def test_feed_with_too_many_gaps_counts_less_as_covered_and_never_more(segment, 
     run(segment, journal, use)
 
 
+@pytest.mark.slow
 def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_nothing(
     segment, journal
 ):

@@ -140,6 +140,7 @@ def test_bad_batch_ends_its_stream_after_earlier_answers_and_no_other(
     assert _events(peer, [first, second, third]) == [1, 0, 0]
 
 
+@pytest.mark.slow
 def test_garbage_of_every_sort_is_refused_and_nobody_dies(server, peer, fresh_numbers):
     seed = random.randrange(1 << 32)
     print("seed", seed)
