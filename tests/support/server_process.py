@@ -26,39 +26,43 @@ from ringfence.v1 import number_service_pb2_grpc as numbers_grpc
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 from ringfence.v1 import types_pb2 as types
+from support.nursery import BornProcess
 
 DEADLINE_S = 10.0
 PATIENCE_S = 30.0
 CALLER = 441632960123
 CALLERS = range(448081570000, 448081570999)
-PROGRAM = ("-m", "ringfence.cli")
 
 _log_numbers = count()  # servers that are started on one folder log to files of their own
 
 
 class ServerProcess:
-    """A server that was started; `stop` or the end of `serving` ends it."""
+    """A server that was started; `stop` or the end of `serving` ends it.
+
+    Its program is Ringfence's own, or another one for Python that changes something of it before.
+    """
 
     def __init__(
         self,
         data: Path,
         *options: str,
         listen: str = "127.0.0.1:0",
-        program: Sequence[str] = PROGRAM,
+        program: Sequence[str] = (),
     ) -> None:
         self.data = data
         self.log_path = data.with_suffix(f".{next(_log_numbers)}.log")
+        arguments = ("serve", "--data", str(data), "--listen", listen, *options)
+        self.process: BornProcess | subprocess.Popen[str]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *program,
-                    *("serve", "--data", str(data), "--listen", listen, *options),
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            if program:
+                self.process = subprocess.Popen(
+                    [sys.executable, *program, *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+            else:
+                self.process = BornProcess(arguments, log)
 
     @cached_property
     def ready_line(self) -> str:
@@ -145,7 +149,7 @@ class Peer:
 
 @contextmanager
 def serving(
-    data: Path, *options: str, listen: str = "127.0.0.1:0", program: Sequence[str] = PROGRAM
+    data: Path, *options: str, listen: str = "127.0.0.1:0", program: Sequence[str] = ()
 ) -> Iterator[ServerProcess]:
     """A running server, ended and its log shown at the end whatever happens."""
     server = ServerProcess(data, *options, listen=listen, program=program)

@@ -20,7 +20,7 @@ from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 12
+ROUNDS = 7
 FIRST = 999_000_000_000
 
 
