@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.nursery import run_ringfence
 
 from ringfence.cli import main
 from ringfence.cli.simulation_text import Source, outcome_json
@@ -41,7 +42,7 @@ limit = {limit}
 
 
 def simulate(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False)
+    return run_ringfence("simulate", *options)
 
 
 @pytest.fixture

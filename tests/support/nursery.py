@@ -1,6 +1,6 @@
-"""Servers that begin as forks of a process which has imported what a server imports.
+"""Command lines that run in forks of a process which has imported what a server imports.
 
-A start of the program spends most of its time on imports, and tests start hundreds of servers. The
+A start of the program spends most of its time on imports, and tests make hundreds of starts. The
 nursery is one process for each that runs tests; it has one thread and nothing of gRPC's, as the
 supervisor has when it forks. What it forks runs the command line as `python -m ringfence.cli` does.
 """
@@ -12,9 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import IO
 
 MESSAGE_BYTES = 256 << 10
@@ -64,6 +66,17 @@ class BornProcess:
             os.close(self._end)
             self.returncode = os.waitstatus_to_exitcode(int(said))
         return self.returncode
+
+
+def run_ringfence(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """What a command line says and its exit code; it reads nothing from standard input."""
+    with tempfile.TemporaryFile() as errors:
+        process = BornProcess([str(each) for each in arguments], errors)
+        with process.stdout:
+            output = process.stdout.read()
+        code = process.wait()
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output, errors.read().decode())
 
 
 @cache

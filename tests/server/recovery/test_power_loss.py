@@ -13,8 +13,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ from support.crash_load import (
     working,
 )
 from support.durable_server import take_snapshot
+from support.nursery import run_ringfence
 from support.places import SUPPORT
 from support.run_seed import run_seed
 from support.server_process import PATIENCE_S, ServerProcess, peer_of, wait_until
@@ -54,14 +53,13 @@ MOMENTS = ("at work", "in a snapshot", "behind a snapshot", "at a start")
 CONTROL_S = 1.0
 DISK_BYTES = 128 << 20
 WORKERS = 2
-SERVER = ("-m", "ringfence.cli")
 UNSYNCED = str(SUPPORT / "unsynced_server.py")
 
 
 class Machine:
     """A server on a disk of its own, whose power is cut again and again."""
 
-    def __init__(self, folder: Path, program: Sequence[str] = SERVER) -> None:
+    def __init__(self, folder: Path, program: Sequence[str] = ()) -> None:
         self._image = folder / "image"
         self._data = folder / "data"
         self._program = program
@@ -95,8 +93,7 @@ class Machine:
 def _verify(data: Path) -> None:
     """Fails unless everything in a data folder is as it was written."""
     if (data / "journal").exists():
-        command = [sys.executable, *SERVER, "data", "verify", str(data)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_ringfence("data", "verify", data)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -34,6 +34,7 @@ from support.durable_server import (
     take_snapshot,
 )
 from support.engine import Engine
+from support.nursery import run_ringfence
 from support.server_process import DEADLINE_S, Peer, ServerProcess, peer_of, serving, wait_until
 from support.small_disk import fill as fill_disk
 from support.small_disk import small_memory
@@ -58,7 +59,7 @@ RINGFENCE = (sys.executable, "-m", "ringfence.cli", "data")
 
 def run(*arguments: str | Path) -> tuple[int, str]:
     """Exit code and output of `ringfence data`."""
-    done = subprocess.run([*RINGFENCE, *arguments], capture_output=True, text=True, check=False)
+    done = run_ringfence("data", *arguments)
     return done.returncode, done.stdout + done.stderr
 
 

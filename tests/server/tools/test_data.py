@@ -1,11 +1,10 @@
 """`ringfence data verify` finds what is damaged in a data folder, and says where."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.nursery import run_ringfence
 from support.server_process import batch, peer_of, serving
 
 pytestmark = pytest.mark.slow
@@ -15,12 +14,7 @@ CALLED = [447700900000 + i for i in range(50)]
 
 def verify(folder: Path, *options: str) -> tuple[int, str]:
     """Exit code and output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ringfence.cli", "data", "verify", str(folder), *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_ringfence("data", "verify", folder, *options)
     return done.returncode, done.stdout + done.stderr
 
 
