@@ -19,14 +19,18 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from support.wall_clock import CLOCK_FILE
+
 MESSAGE_BYTES = 256 << 10
 FILES = 3  # output, errors, and where its end is told
+_clock = os.environ.get(CLOCK_FILE)
 
 
 class BornProcess:
     """A command line of Ringfence's that runs; as much of subprocess.Popen as tests need."""
 
     def __init__(self, arguments: Sequence[str], errors: IO[bytes]) -> None:
+        assert can_bear()
         output, its_output = os.pipe()
         self._end, its_end = os.pipe()
         request = json.dumps([list(arguments), dict(os.environ), os.getcwd()]).encode()
@@ -66,6 +70,11 @@ class BornProcess:
             os.close(self._end)
             self.returncode = os.waitstatus_to_exitcode(int(said))
         return self.returncode
+
+
+def can_bear() -> bool:
+    """Whether a process that begins now has the clock of the nursery: a fork can have no other."""
+    return os.environ.get(CLOCK_FILE) == _clock
 
 
 def run_ringfence(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -26,12 +26,13 @@ from ringfence.v1 import number_service_pb2_grpc as numbers_grpc
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 from ringfence.v1 import types_pb2 as types
-from support.nursery import BornProcess
+from support.nursery import BornProcess, can_bear
 
 DEADLINE_S = 10.0
 PATIENCE_S = 30.0
 CALLER = 441632960123
 CALLERS = range(448081570000, 448081570999)
+PROGRAM = ("-m", "ringfence.cli")
 
 _log_numbers = count()  # servers that are started on one folder log to files of their own
 
@@ -54,15 +55,15 @@ class ServerProcess:
         arguments = ("serve", "--data", str(data), "--listen", listen, *options)
         self.process: BornProcess | subprocess.Popen[str]
         with open(self.log_path, "wb") as log:
-            if program:
+            if not program and can_bear():
+                self.process = BornProcess(arguments, log)
+            else:
                 self.process = subprocess.Popen(
-                    [sys.executable, *program, *arguments],
+                    [sys.executable, *(program or PROGRAM), *arguments],
                     stdout=subprocess.PIPE,
                     stderr=log,
                     text=True,
                 )
-            else:
-                self.process = BornProcess(arguments, log)
 
     @cached_property
     def ready_line(self) -> str:
