@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("unhurried")
 def pytest_xdist_auto_num_workers() -> int:
     """Processes that share the tests: more than cores, as a test waits half of its time."""
     cores = len(os.sched_getaffinity(0))
-    return cores + max(1, cores // 2)
+    return 2 * cores
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ print("verdict", verdicts[0], "clean_at", clean_at[0])
 """
 
 
-def run(*command: str | Path, cwd: Path, fetches: bool = False) -> str:
+def run(*command: str | Path, cwd: Path, fetches: bool = False, **variables: str) -> str:
     """The output of a command that must succeed.
 
     One that fetches packages has the true time: certificates of the registry are of no other day.
@@ -36,7 +36,7 @@ def run(*command: str | Path, cwd: Path, fetches: bool = False) -> str:
         name: value
         for name, value in os.environ.items()
         if not name.startswith("PYTHON") and not (fetches and name == CLOCK_FILE)
-    } | {"CFLAGS": "-g0"}  # a fifth of the compiler's time goes into what a debugger needs
+    } | variables
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -72,7 +72,11 @@ def sources(*endings: str) -> set[str]:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist of the checkout, and the wheel that was built from that sdist."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder, fetches=True)
+    compiler = tmp_path_factory.mktemp("compiler") / "cc"  # what is built here need not be fast
+    compiler.write_text('#!/bin/sh\nexec cc "$@" -O0 -g0\n')
+    compiler.chmod(0o755)
+    build = (sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    run(*build, cwd=folder, fetches=True, CC=str(compiler))
     return folder
 
 
