@@ -9,8 +9,6 @@ import queue
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -33,7 +31,7 @@ from ringfence.server.link.routes import parsing, service
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import number_service_pb2_grpc as numbers_grpc
 from support.history_process import installation
-from support.places import SUPPORT
+from support.nursery import BornProcess
 from support.server_process import wait_until
 
 SERVICE = DESCRIPTOR.services_by_name["KeeperService"]
@@ -116,7 +114,7 @@ class HistoryInstallation:
         self.keeper = Keeper(known.journal_folder("keeper"), known.keeper_address)
         self._address = known.history_address
         self._log = folder / "log"
-        self.process: subprocess.Popen[str] | None = None
+        self.process: BornProcess | None = None
 
     @property
     def log(self) -> str:
@@ -126,22 +124,15 @@ class HistoryInstallation:
     def start_history(self) -> None:
         """Starts the history process and waits until it can be asked."""
         with open(self._log, "ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    str(SUPPORT / "history_process.py"),
-                    *(str(path) for path in (self.data, self.run_folder, self.config_file)),
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
+            folders = (self.data, self.run_folder, self.config_file)
+            self.process = BornProcess(
+                [str(path) for path in folders], log, program="support.history_process"
             )
-        assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n", self.log
 
     def stop_history(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends the history process with a signal; its exit code."""
-        assert self.process is not None and self.process.stdout is not None
+        assert self.process is not None
         os.kill(self.process.pid, number)
         code = self.process.wait(DEADLINE_S)
         self.process.stdout.close()

@@ -1,7 +1,9 @@
-"""The history process alone, as the supervisor runs it: `history_process.py DATA RUN CONFIG`."""
+"""The history process alone, as the supervisor runs it.
+
+Its arguments are a data folder, a run folder and a file with the configuration.
+"""
 
 import logging
-import sys
 from pathlib import Path
 
 from ringfence.server.config.config import load_config
@@ -16,9 +18,10 @@ def installation(data: Path, run_folder: Path, config_file: Path) -> Installatio
     )
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> None:
+    """Runs until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     run_history(
-        installation(*(Path(argument) for argument in sys.argv[1:4])),
+        installation(*(Path(argument) for argument in arguments)),
         lambda: print("ready", flush=True),
     )

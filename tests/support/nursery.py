@@ -29,19 +29,25 @@ IMPORTED = (
     "ringfence.cli.data",
     "ringfence.server.supervisor.supervisor",
     "alembic.command",
+    "support.history_process",
 )
 FILES = 3  # output, errors, and where its end is told
 _clock = os.environ.get(CLOCK_FILE)
 
 
 class BornProcess:
-    """A command line of Ringfence's that runs; as much of subprocess.Popen as tests need."""
+    """A command line that runs, of Ringfence or of a module here with a `main` that takes it.
 
-    def __init__(self, arguments: Sequence[str], errors: IO[bytes]) -> None:
+    It has as much of subprocess.Popen as tests need.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], errors: IO[bytes], program: str = "ringfence"
+    ) -> None:
         assert can_bear()
         output, its_output = os.pipe()
         self._end, its_end = os.pipe()
-        request = json.dumps([list(arguments), dict(os.environ), os.getcwd()]).encode()
+        request = json.dumps([program, list(arguments), dict(os.environ), os.getcwd()]).encode()
         assert len(request) < MESSAGE_BYTES
         nursery, _ = _nursery()
         socket.send_fds(nursery, [request], [its_output, errors.fileno(), its_end])
@@ -108,8 +114,6 @@ def _nursery() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 def main() -> None:
     """Forks a server for each request on standard input, and tells the end of each."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    from ringfence.cli import main as command_line
-
     for each in IMPORTED:
         import_module(each)
     assert len(os.listdir("/proc/self/task")) == 1
@@ -130,10 +134,9 @@ def main() -> None:
                 return
             pid = os.fork()
             if pid == 0:
-                _become(
-                    *json.loads(message), files, unused=[requests, woken, wakes, *ends.values()]
-                )
-                command_line(prog_name="ringfence")
+                program, *rest = json.loads(message)
+                _become(*rest, files, unused=[requests, woken, wakes, *ends.values()])
+                return _run(program)
             output, errors, ends[pid] = files
             os.close(output)
             os.close(errors)
@@ -148,6 +151,13 @@ def _tell_ends(ends: dict[int, int]) -> None:
         end = ends.pop(pid)
         os.write(end, str(status).encode())
         os.close(end)
+
+
+def _run(program: str) -> None:
+    if program == "ringfence":
+        import_module("ringfence.cli").main(prog_name=program)
+    else:
+        import_module(program).main(sys.argv[1:])
 
 
 def _become(
