@@ -17,6 +17,7 @@ from ringfence.server.supervisor.log import configure_log
 PR_SET_PDEATHSIG = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8)
+SETTLED_S = 10.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _log = logging.getLogger(__name__)
@@ -35,8 +36,11 @@ class Child:
     pid: int = 0  # 0 = not running
     pipe: int = -1
     ready: bool = False
+    deaths: int = 0
+    """How many processes in a row ended before they had lived for SETTLED_S."""
     failures: int = 0
-    """How many processes in a row ended before they were ready."""
+    """How many of these ended by themselves: were not killed when they were ready."""
+    started_at: float = 0.0
     restart_at: float = field(default_factory=time.monotonic)
 
     def start(self) -> None:
@@ -50,14 +54,14 @@ class Child:
             self._live(supervisor_pid, pipe, its_pipe)  # does not return
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(its_pipe)
-        self.pipe, self.ready = pipe, False
+        self.pipe, self.ready, self.started_at = pipe, False, time.monotonic()
         _log.info("started %s: pid=%d", self.role, self.pid)
 
     def read_pipe(self) -> bool:
         """Takes what the pipe says: True = the process is ready, False = it ended; then reap."""
         said = os.read(self.pipe, 1)
         if said:
-            self.ready, self.failures = True, 0
+            self.ready = True
         return bool(said)
 
     def reap(self) -> None:
@@ -65,9 +69,12 @@ class Child:
         os.close(self.pipe)
         _, status = os.waitpid(self.pid, 0)
         _log.info("%s ended: pid=%d, status=%s", self.role, self.pid, _status_text(status))
-        if not self.ready:
-            self.failures += 1
-        self.restart_at = time.monotonic() + BACKOFF_S[min(self.failures, len(BACKOFF_S) - 1)]
+        now = time.monotonic()
+        if now - self.started_at >= SETTLED_S:
+            self.deaths = self.failures = 0
+        self.deaths += 1
+        self.failures += not (self.ready and os.waitstatus_to_exitcode(status) == -signal.SIGKILL)
+        self.restart_at = now + BACKOFF_S[min(self.deaths, len(BACKOFF_S)) - 1]
         self.pid, self.pipe, self.ready = 0, -1, False
 
     def send(self, number: signal.Signals) -> None:

@@ -106,7 +106,7 @@ class Family:
                 self._wait(self._next_start(announced))
                 for child in self._children:
                     if child.failures >= FAILURES_MAX:
-                        _log.error("%s does not start: attempts=%d", child.role, child.failures)
+                        _log.error("%s does not stay: attempts=%d", child.role, child.failures)
                         self._stop()
                         return EXIT_FAILED
                 if not announced and all(child.ready for child in self._children):

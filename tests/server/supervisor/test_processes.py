@@ -192,7 +192,7 @@ def test_child_that_cannot_start_ends_the_server(own_server):
     (own_server.run_folder / "segment").unlink()
     os.kill(own_server.pid("worker-0"), signal.SIGKILL)
     assert own_server.process.wait(STOP_S) == 4
-    assert "worker-0 does not start: attempts=5" in own_server.log
+    assert "worker-0 does not stay: attempts=5" in own_server.log
     assert "No such file or directory" in own_server.log
     assert not own_server.run_folder.exists()
 
