@@ -29,6 +29,7 @@ from ringfence.engine.memory.record cimport (
 
 ctypedef struct header_t:
     # One settled look at a record's header.
+    uint64_t control
     uint64_t number
     uint32_t pool
     uint32_t state
@@ -51,6 +52,7 @@ cdef inline void header_fill(
     uint64_t key, uint64_t control, uint32_t quarantined_at, uint32_t override_at, uint32_t origin,
     header_t *header,
 ) noexcept nogil:
+    header.control = control
     header.number = key & NUMBER_MASK
     header.pool = <uint32_t>(key >> NUMBER_BITS)
     header.state = <uint32_t>(control & STATE_MASK)
@@ -79,6 +81,11 @@ cdef inline bint header_read(const record_t *record, header_t *header) noexcept 
         header_fill(key, control, quarantined_at, override_at, origin, header)
         return True
     return False
+
+cdef inline bint header_stands(const record_t *record, const header_t *header) noexcept nogil:
+    """Whether a header is still the one that was read, after what was read of its ring since."""
+    fence_acquire()
+    return load_relaxed_u64(&record.control) == header.control
 
 cdef inline bint state_is_tracked(uint32_t state) noexcept nogil:
     """Whether events for numbers in this state are kept."""

@@ -199,14 +199,14 @@ cdef class TableWriter:
         cdef bint begins = tracked and (
             not tracked_before or record.quarantined_at != row.quarantined_at
         )
-        if begins:  # before the header: nobody inserts yet
-            self._wipe(record)
-            store_relaxed_u32(&record.events_total, 0)
         store_relaxed_u64(&self._head.written, table_record(&self._table, record) + 1)
         fence_release()  # before the header is odd
-        _write_header(
-            record, row.key, row.control, row.quarantined_at, row.origin, row.override_at
-        )
+        store_relaxed_u64(&record.control, _next_generation(record.control))
+        fence_release()  # before what is under it
+        if begins:  # nobody inserts yet, and who read the ring before looks again
+            self._wipe(record)
+            store_relaxed_u32(&record.events_total, 0)
+        _write_header(record, row)
         if not tracked:  # after it: nobody inserts any more, and it is nobody's business
             self._wipe(record)
 
@@ -288,17 +288,11 @@ cdef uint64_t _next_generation(uint64_t control) noexcept:
     return control & ~GENERATION_MASK | (control + GENERATION_ONE) & GENERATION_MASK
 
 
-cdef void _write_header(
-    record_t *record, uint64_t key, uint64_t control, uint32_t quarantined_at, uint32_t origin,
-    uint32_t override_at,
-) noexcept:
-    """Changes a header under its generation; `control` gives state and since."""
-    cdef uint64_t odd = _next_generation(record.control)
-    store_relaxed_u64(&record.control, odd)
-    fence_release()
-    store_relaxed_u32(&record.quarantined_at, quarantined_at)
-    store_relaxed_u32(&record.origin, origin)
-    store_relaxed_u32(&record.override_at, override_at)
-    store_release_u64(&record.key, key)
-    control = control & ~GENERATION_MASK | odd & GENERATION_MASK
+cdef void _write_header(record_t *record, const header_bytes_t *row) noexcept:
+    """Writes the fields of a header that is odd, and settles it; `control` gives state and since."""
+    cdef uint64_t control = row.control & ~GENERATION_MASK | record.control & GENERATION_MASK
+    store_relaxed_u32(&record.quarantined_at, row.quarantined_at)
+    store_relaxed_u32(&record.origin, row.origin)
+    store_relaxed_u32(&record.override_at, row.override_at)
+    store_release_u64(&record.key, row.key)
     store_release_u64(&record.control, _next_generation(control))

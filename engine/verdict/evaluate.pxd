@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from ringfence.engine.verdict.coverage cimport pool_coverage_t
 from ringfence.engine.memory.record cimport (
+    HEADER_READS_MAX,
     POOLS_MAX,
     RING_ENTRIES_MAX,
     STATE_EMPTY,
@@ -13,7 +14,7 @@ from ringfence.engine.memory.record cimport (
     settings_t,
 )
 from ringfence.engine.table.ring cimport ring_read_sorted
-from ringfence.engine.table.header cimport header_read, header_t
+from ringfence.engine.table.header cimport header_read, header_stands, header_t
 from ringfence.engine.table.table cimport table_t
 from ringfence.engine.verdict.verdict cimport VERDICT_UNTRACKED, evaluation_t, verdict_evaluate
 
@@ -40,16 +41,30 @@ cdef inline look_t record_evaluate(
     const view_t *view, const record_t *record, int64_t t, int64_t now, bint explain,
     number_t *number,
 ) noexcept nogil:
-    """Looks at a record and evaluates it at `t`."""
-    if not header_read(record, &number.header):
-        return LOOK_UNSETTLED
-    return header_evaluate(view, record, t, now, explain, number)
+    """Looks at a record and evaluates it at `t`: the ring is of the header, or it looks again."""
+    cdef int look
+    for look in range(HEADER_READS_MAX):
+        if not header_read(record, &number.header):
+            return LOOK_UNSETTLED
+        ring_look(view, record, number)
+        if header_stands(record, &number.header):
+            return number_evaluate(view, t, now, explain, number)
+    return LOOK_UNSETTLED
 
-cdef inline look_t header_evaluate(
-    const view_t *view, const record_t *record, int64_t t, int64_t now, bint explain,
-    number_t *number,
+cdef inline void ring_look(
+    const view_t *view, const record_t *record, number_t *number
 ) noexcept nogil:
-    """Evaluates `number.header` with the ring of a record (NULL = an empty ring) at `t`."""
+    """Reads the ring of a record (NULL = an empty ring)."""
+    number.entries = 0
+    if record != NULL:
+        number.entries = ring_read_sorted(
+            &record.entries[0], view.table.ring_entries, &number.ring[0]
+        )
+
+cdef inline look_t number_evaluate(
+    const view_t *view, int64_t t, int64_t now, bint explain, number_t *number
+) noexcept nogil:
+    """Evaluates a header and a ring at `t`."""
     cdef const pool_t *pool
     if number.header.state == STATE_EMPTY or number.header.state == STATE_FREE:
         number.evaluation.verdict = VERDICT_UNTRACKED
@@ -61,11 +76,6 @@ cdef inline look_t header_evaluate(
     pool = &view.settings.pools[number.header.pool]
     if pool.name[0] == 0:
         return LOOK_STALE
-    number.entries = 0
-    if record != NULL:
-        number.entries = ring_read_sorted(
-            &record.entries[0], view.table.ring_entries, &number.ring[0]
-        )
     verdict_evaluate(
         &number.header, &number.ring[0], number.entries, view.table.ring_entries,
         &view.settings.policies[pool.policy], view.spray_map,

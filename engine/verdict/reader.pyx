@@ -33,10 +33,11 @@ from ringfence.engine.table.table cimport (
 from ringfence.engine.verdict.evaluate cimport (
     LOOK_DONE,
     LOOK_STALE,
-    header_evaluate,
     look_t,
+    number_evaluate,
     number_t,
     record_evaluate,
+    ring_look,
     view_t,
 )
 from ringfence.engine.verdict.sweep cimport select_numbers, selection_t
@@ -203,9 +204,8 @@ cdef look_t _check_as(
             rows[i].key, rows[i].control, rows[i].quarantined_at, rows[i].override_at,
             rows[i].origin, &number.header,
         )
-        look = header_evaluate(
-            view, table_find(&view.table, number.header.number), now, now, False, &number
-        )
+        ring_look(view, table_find(&view.table, number.header.number), &number)
+        look = number_evaluate(view, now, now, False, &number)
         if look != LOOK_DONE:
             return look
         verdicts[i] = <uint8_t>number.evaluation.verdict
