@@ -85,24 +85,32 @@ def _guarded(answer: Answer, initial_metadata: tuple[tuple[str, str], ...]) -> A
     """The answer, with every exception turned into the status that the contract has for it."""
 
     async def guarded(request: Any, context: Context) -> bytes | None:
-        if initial_metadata:
-            await context.send_initial_metadata(initial_metadata)
         try:
-            return await answer(request, context)
-        except (grpc.aio.AbortError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            refusal = _refusal(error)
-        try:
-            if refusal is None:
-                await context.abort(
-                    grpc.StatusCode.INTERNAL, "an error in the server; its log says more"
-                )
-            await refusal.abort(context)
-        except grpc.aio.InternalError:  # the client has left meanwhile: there is nobody to tell
-            raise grpc.aio.AbortError from None
+            return await _answered(answer, request, context, initial_metadata)
+        except grpc.aio.InternalError:  # the client has left: there is nobody to tell
+            raise asyncio.CancelledError from None
 
     return guarded
+
+
+async def _answered(
+    answer: Answer,
+    request: Any,
+    context: Context,
+    initial_metadata: tuple[tuple[str, str], ...],
+) -> bytes | None:
+    """Raises what gRPC raises when a status is sent, or cannot be sent any more."""
+    if initial_metadata:
+        await context.send_initial_metadata(initial_metadata)
+    try:
+        return await answer(request, context)
+    except (grpc.aio.AbortError, grpc.aio.InternalError, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        refusal = _refusal(error)
+    if refusal is None:
+        await context.abort(grpc.StatusCode.INTERNAL, "an error in the server; its log says more")
+    await refusal.abort(context)
 
 
 def _refusal(error: Exception) -> Refusal | None:
