@@ -232,6 +232,9 @@ _BY_CODE: Mapping[grpc.StatusCode, type[RingfenceError]] = {
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.RESOURCE_EXHAUSTED: MessageTooLarge,
     grpc.StatusCode.UNAVAILABLE: Unreachable,
+    # By the other end: a busy gRPC server cancels calls that wait. Who cancels one of his own
+    # hears of it otherwise.
+    grpc.StatusCode.CANCELLED: Unreachable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
 }

@@ -50,6 +50,7 @@ S = grpc.StatusCode
         (S.ALREADY_EXISTS, None, e.AlreadyExists),
         (S.RESOURCE_EXHAUSTED, None, e.MessageTooLarge),
         (S.UNAVAILABLE, None, e.Unreachable),
+        (S.CANCELLED, None, e.Unreachable),
         (S.DEADLINE_EXCEEDED, None, e.DeadlineExceeded),
         (S.UNIMPLEMENTED, None, e.Unimplemented),
         (S.PERMISSION_DENIED, None, e.Internal),
@@ -123,9 +124,10 @@ def test_details_that_cannot_be_read_leave_the_status(servicer: Servicer, run: R
 
 
 def test_a_question_is_repeated_until_the_server_can_answer(servicer: Servicer, run: Run) -> None:
-    servicer.failures = [abort(S.UNAVAILABLE, info("KEEPER")), abort(S.UNAVAILABLE)]
+    busy = [abort(S.UNAVAILABLE, info("KEEPER")), abort(S.UNAVAILABLE), abort(S.CANCELLED)]
+    servicer.failures = busy
     assert run(lambda client: client.get_number(CALLED)).verdict == Verdict.UNTRACKED
-    assert len(servicer.requests) == 3
+    assert len(servicer.requests) == 4
 
 
 @pytest.mark.slow

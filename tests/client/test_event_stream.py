@@ -299,6 +299,19 @@ def test_rejected_events_are_counted_with_the_first_reasons() -> None:
     play(story)
 
 
+def test_stream_that_a_busy_server_cancels_goes_on() -> None:
+    async def story(server: Server, address: str) -> None:
+        refusals = iter([grpc.StatusCode.CANCELLED, grpc.StatusCode.CANCELLED])
+        server.feeds.refusal = lambda _: next(refusals, None)
+        async with EventStream(address, "hep-1") as stream:
+            send_some(stream, 3)
+            await stream.flush()
+            assert (stream.stats.accepted, stream.stats.dropped) == (3, 0)
+        assert server.feeds.streams == 3
+
+    play(story)
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [
