@@ -1,6 +1,7 @@
 """Truncating journals, as far as `folder/truncation.py` has published that they may be."""
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from ringfence.server.folder.truncation import published_truncation
 from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.lmdb_journal import open_journal
 
+_log = logging.getLogger(__name__)
 _LOOK_S = 0.5
 _POLL_S = 0.02
 
@@ -22,8 +24,12 @@ async def keep_truncating(
     `upto_most`; never returns.
     """
     while True:
-        upto = published_truncation(run_folder).get(journal.folder.name, 0)
-        journal.truncate(min(upto, upto_most()))
+        try:
+            upto = published_truncation(run_folder).get(journal.folder.name, 0)
+        except OSError as error:  # it is looked at again
+            _log.warning("cannot see how far to truncate: %s", error)
+        else:
+            journal.truncate(min(upto, upto_most()))
         await asyncio.sleep(_LOOK_S)
 
 

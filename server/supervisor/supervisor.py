@@ -30,6 +30,7 @@ from ringfence.server.recovery.snapshot_taker import run_snapshot
 from ringfence.server.supervisor.child import Child
 from ringfence.server.supervisor.listen_port import hold_port
 from ringfence.server.supervisor.log import configure_log
+from ringfence.server.supervisor.open_files import raise_files_max
 from ringfence.server.worker.worker import run_worker
 
 FAILURES_MAX = 5
@@ -44,6 +45,7 @@ _log = logging.getLogger(__name__)
 def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
     """Serves until SIGTERM or SIGINT; prints one ready line on `out`. Returns the exit code."""
     configure_log("supervisor")
+    raise_files_max()
     gc.freeze()  # what was imported stays: a collection in a child would copy its pages
     try:
         with ExitStack() as held:

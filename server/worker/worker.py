@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -51,6 +52,7 @@ SERVER_OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
+FILES_RESERVED = 256  # for what is no client's: journal, segment, the keeper's connections
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +94,8 @@ async def _serve(
     quarantine = COMMANDS.methods_by_name["QuarantineNumbers"]
     commands[quarantine.name] = QuarantineStream(quarantine, link, drain).answer
     who = (("ringfence-worker", str(index)),)
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    connections = ("grpc.max_allowed_incoming_connections", _connections_max())
+    server = grpc.aio.server(options=(*SERVER_OPTIONS, connections))
     server.add_generic_rpc_handlers(
         (
             service(EVENTS, events.answers, who),
@@ -126,6 +129,12 @@ async def _serve(
     await link.close()
     await history.close()
     journal.close()
+
+
+def _connections_max() -> int:
+    """How many clients this worker takes: beyond them a connection is closed at once."""
+    files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(files_max - FILES_RESERVED, files_max // 2)
 
 
 def _publish_journalled(journal: Journal, inserter: EventInserter) -> None:
