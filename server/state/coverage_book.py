@@ -5,11 +5,11 @@ Claims come to it in values of the keeper's journal, each after the worker's jou
 are a join: nothing that is in it is ever taken back, but with its feed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ringfence.engine.memory.layout import FEED_INTERVALS_MAX
-from ringfence.engine.settings.policy import Feed
+from ringfence.engine.settings.policy import QUIET_PERIOD_S_MAX, WINDOW_S_MAX, Feed
 from ringfence.server.journal.keeper_value_pb2 import (
     FeedClaims,
     JournalPosition,
@@ -17,6 +17,19 @@ from ringfence.server.journal.keeper_value_pb2 import (
     KeeperValue,
 )
 from ringfence.server.state.covered_time import CoveredTime
+
+LOOKED_BACK_S = WINDOW_S_MAX + QUIET_PERIOD_S_MAX
+"""No verdict looks further back, under whatever policy."""
+
+
+def join(covered: CoveredTime, bounds: Sequence[int], now: int) -> None:
+    """Joins claims, begin, end, begin, end, into the covered time of a feed, which stays bounded:
+    what is left out is what no verdict at `now` looks at, and then what matters least to it.
+    """
+    for interval in zip(bounds[::2], bounds[1::2], strict=True):
+        covered.add(*interval)
+    covered.forget(now - LOOKED_BACK_S)
+    covered.shorten(FEED_INTERVALS_MAX, now)
 
 
 class FeedCoverage:
@@ -26,11 +39,9 @@ class FeedCoverage:
         self.covered = CoveredTime()
         self.watermark = 0
 
-    def take(self, claims: FeedClaims) -> None:
-        """Joins claims."""
-        for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
-            self.covered.add(*interval)
-        self.covered.shorten(FEED_INTERVALS_MAX)
+    def take(self, claims: FeedClaims, now: int) -> None:
+        """Joins claims, as far as they matter at `now`."""
+        join(self.covered, claims.bounds, now)
         self.watermark = max(self.watermark, claims.watermark)
 
     def claims(self, index: int) -> FeedClaims:
@@ -61,7 +72,7 @@ class CoverageBook:
             if not placed.HasField("feed"):
                 self._feeds.pop(placed.index, None)
         for claims in value.claims:
-            self._feeds.setdefault(claims.feed, FeedCoverage()).take(claims)
+            self._feeds.setdefault(claims.feed, FeedCoverage()).take(claims, value.decided_at)
         for journal in value.journals:
             held = self._positions.get(journal.name, 0)
             self._positions[journal.name] = max(held, journal.position)  # an image may be ahead

@@ -46,8 +46,17 @@ class CoveredTime:
         self._begins[first:after] = [begin]
         self._ends[first:after] = [end]
 
-    def shorten(self, most: int) -> None:
-        """Drops the shortest intervals until there are no more than `most`; never the last one.
+    def forget(self, before: int) -> None:
+        """Cuts off what lies before a moment."""
+        first = bisect_right(self._ends, before)
+        del self._begins[:first], self._ends[:first]
+        if self._begins and self._begins[0] < before:
+            self._begins[0] = before
+
+    def shorten(self, most: int, now: int) -> None:
+        """Drops intervals until there are no more than `most`, those first that say least of the
+        time before `now`: that fill the smallest share of the time since they began. Never the
+        last one.
 
         The gaps beside a dropped one become one gap: time may count as uncovered that was covered,
         and never the other way round.
@@ -55,8 +64,8 @@ class CoveredTime:
         surplus = len(self) - most
         if surplus <= 0:
             return
-        lengths = [end - begin for begin, end in self.intervals[:-1]]
-        dropped = set(sorted(range(len(lengths)), key=lengths.__getitem__)[:surplus])
+        shares = [(end - begin) / max(1, now - begin) for begin, end in self.intervals[:-1]]
+        dropped = set(sorted(range(len(shares)), key=shares.__getitem__)[:surplus])
         kept = [each for place, each in enumerate(self.intervals) if place not in dropped]
         self._begins = [begin for begin, _ in kept]
         self._ends = [end for _, end in kept]

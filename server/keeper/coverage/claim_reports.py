@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from ringfence.engine.memory.layout import FEED_INTERVALS_MAX, WORKERS_MAX
+from ringfence.engine.memory.layout import WORKERS_MAX
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
 from ringfence.server.link.refusal import bad_field
+from ringfence.server.state.coverage_book import join
 from ringfence.server.state.covered_time import CoveredTime
 from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2
@@ -67,10 +68,9 @@ class ClaimReports:
         if not _NAME.fullmatch(request.journal) or len(known) > JOURNALS_MAX:
             raise bad_field("journal", f"value={request.journal[:40]!r}, bound=a worker's journal")
         for index, claims in request.claims.items():
+            # Bounded, as the journal may take nothing for days.
             covered = self._covered.setdefault(index, CoveredTime())
-            for interval in zip(claims.bounds[::2], claims.bounds[1::2], strict=True):
-                covered.add(*interval)
-            covered.shorten(FEED_INTERVALS_MAX)  # the journal may take nothing for days
+            join(covered, claims.bounds, self._log.now())
             self._watermarks[index] = max(self._watermarks.get(index, 0), claims.watermark)
         self._positions[request.journal] = request.upto
         self._news.set()

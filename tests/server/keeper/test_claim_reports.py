@@ -19,6 +19,9 @@ from ringfence.server.recovery.replay import Replay, ReplayBase
 __all__ = ["journal", "segment"]  # fixtures
 
 Bounds = list[int]
+"""Seconds after AGO."""
+
+AGO = NOW - 2_000_000
 
 
 def index_of(inside: KeeperInside, feed: str) -> int:
@@ -40,8 +43,18 @@ def report(
     request = ReportClaimsRequest(journal=journal, after=after, upto=upto)
     for feed, bounds in claims.items():
         at = index_of(inside, feed) if index is None else index
-        request.claims[at].CopyFrom(ReportedClaims(bounds=bounds, watermark=bounds[-1]))
+        times = [AGO + bound for bound in bounds]
+        request.claims[at].CopyFrom(ReportedClaims(bounds=times, watermark=times[-1]))
     return inside.keeper.reports.take(request)
+
+
+def covered_of(segment: Segment) -> list[list[tuple[int, int]]]:
+    """What each feed has covered, as workers see it."""
+    return [
+        [(begin - AGO, end - AGO) for begin, end in feed.covered]
+        for feed in read_feeds(segment)
+        if feed is not None
+    ]
 
 
 async def flush(inside: KeeperInside) -> None:
@@ -55,7 +68,7 @@ async def gaps(inside: KeeperInside, feed: str = "west") -> Bounds:
     listed = await inside.ask("ListFeeds")
     (status,) = [each for each in listed.feeds if each.feed.name == feed]
     return [
-        bound
+        bound - AGO
         for gap in reversed(status.gaps)
         for bound in (gap.began_at.seconds, gap.ended_at.seconds)
         if bound
@@ -132,14 +145,14 @@ def test_next_keeper_has_what_the_journal_has_and_asks_for_the_rest(segment, jou
         assert report(inside, 3, 9, west=[30, 40]) == 9
         await flush(inside)
         assert await gaps(inside) == [20, 30, 40]
-        feeds = read_feeds(inside.segment)
-        assert [(feed.covered, feed.watermark) for feed in feeds] == [(((10, 20), (30, 40)), 40)]
+        assert covered_of(inside.segment) == [[(10, 20), (30, 40)]]
+        assert [feed.watermark for feed in read_feeds(inside.segment)] == [AGO + 40]
 
     run(segment, journal, first)
     run(segment, journal, second)
 
     async def third(inside):
-        assert [feed.covered for feed in read_feeds(inside.segment)] == [((10, 20), (30, 40))]
+        assert covered_of(inside.segment) == [[(10, 20), (30, 40)]]
 
     run(Segment.create(None, capacity_numbers=100), journal, third)
 
@@ -171,8 +184,7 @@ def test_image_has_what_was_reported_also_before_it_is_journalled(segment, journ
         again = Segment.create(None, capacity_numbers=100)
         replay = Replay(again, ReplayBase(image=image), [journal], Progress(disable=True))
         replay.commands(journal)  # what workers see before there is a keeper
-        covered = [feed.covered for feed in read_feeds(again) if feed is not None]
-        assert covered == [((10, 20), (30, 40), (50, 60))]
+        assert covered_of(again) == [[(10, 20), (30, 40), (50, 60)]]
         run(Segment.create(None, capacity_numbers=100), journal, look, image=image)
 
 
@@ -230,7 +242,7 @@ def test_many_reports_share_a_value_and_positions_alone_are_seldom_journalled(se
         flushing.cancel()
         await flush(inside)
         ((_, value),) = keeper_values(journal, before)
-        assert list(value.claims[0].bounds) == [50, 100]
+        assert list(value.claims[0].bounds) == [AGO + 50, AGO + 100]
         assert [(each.name, each.position) for each in value.journals] == [("worker-0", 100)]
         assert not value.command
 
@@ -246,11 +258,28 @@ def test_feed_with_too_many_gaps_counts_less_as_covered_and_never_more(segment, 
         await flush(inside)
         report(inside, 3, 4, west=[bounds[-1] + 10, bounds[-1] + 11])
         await flush(inside)
-        (feed,) = read_feeds(inside.segment)
+        (covered,) = covered_of(inside.segment)
         claimed = set(zip(bounds[::2], bounds[1::2], strict=True))
-        assert len(feed.covered) == FEED_INTERVALS_MAX
-        assert feed.covered[-1] == (bounds[-1] + 10, bounds[-1] + 11)
-        assert set(feed.covered[:-1]) < claimed
+        assert len(covered) == FEED_INTERVALS_MAX
+        assert covered[-1] == (bounds[-1] + 10, bounds[-1] + 11)
+        assert set(covered[:-1]) < claimed
+
+    run(segment, journal, use)
+
+
+def test_claims_about_another_century_cost_a_feed_nothing_of_what_it_covered(segment, journal):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        hours = [bound for begin in range(0, 360_000, 3_600) for bound in (begin, begin + 3_500)]
+        report(inside, 0, 1, west=hours)
+        await flush(inside)
+        (before,) = covered_of(inside.segment)
+        assert len(before) == 100
+        eighties = 315_532_800 - AGO
+        days = range(eighties, eighties + 86_400 * 4_200, 86_400)
+        report(inside, 1, 2, west=[bound for day in days for bound in (day, day + 86_000)])
+        await flush(inside)
+        assert covered_of(inside.segment) == [before]
 
     run(segment, journal, use)
 
@@ -262,7 +291,8 @@ def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_
     async def use(inside):
         await inside.ask("PutFeed", feed={"name": "west"})
         for upto in range(1, 11):
-            bounds = range(upto * 100_000, upto * 100_000 + 40_000, 2)
+            first = AGO + upto * 100_000
+            bounds = range(first, first + 40_000, 2)
             request = ReportClaimsRequest(journal="worker-0", after=upto - 1, upto=upto)
             each = [bound for begin in bounds[::2] for bound in (begin, begin + 2)]
             request.claims[0].CopyFrom(ReportedClaims(bounds=each, watermark=each[-1]))
@@ -272,7 +302,7 @@ def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_
         assert len(value.claims[0].bounds) == 2 * FEED_INTERVALS_MAX
         await flush(inside)
         (feed,) = read_feeds(inside.segment)
-        assert (len(feed.covered), feed.watermark) == (FEED_INTERVALS_MAX, 1_039_998)
+        assert (len(feed.covered), feed.watermark) == (FEED_INTERVALS_MAX, AGO + 1_039_998)
 
     run(segment, journal, use)
 
@@ -289,12 +319,12 @@ def test_journal_that_no_worker_has_is_refused(segment, journal, name):
 def test_silent_feed_has_an_open_gap(segment, journal):
     async def use(inside):
         await inside.ask("PutFeed", feed={"name": "west", "silence_max": {"seconds": 60}})
-        report(inside, 0, 3, west=[NOW - 100, NOW])
+        report(inside, 0, 3, west=[NOW - AGO - 100, NOW - AGO])
         await flush(inside)
         inside.now = NOW + 60
         assert await gaps(inside) == []
         inside.now = NOW + 61
-        assert await gaps(inside) == [NOW]
+        assert await gaps(inside) == [NOW - AGO]
         (status,) = (await inside.ask("ListFeeds")).feeds
         assert (status.watermark.seconds, status.lag.seconds) == (NOW, 61)
 
@@ -308,7 +338,7 @@ def test_newest_hundred_gaps_are_told(segment, journal):
         await flush(inside)
         (status,) = (await inside.ask("ListFeeds")).feeds
         told = [(gap.began_at.seconds, gap.ended_at.seconds) for gap in status.gaps]
-        assert told[:2] == [(1_995, 0), (1_985, 1_990)]
+        assert told[:2] == [(AGO + 1_995, 0), (AGO + 1_985, AGO + 1_990)]
         assert len(told) == 100
 
     run(segment, journal, use)
