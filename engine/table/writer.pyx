@@ -289,7 +289,7 @@ cdef uint64_t _next_generation(uint64_t control) noexcept:
 
 
 cdef void _write_header(record_t *record, const header_bytes_t *row) noexcept:
-    """Writes the fields of a header that is odd, and settles it; `control` gives state and since."""
+    """Writes the fields of an odd header and settles it; `control` gives state and since."""
     cdef uint64_t control = row.control & ~GENERATION_MASK | record.control & GENERATION_MASK
     store_relaxed_u32(&record.quarantined_at, row.quarantined_at)
     store_relaxed_u32(&record.origin, row.origin)
