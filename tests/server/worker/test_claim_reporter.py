@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.keeper_inside import KeeperInside, run
+from support.keeper_inside import NOW, KeeperInside, run
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.reading import read_feeds
@@ -18,6 +18,9 @@ from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.worker import claim_reporter
 from ringfence.server.worker.claim_reporter import ClaimReporter
 from ringfence.server.worker.feed_claims import FeedClaims
+
+AGO = NOW - 1_000
+"""From here the seconds of these tests count."""
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ class Worker:
 
     def submit(self, begin: int, end: int, feed: str = "west") -> asyncio.Future[int]:
         """Journals a batch with a claim."""
-        claim = self.reporter.claims.claim(feed, begin, end)
+        claim = self.reporter.claims.claim(feed, AGO + begin, AGO + end)
         durable = self.durable.submit(encode_event_value(EventValue(feed, claim, b"")))
         durable.add_done_callback(partial(self.reporter.settle, feed, claim))
         return durable
@@ -70,8 +73,13 @@ class Worker:
     async def covered(self, *intervals: tuple[int, int]) -> None:
         """Waits until exactly this is covered."""
         async with asyncio.timeout(10):
-            while read_feeds(self.inside.segment)[0].covered != intervals:  # noqa: ASYNC110
+            while self.covers() != intervals:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+    def covers(self) -> tuple[tuple[int, int], ...]:
+        """What is covered, as workers see it."""
+        covered = read_feeds(self.inside.segment)[0].covered
+        return tuple((begin - AGO, end - AGO) for begin, end in covered)
 
 
 def play(journals: list[Journal], story: Callable[[Worker], Awaitable[None]]) -> None:
@@ -186,7 +194,7 @@ def test_new_worker_reports_what_the_one_before_did_not(journals):
         more = [worker.submit(begin, begin + 10) for begin in range(110, 150, 20)]
         await asyncio.gather(*more)
         await worker.covered(*((begin, begin + 10) for begin in range(10, 150, 20)))
-        assert worker.reporter.claims.watermark("west") == 140
+        assert worker.reporter.claims.watermark("west") == AGO + 140
         assert worker.inside.keeper.reports.held("worker-0") == 8
         reporting.cancel()
 
@@ -220,6 +228,6 @@ def test_value_that_cannot_be_read_stops_no_report_in_silence(journals, caplog, 
             while caplog.text.count("claims are not reported") < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert "position=3" in caplog.text
-        assert read_feeds(worker.inside.segment)[0].covered == ((10, 20), (30, 40))
+        assert worker.covers() == ((10, 20), (30, 40))
 
     play(journals, story)
