@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Processes that share the tests: more than cores, as a test waits half of its time."""
+    """Processes that share the tests: more than cores, as a test also waits."""
     cores = len(os.sched_getaffinity(0))
     return 2 * cores
 
