@@ -21,10 +21,9 @@ from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.journal.truncation import keep_truncating
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.keeper_link import KeeperLink
-from ringfence.server.link.keeper_service_pb2 import DESCRIPTOR as KEEPER_DESCRIPTOR
-from ringfence.server.link.keeper_service_pb2 import GetReadinessResponse
 from ringfence.server.link.routes import service
 from ringfence.server.worker.claim_reporter import ClaimReporter
+from ringfence.server.worker.command_health import watch_commands
 from ringfence.server.worker.event_service import EventService
 from ringfence.server.worker.feed_claims import FeedClaims
 from ringfence.server.worker.number_service import NumberService
@@ -35,14 +34,10 @@ from ringfence.v1 import event_service_pb2, number_service_pb2, quarantine_servi
 
 EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
-KEEPER_SERVICE = KEEPER_DESCRIPTOR.services_by_name["KeeperService"]
 COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService"]
-
-READINESS = KEEPER_SERVICE.methods_by_name["GetReadiness"]
 
 DRAIN_S = 6.0
 HEALTH_PAUSE_S = 0.1
-READINESS_PAUSE_S = 1.0
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 1),
     ("grpc.max_receive_message_length", 4 << 20),
@@ -110,7 +105,7 @@ async def _serve(
     _log.info("ready on %s", address)
     watching = asyncio.gather(
         _watch_journal(journal, healthy),
-        _watch_keeper(link, healthy),
+        watch_commands(COMMANDS.full_name, link, healthy),
         keep_truncating(installation.run_folder, journal),
         reporter.keep_reporting(),
     )
@@ -152,24 +147,6 @@ async def _watch_journal(journal: Journal, healthy: health.aio.HealthServicer) -
             status = health_pb2.HealthCheckResponse
             await healthy.set(EVENTS.full_name, status.SERVING if told else status.NOT_SERVING)
         await asyncio.sleep(HEALTH_PAUSE_S)
-
-
-async def _watch_keeper(link: KeeperLink, healthy: health.aio.HealthServicer) -> None:
-    """Lets health say that no commands are taken while the keeper takes none, and the log why."""
-    told = ""
-    while True:
-        await asyncio.sleep(READINESS_PAUSE_S)  # at a start it may not be ready yet
-        answer = await link.glance(READINESS, b"")
-        held_up = (
-            "the keeper does not answer"
-            if answer is None
-            else GetReadinessResponse.FromString(answer).held_up
-        )
-        if bool(held_up) != bool(told):
-            status = health_pb2.HealthCheckResponse
-            await healthy.set(COMMANDS.full_name, status.NOT_SERVING if held_up else status.SERVING)
-            _log.warning("commands are %s", f"refused: {held_up}" if held_up else "taken again")
-        told = held_up
 
 
 async def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:

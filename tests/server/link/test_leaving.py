@@ -14,7 +14,7 @@ from ringfence.v1 import number_service_pb2_grpc as numbers_grpc
 
 pytestmark = pytest.mark.slow
 
-CALLS = 4_000
+CALLS = 2_000
 AT_ONCE = 60
 CONNECTIONS = 4
 PATIENCE_S = 0.02  # of a client, at most: about as long as an answer takes

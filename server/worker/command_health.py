@@ -1,0 +1,61 @@
+"""Whether commands are taken: health of QuarantineService says it, and the log why not."""
+
+import asyncio
+import logging
+import time
+
+from grpc_health.v1 import health, health_pb2
+
+from ringfence.server.link.keeper_link import WAIT_S, KeeperLink
+from ringfence.server.link.keeper_service_pb2 import DESCRIPTOR, GetReadinessResponse
+
+READINESS = DESCRIPTOR.services_by_name["KeeperService"].methods_by_name["GetReadiness"]
+PAUSE_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class CommandHealth:
+    """What the keeper said last of whether it takes commands; times in monotonic seconds.
+
+    A keeper is away when it has been silent for as long as a command waits for it: one that is
+    being replaced, or has a large command in hand, is not.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._heard_at = now
+        self.held_up = ""
+        """Why no command is taken, "" = they are."""
+
+    def hear(self, held_up: str | None, now: float) -> bool:
+        """Takes what the keeper answered, None = nothing; whether there is something new to say:
+        another reason is, other figures of the same one (what follows its colon) are not.
+        """
+        if held_up is not None:
+            self._heard_at = now
+        elif now - self._heard_at < WAIT_S:
+            return False
+        else:
+            held_up = "the keeper does not answer"
+        told, self.held_up = self.held_up, held_up
+        return told.partition(":")[0] != held_up.partition(":")[0]
+
+
+async def watch_commands(
+    service: str, link: KeeperLink, healthy: health.aio.HealthServicer
+) -> None:
+    """Keeps the health of the service that takes commands, and logs what is new."""
+    commands = CommandHealth(time.monotonic())
+    status = health_pb2.HealthCheckResponse
+    while True:
+        await asyncio.sleep(PAUSE_S)
+        answer = await link.glance(READINESS, b"")
+        held_up = None if answer is None else GetReadinessResponse.FromString(answer).held_up
+        if not commands.hear(held_up, time.monotonic()):
+            continue
+        if commands.held_up:
+            await healthy.set(service, status.NOT_SERVING)
+            _log.warning("commands are refused: %s", commands.held_up)
+        else:
+            await healthy.set(service, status.SERVING)
+            _log.warning("commands are taken again")
