@@ -67,4 +67,10 @@ class Outcome(IntEnum):
 
     QUARANTINED = 0
     ALREADY_QUARANTINED = 1
-    TOO_EARLY = 2  # quarantined_at lies before the number's last assignment ended
+    TOO_EARLY = 2  # quarantined_at lies before the end of the number's former life
+
+
+FORMER_LIFE_S = 310
+"""How long after a number was last tracked its former life ends, for then no event of it can be of
+a later time: events are taken up to 300 s ahead, and clocks differ by some seconds. Only then the
+next life may begin; so no event of the former one counts in it, in no replay either."""

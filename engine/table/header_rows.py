@@ -95,10 +95,14 @@ def observed_since_of(rows: Headers) -> Numbers:
     return since
 
 
-def set_state(rows: Headers, state: State, since: int, where: Mask | None = None) -> None:
-    """Gives rows a state that began, or a lease that ends, at `since`; all rows or those marked."""
-    control = np.uint64(int(state) | since << SINCE_SHIFT)
-    rows["control"][... if where is None else where] = control
+def set_state(rows: Headers, state: State, since: int | Numbers, where: Mask | None = None) -> None:
+    """Gives rows a state that began, or a lease that ends, at `since`, a time for all or one a row;
+    all rows or those marked. ASSIGNED, RETIRED and FREE begin when the number was last tracked: one
+    that goes from one of these to another keeps its `since`.
+    """
+    control = np.asarray(since, np.uint64) << np.uint64(SINCE_SHIFT) | np.uint64(state)
+    marked = slice(None) if where is None else where
+    rows["control"][marked] = np.broadcast_to(control, len(rows))[marked]
 
 
 def latest_rows(rows: Headers) -> Headers:

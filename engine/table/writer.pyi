@@ -40,8 +40,8 @@ class TableWriter:
         """Puts numbers into quarantine; all arrays have one length. Returns an `Outcome` for each.
 
         All or nothing as to room: raises TableFull before anything is written. The caller has
-        checked that numbers are E.164 and times are in bounds; a quarantined_at before the end of
-        the number's last assignment is TOO_EARLY (see `ended_at`).
+        checked that numbers are E.164 and times are in bounds; a quarantined_at before
+        `earliest_quarantine` is TOO_EARLY.
         """
     def judge(
         self, numbers: npt.NDArray[np.uint64], quarantined_at: npt.NDArray[np.uint32]
@@ -60,8 +60,10 @@ class TableWriter:
         """The headers of numbers as a HEADER array in their order; zeros where there is none."""
     def set_applied(self, position: int) -> None:
         """Publishes the position of the keeper's journal up to which headers are written."""
-    def ended_at(self, number: int) -> int:
-        """When a number last became ASSIGNED, RETIRED or FREE; 0 = never."""
+    def earliest_quarantine(self, number: int) -> int:
+        """From when on a number that left can be quarantined, unix seconds: FORMER_LIFE_S after it
+        was last tracked; 0 = it never left.
+        """
     def header(self, number: int) -> Header | None:
         """The header of a number in the table."""
     def set_state(self, number: int, state: State, *, since: int) -> None:

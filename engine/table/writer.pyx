@@ -4,7 +4,7 @@ Thread safety: one TableWriter a segment at a time, used by one thread: the keep
 no care: a header changes under an odd generation.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
 
@@ -43,7 +43,7 @@ from ringfence.engine.table.table cimport (
 
 from ringfence.engine.answers import Header
 from ringfence.engine.table.header_rows import HEADER as _HEADER, quarantine_headers
-from ringfence.engine.words import Outcome, State
+from ringfence.engine.words import FORMER_LIFE_S as _FORMER_LIFE_S, Outcome, State
 
 cdef enum:
     # words.Outcome says the same to Python.
@@ -72,12 +72,14 @@ cdef class TableWriter:
     cdef object _hold
     cdef table_t _table
     cdef segment_t *_head
+    cdef int64_t _former_life_s
 
     def __cinit__(self, Segment segment not None):
         self.segment = segment
         self._hold = segment.view()
         self._table = segment_table(segment)
         self._head = segment.head()
+        self._former_life_s = _FORMER_LIFE_S
         self._repair()
 
     def _repair(self):
@@ -141,7 +143,9 @@ cdef class TableWriter:
             raise RuntimeError("a header is odd under its only writer")
         if state_is_tracked(header.state):
             return OUTCOME_ALREADY
-        return OUTCOME_TOO_EARLY if quarantined_at < header.since else OUTCOME_QUARANTINED
+        if quarantined_at < header.since + self._former_life_s:
+            return OUTCOME_TOO_EARLY
+        return OUTCOME_QUARANTINED
 
     def new_numbers(self, numbers):
         cdef const uint64_t[::1] cells = numbers
@@ -226,10 +230,12 @@ cdef class TableWriter:
             raise KeyError(number)
         return record
 
-    def ended_at(self, uint64_t number):
+    def earliest_quarantine(self, uint64_t number):
         header = self.header(number)
-        ended = (State.ASSIGNED, State.RETIRED, State.FREE)
-        return header.since if header is not None and header.state in ended else 0
+        left = (State.ASSIGNED, State.RETIRED, State.FREE)
+        if header is None or header.state not in left:
+            return 0
+        return header.since + _FORMER_LIFE_S
 
     def header(self, uint64_t number):
         cdef const record_t *record = table_find(&self._table, number)

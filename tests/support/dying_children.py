@@ -1,6 +1,6 @@
 """A supervisor's family of which one child dies as soon as it was ready.
 
-Its argument says how: `raises`, or `killed`.
+Its argument says how: `raises`, which ends the family, or `killed`; that one serves for a while.
 """
 
 import os
@@ -32,12 +32,14 @@ def killed(ready: Callable[[], None]) -> None:
 
 
 def main() -> int:
-    """Serves for SERVED_S, or until the family gives up; its exit code."""
+    """Serves until it is asked to stop, or the family gives up; its exit code."""
+    how = sys.argv[1]
     configure_log("supervisor")
     ours, its = socket.socketpair()
-    signal.signal(signal.SIGALRM, lambda *_: its.send(bytes([signal.SIGTERM])))
-    signal.setitimer(signal.ITIMER_REAL, SERVED_S)
-    dying = Child("dying", {"raises": raising, "killed": killed}[sys.argv[1]])
+    if how == "killed":
+        signal.signal(signal.SIGALRM, lambda *_: its.send(bytes([signal.SIGTERM])))
+        signal.setitimer(signal.ITIMER_REAL, SERVED_S)
+    dying = Child("dying", {"raises": raising, "killed": killed}[how])
     children = [Child("keeper", staying), Child("history", staying), dying]
     family = Family(children, ours, Child("snapshot", staying), snapshot_interval_s=3_600)
     return family.serve(lambda: None)

@@ -13,7 +13,7 @@ from ringfence.engine.words import State, Verdict
 from support.feed_model import FeedModel
 
 Refused = dict[int, Verdict]
-ENDED = {State.ASSIGNED, State.RETIRED, State.FREE}
+FORMER_LIFE_S = 310  # after a number was last tracked it may be quarantined again
 ON_THEIR_WAY = {Verdict.AGING, Verdict.NOISY, Verdict.UNOBSERVED}
 
 
@@ -70,6 +70,10 @@ class NumberModel:
         record = self.oracle.records.get(number)
         return record.state if record else State.FREE
 
+    def since(self, number: int) -> int:
+        """When its state began."""
+        return self.oracle.records[number].since
+
     def queue(self, pool: int, prefix: str = "") -> list[int]:
         """The clean numbers of a pool in the order in which they are handed out."""
         return sorted(
@@ -113,7 +117,7 @@ class NumberModel:
         record = self.oracle.records.get(number)
         if record and record.state in TRACKED:
             return "already"
-        if record and quarantined_at < record.since:
+        if record and quarantined_at < record.since + FORMER_LIFE_S:
             return "rejected"
         self.oracle.records[number] = Record(
             State.QUARANTINED, pool, quarantined_at, observed_since, since=self.now
@@ -206,7 +210,8 @@ class NumberModel:
                 changed.append(number)
                 if after is not None:
                     self._leave(number, after)
-                    self._change(number, after, self.now)
+                    last_tracked_at = self.now if state in TRACKED else self.since(number)
+                    self._change(number, after, last_tracked_at)
                 elif method == "MoveNumbers":
                     self.oracle.records[number].pool = pool
                 else:
@@ -220,7 +225,7 @@ class NumberModel:
         for number, record in self.oracle.records.items():
             ended = record.state in {State.ASSIGNED, State.RETIRED}
             if ended and record.since <= self.now - kept_s:
-                self._change(number, State.FREE, self.now)
+                self._change(number, State.FREE, record.since)
 
     def _override(self, number: int) -> None:
         answer = self.oracle.answer(number, self.now, self.now)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.writer import TableWriter
-from ringfence.engine.words import DisconnectReason, State
+from ringfence.engine.words import FORMER_LIFE_S, DisconnectReason, State
 from support.engine import Engine
 from support.siphash import caller_mark
 from support.small_table import KEY, NUMBERS, START
@@ -115,8 +115,8 @@ def change_headers(line: Connection, path: str, numbers: list[int], now: int) ->
     line.recv()
     while True:
         for number in numbers:
-            now += 1
-            if writer.header(number) is None or writer.ended_at(number):
+            now += FORMER_LIFE_S
+            if writer.header(number) is None or writer.earliest_quarantine(number):
                 writer.quarantine(
                     np.array([number], np.uint64),
                     pool=0,

@@ -62,7 +62,7 @@ class Departures:
             ) -> quarantine_service_pb2.RestoreNumbersResponse:
                 headers = self._state.writer.header_rows(part)
                 headers = headers[_leaving(headers, before)]
-                set_state(headers, State.FREE, value.decided_at)
+                set_state(headers, State.FREE, since_of(headers))
                 fill_change(value, self._verdicts, headers)
                 return quarantine_service_pb2.RestoreNumbersResponse()  # nobody asked
 

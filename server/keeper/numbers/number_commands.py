@@ -18,6 +18,7 @@ from ringfence.engine.table.header_rows import (
     numbers_of,
     pools_of,
     set_state,
+    since_of,
     states_of,
 )
 from ringfence.engine.verdict.reader import VerdictReader
@@ -98,7 +99,9 @@ class NumberCommands:
                 state = states_of(headers)
                 changing = np.isin(state, command.before)
                 already = (state == command.after) & (command.after != State.FREE)
-                set_state(headers, command.after, value.decided_at)
+                left = np.isin(state, (State.ASSIGNED, State.RETIRED, State.FREE))
+                since = np.where(left, since_of(headers), np.uint64(value.decided_at))
+                set_state(headers, command.after, since)
                 self._leave_reservations(value, headers[changing], state[changing])
                 fill_change(value, self._verdicts, headers[changing])
                 return self._answer(command.response, value, numbers, changing | already)

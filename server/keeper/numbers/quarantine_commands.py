@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.number import is_number
 from ringfence.engine.table.header_rows import quarantine_headers
 from ringfence.engine.table.writer import TableFull
 from ringfence.engine.verdict.reader import VerdictReader
-from ringfence.engine.words import Outcome
+from ringfence.engine.words import FORMER_LIFE_S, Outcome
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change, read_note
 from ringfence.server.keeper.commands.command_log import CommandLog
@@ -128,8 +129,13 @@ class QuarantineCommands:
     def _rejection(self, batch: QuarantineBatch, index: int) -> str:
         if batch.fault[index]:
             return batch.fault_text(index)
-        ended_at = self._state.writer.ended_at(int(batch.number[index]))
+        earliest = self._state.writer.earliest_quarantine(int(batch.number[index]))
         return (
-            f"quarantined_at: value={batch.quarantined_at[index]}, bound=not before {ended_at},"
-            " when its last assignment ended"
+            f"quarantined_at: value={_rfc_3339(batch.quarantined_at[index])},"
+            f" bound=not before {_rfc_3339(earliest)},"
+            f" {FORMER_LIFE_S} s after the number was last tracked"
         )
+
+
+def _rfc_3339(moment: int) -> str:
+    return Timestamp(seconds=int(moment)).ToJsonString()

@@ -46,7 +46,7 @@ from ringfence.engine.snapshot.record_blocks import (
     spray_map_memory,
 )
 from ringfence.engine.table.writer import TableWriter
-from ringfence.engine.words import State
+from ringfence.engine.words import FORMER_LIFE_S, State
 
 __all__ = ["small_blocks"]
 pytestmark = pytest.mark.usefixtures("small_blocks")
@@ -238,9 +238,9 @@ def test_only_numbers_free_in_both_snapshots_are_dropped(
     for number in free_before:
         table.writer.set_state(number, State.FREE, since=START + 5)
     older = taken.take(1)
-    table.quarantine(set(free_before) - set(free_now), START + 10)
+    table.quarantine(set(free_before) - set(free_now), START + 5 + FORMER_LIFE_S)
     for number in set(free_now) - set(free_before):
-        table.writer.set_state(number, State.FREE, since=START + 20)
+        table.writer.set_state(number, State.FREE, since=START + 400)
     newer = taken.take(2)
     again = loaded(newer, drop_free_also_in=older)
     dropped = set(free_before) & set(free_now)
@@ -252,7 +252,7 @@ def test_only_numbers_free_in_both_snapshots_are_dropped(
     assert not any(behind), "something is left of a dropped number"
     assert all(again.writer.header(number) is None for number in dropped)
     assert all(again.writer.header(number) is not None for number in expected)
-    assert again.quarantine(dropped, START + 30) == [0] * len(dropped)
+    assert again.quarantine(dropped, START + 400) == [0] * len(dropped)
     assert set(records(again)) == set(MANY)
 
 

@@ -15,6 +15,7 @@ from ringfence.engine.settings.reading import read_feeds, read_policies, read_po
 from ringfence.engine.settings.writing import publish_settings
 from ringfence.engine.table.writer import TableFull, TableWriter
 from ringfence.engine.words import (
+    FORMER_LIFE_S,
     DisconnectReason,
     EventKind,
     Measure,
@@ -49,9 +50,10 @@ def test_batch_that_does_not_fit_adds_no_number_at_all() -> None:
 
 def test_full_table_takes_back_the_numbers_that_it_knows() -> None:
     table = make_table(capacity_numbers=8)
-    for state in (State.ASSIGNED, State.RETIRED, State.FREE):
-        table.writer.set_state(NUMBERS[0], state, since=START)
-        assert table.quarantine([NUMBERS[0]]) == [Outcome.QUARANTINED]
+    for turn, state in enumerate((State.ASSIGNED, State.RETIRED, State.FREE)):
+        left_at = START + turn * FORMER_LIFE_S
+        table.writer.set_state(NUMBERS[0], state, since=left_at)
+        assert table.quarantine([NUMBERS[0]], left_at + FORMER_LIFE_S) == [Outcome.QUARANTINED]
     assert table.segment.numbers == 8
 
 
@@ -91,14 +93,14 @@ def test_held_and_reserved_numbers_are_already_quarantined(state: State) -> None
 
 
 @pytest.mark.parametrize("state", [State.ASSIGNED, State.RETIRED, State.FREE])
-def test_quarantine_does_not_begin_before_the_assignment_ended(state: State) -> None:
+def test_quarantine_does_not_begin_before_the_former_life_ended(state: State) -> None:
     table = make_table()
     table.writer.set_state(NUMBERS[0], state, since=START + 50)
-    assert table.writer.ended_at(NUMBERS[0]) == START + 50
-    assert table.quarantine([NUMBERS[0]], START + 49) == [Outcome.TOO_EARLY]
-    assert table.quarantine([NUMBERS[0]], START + 50) == [Outcome.QUARANTINED]
-    assert table.writer.ended_at(NUMBERS[0]) == 0
-    assert table.writer.ended_at(447700900999) == 0
+    assert table.writer.earliest_quarantine(NUMBERS[0]) == START + 360
+    assert table.quarantine([NUMBERS[0]], START + 359) == [Outcome.TOO_EARLY]
+    assert table.quarantine([NUMBERS[0]], START + 360) == [Outcome.QUARANTINED]
+    assert table.writer.earliest_quarantine(NUMBERS[0]) == 0
+    assert table.writer.earliest_quarantine(447700900999) == 0
 
 
 def test_number_that_comes_back_brings_nothing_along() -> None:
@@ -107,7 +109,7 @@ def test_number_that_comes_back_brings_nothing_along() -> None:
     table.writer.set_override(NUMBERS[0], START + 2)
     table.writer.set_state(NUMBERS[0], State.RETIRED, since=START + 10)
     assert table.rings()[NUMBERS[0]] == []
-    table.quarantine([NUMBERS[0]], START + 20)
+    table.quarantine([NUMBERS[0]], START + 320)
     explanation = table.engine.explain(NUMBERS[0], now=START + 2000)
     assert explanation is not None
     assert (explanation.events_total, explanation.recent, explanation.override_at) == (0, [], 0)

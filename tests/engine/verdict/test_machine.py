@@ -171,7 +171,9 @@ class EngineMachine(RuleBasedStateMachine):
     def quarantine(self, number: int, pool: int, ago: int, observed_after_s: int) -> None:
         """Puts a number into quarantine, now or a little in the past."""
         quarantined_at = max(self.start, self.now - ago * self.unit)
-        quarantined_at = max(quarantined_at, self.writer.ended_at(number))
+        quarantined_at = max(quarantined_at, self.writer.earliest_quarantine(number))
+        if quarantined_at > self.now:
+            return  # its former life is not over
         observed_since = min(TIME_MAX, quarantined_at + observed_after_s)
         self.writer.quarantine(
             np.array([number], np.uint64),

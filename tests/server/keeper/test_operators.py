@@ -17,7 +17,7 @@ from support.asking import (
     verdicts,
     violations_of,
 )
-from support.long_ago import DAY_S, LONG_AGO
+from support.long_ago import DAY_S
 from support.server_process import field_of, peer_of, reason_of, serving, wait_until
 
 from ringfence.v1 import types_pb2 as types
@@ -254,36 +254,21 @@ def test_move_needs_a_pool_that_there_is(peer, stocked):
     assert field_of(refusal(peer, "MoveNumbers", numbers=asked)) == "pool"
 
 
-def test_number_that_left_comes_back_with_nothing_of_its_past(peer, stocked):
-    pool, asked = stocked(1)
-    call_now(peer, *asked)
-    ask(peer, "OverrideNumbers", numbers=asked, note="for once")
-    left_at = int(time.time())
-    ask(peer, "RestoreNumbers", numbers=asked)
-    assert verdicts(peer, *asked) == ["UNTRACKED"]
-    answer = peer.quarantine(asked, pool=pool, quarantined_at=[left_at - 10])
-    assert (answer.accepted, answer.rejected) == (0, 1)
-    assert "quarantined_at: value=" in answer.rejections[0].reason
-    assert "bound=not before " in answer.rejections[0].reason
-    answer = peer.quarantine(asked, pool=pool)
-    assert answer.accepted == 1
-    got = ask(peer, "GetNumber", number=asked[0])
-    assert (got.events_total, len(got.recent), got.overridden) == (0, 0, False)
-    assert got.verdict == types.VERDICT_AGING
-
-
-@pytest.mark.parametrize("end", ["assigned", "retired"])
-def test_number_is_quarantined_again_not_before_it_ended(peer, stocked, end):
+@pytest.mark.parametrize("end", ["assigned", "retired", "untracked"])
+def test_number_that_left_just_now_is_not_quarantined_yet(peer, stocked, end):
     pool, asked = stocked(1)
     if end == "assigned":
         made = ask(peer, "ReserveNumbers", pool=pool, count=1)
         ask(peer, "ConfirmReservation", id=made.id)
-    else:
+    elif end == "retired":
         ask(peer, "RetireNumbers", numbers=asked, note="a short one")
-    assert peer.quarantine(asked, pool=pool, quarantined_at=[LONG_AGO]).rejected == 1
+    else:
+        ask(peer, "RestoreNumbers", numbers=asked)
+    answer = peer.quarantine(asked, pool=pool)
+    assert (answer.accepted, answer.rejected) == (0, 1)
+    assert "quarantined_at: value=" in answer.rejections[0].reason
+    assert ", 310 s after the number was last tracked" in answer.rejections[0].reason
     assert verdicts(peer, *asked) == [end.upper()]
-    assert peer.quarantine(asked, pool=pool).accepted == 1
-    assert verdicts(peer, *asked) == ["AGING"]
 
 
 def test_pool_with_numbers_is_in_use_and_an_empty_one_is_deleted(peer, stocked):
@@ -468,14 +453,10 @@ def test_assigned_and_retired_numbers_leave_after_a_while(tmp_path):
         fields = {"pool": pool, "count": 1, "request_id": "first"}
         made = ask(peer, "ReserveNumbers", **fields)
         ask(peer, "ConfirmReservation", id=made.id)
-        ended_at = int(time.time())
         ask(peer, "RetireNumbers", numbers=[retired], note="unlucky")
         ask(peer, "HoldNumbers", numbers=[held])
         wait_until(lambda: verdicts(peer, assigned, retired, held) == ["UNTRACKED"] * 2 + ["HELD"])
-        assert int(time.time()) > ended_at
-        answer = peer.quarantine([assigned], pool=pool, quarantined_at=[ended_at])
-        assert answer.rejected == 1
-        assert peer.quarantine([assigned], pool=pool).accepted == 1
+        assert peer.quarantine([assigned], pool=pool).rejected == 1  # its moment was kept
         ask(peer, "ReportComplaint", number=assigned)
 
         def is_forgotten():

@@ -16,15 +16,16 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
+from support.brief_policies import policies
 from support.feed_life import FeedLife
 from support.keeper_inside import KEY, NOW, KeeperInside
 from support.number_model import No, NumberModel, Reservation
 from support.siphash import caller_mark
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.settings.policy import Policy, Pool, Rule
+from ringfence.engine.settings.policy import Policy, Pool
 from ringfence.engine.table.writer import TableWriter
-from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, Verdict
+from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.keeper_values import headers_of, keeper_values
 from ringfence.server.journal.lmdb_journal import open_journal
@@ -45,24 +46,6 @@ some = st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=4)
 leases = st.sampled_from([1, 5, 30, 30, 300, 3_000])
 partial = st.booleans()
 picks = st.integers(0, 10**6)
-
-
-@st.composite
-def policies(draw: st.DrawFn, name: str) -> Policy:
-    """One that is often broken, and soon kept again."""
-    rules = []
-    for _ in range(draw(st.integers(1, 2))):
-        measure = draw(st.sampled_from(list(Measure)))
-        kinds = draw(st.sampled_from([frozenset(), frozenset({EventKind.CALL})]))
-        rules.append(Rule(measure, draw(st.integers(1, 90)), draw(st.integers(0, 2)), kinds))
-    return Policy(
-        name=name,
-        rules=tuple(rules),
-        minimum_age_s=draw(st.sampled_from([0, 0, 0, 60, 600])),
-        maximum_age_s=draw(st.sampled_from([None, 500])),
-        quiet_period_s=draw(st.sampled_from([0, 20, 100])),
-        minimum_coverage=draw(st.sampled_from([0.0, 0.0, 0.5, 0.9])),
-    )
 
 
 class NumberLife(FeedLife):
@@ -163,7 +146,7 @@ class NumberLife(FeedLife):
             st.tuples(
                 st.sampled_from(NUMBERS),
                 st.sampled_from(CALLERS),
-                st.integers(0, 60),
+                st.integers(0, 60) | st.sampled_from([-300, -299, -30]),
                 st.sampled_from([EventKind.CALL, EventKind.CALL, EventKind.A2P_SMS]),
             ),
             min_size=1,
@@ -171,7 +154,7 @@ class NumberLife(FeedLife):
         )
     )
     def insert(self, events: list[tuple[int, int, int, EventKind]]) -> None:
-        """Somebody calls."""
+        """Somebody calls, by the clocks of switches: some are ahead."""
         assert self.inside is not None
         now = self.model.now
         called, caller, ago, kind = zip(*events, strict=True)
@@ -414,6 +397,24 @@ class NumberLife(FeedLife):
         assert self.inside is not None
         for taken in self.taken:
             self.inside.engine.repeat(taken)
+
+    @rule(
+        number=st.sampled_from(NUMBERS),
+        pool=pools,
+        later_s=st.sampled_from([0, 10, 309, 310]),
+        ahead_s=st.sampled_from([1, 10, 300]),
+        from_image=st.booleans(),
+    )
+    def come_back(
+        self, number: int, pool: int, later_s: int, ahead_s: int, from_image: bool
+    ) -> None:
+        """A number leaves with an event of a clock that is ahead, and is to come back soon."""
+        self.insert([(number, CALLERS[1], -ahead_s, EventKind.CALL)])
+        self.operate("RestoreNumbers", [number], pool)
+        self.wait(later_s)
+        self.quarantine([number], pool, 0, 0)
+        self.wait(10)
+        self.rebuild(from_image)
 
     def image(self) -> KeeperImage:
         """The keeper's state as a snapshot has it."""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from support.keeper_inside import NOW, KeeperInside, journal, run, segment
 
+from ringfence.engine.words import FORMER_LIFE_S
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.link.keeper_service_pb2 import ReadImageResponse
 from ringfence.server.link.refusal import Refusal
@@ -121,7 +122,7 @@ def test_places_of_deleted_settings_are_not_taken_again_after_an_image(segment, 
         )
         made = await inside.ask("ReserveNumbers", pool="brief", count=1)
         await inside.ask("ConfirmReservation", id=made.id)
-        inside.now += 10
+        inside.now += FORMER_LIFE_S
         await inside.ask("QuarantineNumbers", numbers=[FIRST], pool="brief")
         await inside.ask("RestoreNumbers", numbers=[FIRST])
         await inside.ask("DeletePool", name="brief")
