@@ -48,6 +48,10 @@ LOST = ("UNKNOWN", "CANCELLED", "INTERNAL")  # what gRPC makes of a connection t
 REPEATED_WITHIN_S = 30.0  # request ids are remembered for longer
 PAST_MAX = 30
 HELD_MAX = 6
+GIVEN_MAX = 12
+"""So many numbers of one allocator are with customers at once: there are some left for others."""
+GONE_S = 311.0
+"""So long a customer stays: before it the server does not take a number back."""
 CALLS = 3
 NOISY_S = 2
 """The policy allows fewer calls within this time."""
@@ -84,6 +88,7 @@ class Held:
         self.begun, self.answered = reply.begun, reply.ended
         self.until: dict[int, float] = dict.fromkeys(self.numbers, self.expires_at)
         self.given: list[int] = []
+        self.given_at = 0.0
         self.state = ACTIVE
 
     def end(self, at: float) -> None:
@@ -181,21 +186,23 @@ class Allocator:
         self._name = name
         self._dice = random.Random(seed)
         self._held: list[Held] = []
+        self._given: deque[Held] = deque()  # confirmed; the first of them comes back first
         self._past: deque[tuple[pb.ReserveNumbersRequest, bytes, int]] = deque(maxlen=PAST_MAX)
         self._made = 0
-        self._confirmed = 0.0
 
     async def work(self) -> None:
         """Goes on until the end; what it still has then it leaves behind."""
         while not self._desk.ending.is_set():
             chance = self._dice.random()
-            if self._held and (chance < 0.4 or len(self._held) > HELD_MAX):
+            if self._given and time.time() > self._given[0].given_at + GONE_S:
+                await self._give_back(self._given.popleft())
+            elif self._held and (chance < 0.4 or len(self._held) > HELD_MAX):
                 await self._use(self._dice.choice(self._held))
             elif self._past and chance < 0.5:
                 await self._repeat(*self._dice.choice(self._past))
             else:
                 await self._reserve()
-        for held in self._held:
+        for held in (*self._held, *self._given):
             self._write(held)
         for request, answer, _ in self._past:
             self._desk.write(
@@ -269,13 +276,10 @@ class Allocator:
             self._desk.wrong(f"repeated {again}", reply, pb.Reservation.FromString(first))
 
     async def _use(self, held: Held) -> None:
-        use = self._dice.choice(
-            (
-                *(self._confirm, self._disturb, self._extend),
-                *(self._cancel, self._get, self._leave),
-            )
-        )
-        await use(held)
+        uses = [self._extend, self._cancel, self._get, self._leave]
+        if sum(len(each.given) for each in self._given) + len(held.numbers) <= GIVEN_MAX:
+            uses += [self._confirm, self._disturb]
+        await self._dice.choice(uses)(held)
 
     async def _confirm(self, held: Held) -> None:
         partial = self._dice.random() < 0.5
@@ -288,30 +292,41 @@ class Allocator:
         given = set(reply.answer.numbers)
         if reply.answer.state != CONFIRMED or not given or not given <= set(held.numbers):
             self._desk.wrong(f"confirm {held.numbers}", reply)
-        self._confirmed = reply.ended
+        held.given_at = reply.ended
         held.state = CONFIRMED
         held.given = sorted(given)
         held.end(reply.begun)
         held.until.update(dict.fromkeys(given, FOREVER))
-        await asyncio.sleep(self._dice.choice((0, 0.1, 1)))
-        await self._give_back(held)
-        self._close(held)
+        self._held.remove(held)
+        self._given.append(held)
+        if self._dice.random() < 0.5:
+            await asyncio.sleep(self._dice.choice((0, 0.1, 1)))
+            await self._give_back_too_early(held)
 
     async def _disturb(self, held: Held) -> None:
         """Has one of its numbers called, too often, before it confirms."""
         called, at = self._dice.choice(held.numbers), int(time.time())
         reply = await self._desk.ask(self._dice, "RecordEvents", calls([called], at, self._dice))
         await self._confirm(held)
-        if reply.reason != "OK" or (called in held.given and self._confirmed < at + NOISY_S):
+        if reply.reason != "OK" or (called in held.given and held.given_at < at + NOISY_S):
             self._desk.wrong(f"+{called} was called at {at} and is given to {held.id}", reply)
 
-    async def _give_back(self, held: Held) -> None:
-        """The customers leave again."""
+    async def _quarantine(self, held: Held) -> Reply:
         now = int(time.time())
         request = commands.QuarantineNumbersRequest(
             numbers=held.given, pool=POOL, quarantined_at=[now], observed_since=[now]
         )
-        reply = await self._ask("QuarantineNumbers", request)
+        return await self._ask("QuarantineNumbers", request)
+
+    async def _give_back_too_early(self, held: Held) -> None:
+        """The customers leave at once: their numbers stay assigned for now."""
+        reply = await self._quarantine(held)
+        if reply.reason != "OK" or reply.answer.rejected != len(held.given):
+            self._desk.wrong(f"give back too early {held.given}", reply)
+
+    async def _give_back(self, held: Held) -> None:
+        """The customers leave again."""
+        reply = await self._quarantine(held)
         held.end(reply.begun)
         accepted = reply.answer.accepted if reply.reason == "OK" else -1
         # A try without an answer may have given them back: then others may have them by now, and
@@ -321,6 +336,7 @@ class Allocator:
             before = reply.answer.already_quarantined + reply.answer.rejected
         if accepted + before != len(held.given):
             self._desk.wrong(f"give back {held.given}", reply)
+        self._write(held)
 
     async def _extend(self, held: Held) -> None:
         lease_s = self._dice.choice((1, 2, 600))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.table.header_rows import HEADER
-from ringfence.engine.words import State, Verdict
+from ringfence.engine.words import FORMER_LIFE_S, State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.v1 import types_pb2 as types
 
@@ -70,6 +70,12 @@ class ReservationLedger:
         self._decided_at = 0
         self._changes: list[npt.NDArray[np.void]] = []
 
+    @property
+    def assigned(self) -> set[int]:
+        """The numbers that customers have."""
+        states = ((number, control & 0xFF) for number, control in self.controls.items())
+        return {number for number, state in states if state == State.ASSIGNED}
+
     def changes(self) -> npt.NDArray[np.void]:
         """Rows of CHANGE that the history must have, in its order."""
         return np.concatenate([np.empty(0, CHANGE), *self._changes])
@@ -119,6 +125,10 @@ class ReservationLedger:
                 yield f"reserved, and it was {said.name}"
             if holder:
                 yield f"reserved, and reservation {holder} has it"
+        if value.command == "QuarantineNumbers" and before == State.ASSIGNED:
+            last_tracked_at = self.controls[number] >> 32
+            if self._quarantined_at(value, row) < last_tracked_at + FORMER_LIFE_S:
+                yield f"it was tracked until {last_tracked_at}"
         if before not in _BEFORE.get((value.command, state), ()):
             yield f"{before.name} becomes {state.name}"
         if before == State.RESERVED and state != State.HELD and said != Verdict.RESERVED:
@@ -129,6 +139,10 @@ class ReservationLedger:
             yield f"reservation {kept.id} does not name it"
         if state == State.RESERVED and kept and control >> 32 != kept.expires_at:
             yield f"lease={control >> 32}, reservation's={kept.expires_at}"
+
+    @staticmethod
+    def _quarantined_at(value: KeeperValue, row: int) -> int:
+        return int(np.frombuffer(value.headers, HEADER)["quarantined_at"][row])
 
     def _place(self, number: int, control: int, kept: KeptReservation | None) -> None:
         self.controls[number] = control

@@ -30,7 +30,7 @@ from support.places import SUPPORT
 from support.reservation_ledger import ReservationLedger
 from support.server_process import ServerProcess
 
-NUMBERS = range(447700900000, 447700900150)
+NUMBERS = range(447700900000, 447700900500)
 ALLOCATORS = int(os.environ.get("RINGFENCE_STORM_ALLOCATORS", "32"))
 PROCESSES = 2
 WORKERS = 3
