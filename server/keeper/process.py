@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 
 import grpc
@@ -20,6 +19,7 @@ from ringfence.server.keeper.keeper import open_keeper
 from ringfence.server.keeper.keeper_service import KeeperService
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.routes import service
+from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.server.state.keeper_image import newest_image
 from ringfence.v1 import number_service_pb2, quarantine_service_pb2
 
@@ -30,12 +30,12 @@ STOP_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-def run_keeper(installation: Installation, ready: Callable[[], None]) -> None:
+def run_keeper(installation: Installation, signs: SignsOfLife) -> None:
     """Serves until SIGTERM."""
-    asyncio.run(_serve(installation, ready))
+    asyncio.run(_serve(installation, signs))
 
 
-async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
+async def _serve(installation: Installation, signs: SignsOfLife) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     config = installation.config
@@ -68,7 +68,7 @@ async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
     installation.keeper_socket.unlink(missing_ok=True)  # of the keeper before
     server.add_insecure_port(installation.keeper_address)
     await server.start()
-    ready()
+    signs.ready()
     _log.info("ready")
     truncating = keep_truncating(installation.run_folder, journal, lambda: keeper.backlog.confirmed)
     orphans = report_orphans(installation, keeper.reports)

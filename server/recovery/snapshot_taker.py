@@ -7,7 +7,6 @@ Whatever comes meanwhile is behind the positions, and replay brings it.
 
 import logging
 import time
-from collections.abc import Callable
 
 from ringfence.engine.durable_files import sync
 from ringfence.engine.snapshot import (
@@ -23,6 +22,7 @@ from ringfence.server.folder.snapshot_lock import change_snapshots
 from ringfence.server.folder.truncation import publish_truncation
 from ringfence.server.journal.truncation import truncate_orphan
 from ringfence.server.keeper.keeper_service import ask_for_image
+from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.server.state.keeper_image import read_image
 
 KEPT = 2
@@ -30,9 +30,9 @@ KEPT = 2
 _log = logging.getLogger(__name__)
 
 
-def run_snapshot(installation: Installation, ready: Callable[[], None]) -> None:
+def run_snapshot(installation: Installation, signs: SignsOfLife) -> None:
     """Takes one snapshot, removes those that are not needed, and says how far journals may go."""
-    ready()
+    signs.ready()
     with change_snapshots(installation.data, lambda: _log.info("waiting for a backup")):
         _take(installation)
         prune_snapshots(installation.snapshots, keep=KEPT)

@@ -1,7 +1,12 @@
 """A process of the server: forked by the supervisor, ends with it, says when it is ready.
 
-A pipe joins each child to the supervisor. The child writes one byte when it is ready and holds
-the pipe open for its life, so the end of the pipe is the end of the child.
+A pipe joins each child to the supervisor. The child writes a byte when it is ready and then one now
+and then as a sign of life, and holds the pipe open for its life: its end is the end of the child.
+
+A child that gives no sign is killed, and its replacement starts when it is gone, not before: what
+it had in hand is on disk by then or never will be, and nobody else writes its journal. What was on
+disk and not answered is sent or asked again, as after any death: events are a join, and commands
+have ids.
 """
 
 import ctypes
@@ -12,19 +17,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ringfence.server.link.signs_of_life import READY, SignsOfLife
 from ringfence.server.supervisor.log import configure_log
 
 PR_SET_PDEATHSIG = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 SETTLED_S = 10.0
+SILENT_LOOKS_MAX = 10
+PIPE_BYTES = 1 << 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _log = logging.getLogger(__name__)
 
-Main = Callable[[Callable[[], None]], None]
-"""What a child runs; it calls its argument when it is ready, and returns when it was asked to
-stop by SIGTERM and is done."""
+Main = Callable[[SignsOfLife], None]
+"""What a child runs; it says when it is ready, and returns when it was asked to stop by SIGTERM and
+is done."""
 
 
 @dataclass(eq=False)
@@ -36,6 +44,8 @@ class Child:
     pid: int = 0  # 0 = not running
     pipe: int = -1
     ready: bool = False
+    silent_looks: int = 0
+    """How often in a row the supervisor looked and there had been no sign of life since."""
     deaths: int = 0
     """How many processes in a row ended before they had lived for SETTLED_S."""
     failures: int = 0
@@ -55,14 +65,24 @@ class Child:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(its_pipe)
         self.pipe, self.ready, self.started_at = pipe, False, time.monotonic()
+        self.silent_looks = 0
         _log.info("started %s: pid=%d", self.role, self.pid)
 
     def read_pipe(self) -> bool:
-        """Takes what the pipe says: True = the process is ready, False = it ended; then reap."""
-        said = os.read(self.pipe, 1)
-        if said:
-            self.ready = True
+        """Takes what the pipe says: True = the process lives, False = it ended; then reap."""
+        said = os.read(self.pipe, PIPE_BYTES)
+        self.ready |= READY in said
+        self.silent_looks = 0
         return bool(said)
+
+    def look(self) -> None:
+        """Counts a look at the process, and kills it when it has been silent for too many."""
+        if not self.pid:
+            return
+        self.silent_looks += 1
+        if self.silent_looks == SILENT_LOOKS_MAX:
+            _log.error("%s gives no sign of life: pid=%d, killed", self.role, self.pid)
+            self.send(signal.SIGKILL)
 
     def reap(self) -> None:
         """Collects the ended process and sets when its replacement may start."""
@@ -96,16 +116,12 @@ class Child:
             if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
                 raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
             if os.getppid() == supervisor_pid:  # else it died before the line above
-                self.main(lambda: _say_ready(its_pipe))
+                self.main(SignsOfLife(its_pipe))
                 status = 0
         except BaseException as error:
             _log.critical("cannot go on: %s: %s", type(error).__name__, error)
         finally:
             os._exit(status)
-
-
-def _say_ready(pipe: int) -> None:
-    os.write(pipe, b"r")
 
 
 def _status_text(status: int) -> str:

@@ -7,6 +7,7 @@ survive a fork, and no thread may run here. When it is killed its children are k
 
 import gc
 import logging
+import math
 import os
 import selectors
 import signal
@@ -37,6 +38,7 @@ FAILURES_MAX = 5
 DRAIN_S = 7.5  # the workers' share of the 10 s in which a stop is over
 HISTORY_STOP_S = 1.0
 KEEPER_STOP_S = 1.3
+LOOK_S = 1.0
 EXIT_FAILED = 4
 
 _log = logging.getLogger(__name__)
@@ -88,6 +90,7 @@ class Family:
         self._snapshot_at = time.monotonic() + snapshot_interval_s
         self._selector = selectors.DefaultSelector()
         self._selector.register(signalled, selectors.EVENT_READ)
+        self._look_at = time.monotonic() + LOOK_S
         self._stopping = False
 
     def serve(self, announce: Callable[[], None]) -> int:
@@ -105,7 +108,8 @@ class Family:
                     self._selector.register(
                         self._snapshot.pipe, selectors.EVENT_READ, self._snapshot
                     )
-                self._wait(self._next_start(announced))
+                self._wait(min(self._next_start(announced), self._look_at))
+                self._look()
                 for child in self._children:
                     if child.failures >= FAILURES_MAX:
                         _log.error("%s does not stay: attempts=%d", child.role, child.failures)
@@ -122,12 +126,21 @@ class Family:
             self._wait_for_end(every, None)
             self._selector.close()
 
-    def _next_start(self, announced: bool) -> float | None:
-        """When a process is to be started next; None = not before something happens."""
+    def _next_start(self, announced: bool) -> float:
+        """When a process is to be started next; infinity = not before something happens."""
         starts = [child.restart_at for child in self._children if not child.pid]
         if announced and not self._snapshot.pid:
             starts.append(self._snapshot_at)
-        return min(starts, default=None)
+        return min(starts, default=math.inf)
+
+    def _look(self) -> None:
+        """Looks at all processes once in LOOK_S. Looks are counted and not seconds: when this one
+        was stopped itself, as a machine is that is paused, the others have time to be heard.
+        """
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_S
+            for child in (*self._children, self._snapshot):
+                child.look()
 
     def _stop(self) -> int:
         """Drains the workers, then ends the history process and the keeper, whom they need."""

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import resource
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 
 import grpc
@@ -22,6 +21,7 @@ from ringfence.server.journal.truncation import keep_truncating
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.routes import service
+from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.server.worker.claim_reporter import ClaimReporter
 from ringfence.server.worker.command_health import watch_commands
 from ringfence.server.worker.event_service import EventService
@@ -52,16 +52,12 @@ FILES_RESERVED = 256  # for what is no client's: journal, segment, the keeper's 
 _log = logging.getLogger(__name__)
 
 
-def run_worker(
-    installation: Installation, index: int, address: str, ready: Callable[[], None]
-) -> None:
+def run_worker(installation: Installation, index: int, address: str, signs: SignsOfLife) -> None:
     """Serves until SIGTERM, then drains."""
-    asyncio.run(_serve(installation, index, address, ready))
+    asyncio.run(_serve(installation, index, address, signs))
 
 
-async def _serve(
-    installation: Installation, index: int, address: str, ready: Callable[[], None]
-) -> None:
+async def _serve(installation: Installation, index: int, address: str, signs: SignsOfLife) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     segment = installation.open_segment()
@@ -101,7 +97,7 @@ async def _serve(
     healthy = await _add_health_and_reflection(server)
     server.add_insecure_port(address)
     await server.start()
-    ready()
+    signs.ready()
     _log.info("ready on %s", address)
     watching = asyncio.gather(
         _watch_journal(journal, healthy),

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 
+from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.server.supervisor.child import Child
 from ringfence.server.supervisor.log import configure_log
 from ringfence.server.supervisor.supervisor import Family
@@ -16,18 +16,18 @@ from ringfence.server.supervisor.supervisor import Family
 SERVED_S = 3.0
 
 
-def staying(ready: Callable[[], None]) -> None:
-    ready()
+def staying(signs: SignsOfLife) -> None:
+    signs.ready()
     signal.pause()
 
 
-def raising(ready: Callable[[], None]) -> None:
-    ready()
+def raising(signs: SignsOfLife) -> None:
+    signs.ready()
     raise RuntimeError("it has nothing to live for")
 
 
-def killed(ready: Callable[[], None]) -> None:
-    ready()
+def killed(signs: SignsOfLife) -> None:
+    signs.ready()
     os.kill(os.getpid(), signal.SIGKILL)
 
 

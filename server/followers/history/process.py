@@ -6,7 +6,6 @@ It is ready when it can be asked, not when the database is there: nothing waits 
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -19,6 +18,7 @@ from ringfence.server.followers.history.follower import Follower
 from ringfence.server.followers.history.reader import list_history
 from ringfence.server.link.refusal import keeper_away
 from ringfence.server.link.routes import parsing, service
+from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.v1 import number_service_pb2
 from ringfence.v1.number_service_pb2 import ListHistoryRequest, ListHistoryResponse
 
@@ -29,12 +29,12 @@ READERS = 4
 _log = logging.getLogger(__name__)
 
 
-def run_history(installation: Installation, ready: Callable[[], None]) -> None:
+def run_history(installation: Installation, signs: SignsOfLife) -> None:
     """Serves until SIGTERM."""
-    asyncio.run(_serve(installation, ready))
+    asyncio.run(_serve(installation, signs))
 
 
-async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
+async def _serve(installation: Installation, signs: SignsOfLife) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     follower = Follower(installation)
@@ -48,7 +48,7 @@ async def _serve(installation: Installation, ready: Callable[[], None]) -> None:
     installation.history_socket.unlink(missing_ok=True)  # of the process before
     server.add_insecure_port(installation.history_address)
     await server.start()
-    ready()
+    signs.ready()
     _log.info("ready")
     following = asyncio.create_task(follower.run())
     stopping = asyncio.create_task(stop.wait())
