@@ -6,7 +6,13 @@ number's events_total, the caller table with its map (callers.pxd) and the worke
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from ringfence.engine.memory.atomic cimport add_relaxed_u32, prefetch_read, prefetch_write
+from ringfence.engine.memory.atomic cimport (
+    add_relaxed_u32,
+    load_sequential_u64,
+    prefetch_read,
+    prefetch_write,
+    swap_if_equal_u64,
+)
 from ringfence.engine.events.callers cimport (
     caller_bucket,
     caller_claim,
@@ -77,16 +83,37 @@ cdef inline uint8_t event_reject(const events_t *events, uint64_t i, int64_t now
         return REJECT_TIME
     return 0
 
-cdef inline bint event_is_tracked(const record_t *record, uint32_t occurred_at) noexcept nogil:
-    """Whether an event of that time is kept; yes while the header does not settle."""
+cdef inline bint event_is_tracked(
+    const record_t *record, uint32_t occurred_at, uint64_t *control
+) noexcept nogil:
+    """Whether an event of that time is kept; yes while the header does not settle. Gives the
+    control word that says so, 0 = none does.
+    """
     cdef header_t header
     if not header_read(record, &header):
+        control[0] = 0
         return True
+    control[0] = header.control
     return state_is_tracked(header.state) and occurred_at >= header.quarantined_at
+
+cdef inline void entry_insert(
+    const table_t *table, record_t *record, uint64_t entry, uint64_t control
+) noexcept nogil:
+    """Joins an entry to the ring, unless its number leaves meanwhile: the keeper may have emptied
+    the ring before the entry came, and then it goes again. Sequential like the keeper's fence: an
+    insert that still sees the header of before is one that the keeper's wipe comes after. In the
+    number's next life the entry is not found, as that begins with an empty ring.
+    """
+    cdef header_t header
+    cdef uint64_t *slot = ring_insert(&record.entries[0], table.ring_entries, entry)
+    if slot == NULL or load_sequential_u64(&record.control) == control:
+        return
+    if header_read(record, &header) and not state_is_tracked(header.state):
+        swap_if_equal_u64(slot, entry, 0)
 
 cdef inline void entry_take(
     const table_t *table, const callers_t *callers, record_t *record, uint64_t number,
-    uint64_t entry, bint repeated, inserted_t *out,
+    uint64_t entry, uint64_t control, bint repeated, inserted_t *out,
 ) noexcept nogil:
     """Accepts an entry: it joins the ring, or takes no slot because its caller is spray."""
     cdef bint is_spray = repeated and entry & ENTRY_SPRAY
@@ -97,7 +124,7 @@ cdef inline void entry_take(
         entry |= ENTRY_SPRAY
         out.spray += 1
     else:
-        ring_insert(&record.entries[0], table.ring_entries, entry)
+        entry_insert(table, record, entry, control)
     add_relaxed_u32(&record.events_total, 1)
     if out.taken != NULL:
         out.taken[2 * out.accepted] = number
@@ -118,6 +145,7 @@ cdef inline void block_insert(
     cdef uint32_t mark
     cdef uint64_t mixed[BLOCK_EVENTS]
     cdef record_t *records[BLOCK_EVENTS]
+    cdef uint64_t controls[BLOCK_EVENTS]
     cdef bint noted[BLOCK_EVENTS]  # its call is one for the caller table
     cdef uint64_t *kept[BLOCK_EVENTS]  # and there its caller has these entries
     for i in range(size):
@@ -142,13 +170,15 @@ cdef inline void block_insert(
         if not record_is_of(records[i], numbers[i]):
             records[i] = table_find(table, numbers[i])
         if records[i] == NULL or not event_is_tracked(
-            records[i], <uint32_t>(entries[i] >> TIME_SHIFT)
+            records[i], <uint32_t>(entries[i] >> TIME_SHIFT), &controls[i]
         ):
             records[i] = NULL
             out.untracked += 1
             continue
         if callers.numbers == 0:  # nothing more to wait for
-            entry_take(table, callers, records[i], numbers[i], entries[i], repeated, out)
+            entry_take(
+                table, callers, records[i], numbers[i], entries[i], controls[i], repeated, out
+            )
         elif noted[i]:
             mark = entry_mark(entries[i])
             kept[i] = caller_claim(
@@ -166,7 +196,7 @@ cdef inline void block_insert(
             mark_set_spray(callers, mark)
         elif noted[i] and kept[i] != NULL and not mark_is_spray(callers.spray_map, mark):
             caller_note(callers, kept[i], mark, mixed[i], <uint32_t>(entries[i] >> TIME_SHIFT))
-        entry_take(table, callers, records[i], numbers[i], entries[i], repeated, out)
+        entry_take(table, callers, records[i], numbers[i], entries[i], controls[i], repeated, out)
 
 cdef inline void batch_insert(
     const table_t *table, const caller_key_t *key, const callers_t *callers,

@@ -22,10 +22,15 @@ static inline void store_relaxed_u32(uint32_t *at, uint32_t value) {
 static inline void store_release_u64(uint64_t *at, uint64_t value) {
     __atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
+/* In one order with all sequential ones of all processes. */
+static inline uint64_t load_sequential_u64(const uint64_t *at) {
+    return __atomic_load_n(at, __ATOMIC_SEQ_CST);
+}
+static inline void fence_sequential(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline void fence_acquire(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 static inline void fence_release(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
 static inline int swap_if_equal_u64(uint64_t *at, uint64_t expected, uint64_t desired) {
-    return __atomic_compare_exchange_n(at, &expected, desired, 0, __ATOMIC_ACQ_REL,
+    return __atomic_compare_exchange_n(at, &expected, desired, 0, __ATOMIC_SEQ_CST,
                                        __ATOMIC_RELAXED);
 }
 static inline void add_relaxed_u32(uint32_t *at, uint32_t value) {

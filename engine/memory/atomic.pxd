@@ -9,6 +9,8 @@ cdef extern from "atomic.h" nogil:
     void store_relaxed_u64(uint64_t *at, uint64_t value) noexcept
     void store_relaxed_u32(uint32_t *at, uint32_t value) noexcept
     void store_release_u64(uint64_t *at, uint64_t value) noexcept
+    uint64_t load_sequential_u64(const uint64_t *at) noexcept
+    void fence_sequential() noexcept
     void fence_acquire() noexcept
     void fence_release() noexcept
     bint swap_if_equal_u64(uint64_t *at, uint64_t expected, uint64_t desired) noexcept

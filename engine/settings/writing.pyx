@@ -39,6 +39,7 @@ def publish_settings(Segment segment not None, policies, pools, feeds=()):
     policy_at = _indexes("policies", policies)
     feed_at = _indexes("feeds", feeds)
     _indexes("pools", pools)
+    fence_release()  # who still reads these, of the one before, sees that they are not newest
     memset(aside, 0, sizeof(settings_t))
     aside.policy_count = len(policies)
     aside.pool_count = len(pools)

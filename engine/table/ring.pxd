@@ -1,10 +1,10 @@
 """The ring of one number: its K greatest distinct entries, a join.
 
-Thread safety: any number of processes insert at once, without a lock. A slot only ever grows:
-an insert finds the smallest slot, lowest index first (an empty slot is 0), and replaces it by one
-compare-and-swap; a swap that fails means that another insert succeeded, so it looks again. Two
-inserts of one entry cannot both succeed: the second would have to miss the first in its look and
-then find another smallest slot unchanged, and slots that only grow rule that out.
+Thread safety: any number of processes insert at once, without a lock. A slot only ever grows while
+its number is tracked: an insert finds the smallest slot, lowest index first (an empty one is 0) and
+replaces it by one compare-and-swap; a swap that fails means that another insert succeeded, so it
+looks again. Two inserts of one entry cannot both succeed: the second would have to miss the first
+in its look and then find another smallest slot unchanged, and slots that only grow rule that out.
 
 Invariants: entries are distinct; a killed process leaves the ring as it was or with its entry in.
 """
@@ -13,26 +13,26 @@ from libc.stdint cimport UINT64_MAX, uint32_t, uint64_t
 
 from ringfence.engine.memory.atomic cimport load_relaxed_u64, swap_if_equal_u64
 
-cdef inline bint ring_insert(uint64_t *ring, uint32_t entries, uint64_t entry) noexcept nogil:
-    """Joins an entry; whether it took a slot (no: it was there, or is older than a full ring)."""
+cdef inline uint64_t *ring_insert(uint64_t *ring, uint32_t entries, uint64_t entry) noexcept nogil:
+    """Joins an entry; the slot that it took, NULL: it was there, or is older than a full ring."""
     cdef uint64_t value, least
     cdef uint32_t i, least_at
     while True:
         least_at = 0
         least = load_relaxed_u64(&ring[0])
         if least == entry:
-            return False
+            return NULL
         for i in range(1, entries):
             value = load_relaxed_u64(&ring[i])
             if value == entry:
-                return False
+                return NULL
             if value < least:
                 least = value
                 least_at = i
         if entry < least:
-            return False
+            return NULL
         if swap_if_equal_u64(&ring[least_at], least, entry):
-            return True
+            return &ring[least_at]
 
 cdef inline uint32_t ring_read_sorted(
     const uint64_t *ring, uint32_t entries, uint64_t *ascending

@@ -10,6 +10,7 @@ import numpy as np
 
 from ringfence.engine.memory.atomic cimport (
     fence_release,
+    fence_sequential,
     load_relaxed_u64,
     prefetch_write,
     store_relaxed_u32,
@@ -211,7 +212,8 @@ cdef class TableWriter:
             self._wipe(record)
             store_relaxed_u32(&record.events_total, 0)
         _write_header(record, row)
-        if not tracked:  # after it: nobody inserts any more, and it is nobody's business
+        if not tracked:  # after it, and nobody inserts any more: it is nobody's business
+            fence_sequential()  # who inserted and has not seen the header did so before this
             self._wipe(record)
 
     cdef void _index(self, uint64_t number) noexcept:

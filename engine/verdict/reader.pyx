@@ -135,7 +135,7 @@ cdef class VerdictReader:
     ):
         cdef selection_t wanted
         cdef uint64_t found = 0, at = first
-        cdef uint64_t end = min(self.segment.head().numbers, first + records_max)
+        cdef uint64_t end = min(<uint64_t>self.segment.numbers, first + records_max)
         wanted.pool = pool
         wanted.verdicts = verdicts if verdicts else 0xffff & ~(1 << VERDICT_UNTRACKED)
         wanted.overdue_only = overdue_only

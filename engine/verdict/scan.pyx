@@ -107,7 +107,7 @@ cdef class TableScan:
         cdef uint32_t[:, ::1] forecast = sums.forecast
         cdef uint32_t[::1] next_clean_at = sums.next_clean_at
         cdef const uint8_t[::1] seen_cells
-        cdef uint64_t numbers = self.segment.head().numbers
+        cdef uint64_t numbers = self.segment.numbers
         cdef step_t step
         if by_verdict.shape[0] < POOLS_MAX or forecast.shape[1] != DAYS:
             raise ValueError(f"sums: forecast days={forecast.shape[1]}, bound={DAYS}")
@@ -149,7 +149,7 @@ cdef class TableScan:
     def count(self, *, int64_t now):
         sums = SweepSums()
         cdef uint64_t at = 0
-        while at < self.segment.head().numbers:
+        while at < self.segment.numbers:
             at = self.step(at, now=now, records_max=RECORDS_A_STEP, sums=sums).end
         return sums
 

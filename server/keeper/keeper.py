@@ -74,7 +74,7 @@ class Keeper:
         self._journal = journal
         self.state = KeeperState(segment, writer, ended_kept_s=config.queue.reservations_kept)
         self.state.load(image)
-        self.state.catch_up(keeper_values(journal, image.position))
+        self.state.catch_up(keeper_values(journal, self.state.known))
         clock = Clock(wall_clock, greatest=self.state.decided_at)
         leases = Leases(verdicts, self.state)
         self._changes: ChangeFeed[bytes] = ChangeFeed()

@@ -55,6 +55,8 @@ class KeeperState:
         self.pending = PendingChanges(writer)
         self.decided_at = 0
         """The time of the newest command."""
+        self._imaged = 0
+        """The position up to which an image has brought everything but headers."""
         self.closing: set[int] = set()
         """Places of pools that are about to be deleted: nothing may join them."""
 
@@ -104,9 +106,18 @@ class KeeperState:
         self.assigned_total.update(dict(enumerate(image.assigned_total)))
         self.complaints.update(dict(enumerate(image.complaints)))
         self.decided_at = image.decided_at
+        self._imaged = image.position
+
+    @property
+    def known(self) -> int:
+        """The position behind which the journal is needed to catch up. An image may be ahead of the
+        segment: it has what was decided, also what its keeper did not live to apply.
+        """
+        return min(self._imaged, self.applied)
 
     def catch_up(self, values: Iterable[tuple[int, KeeperValue]]) -> None:
-        """Takes in the commands behind the image, and applies those that the segment lacks.
+        """Takes in the commands behind the image, and applies those the segment lacks. `values`
+        are all those behind `known`.
 
         Each header is written once, in its final form: one that the dead keeper had written in
         between could otherwise come back for a moment, and empty a ring.
@@ -114,9 +125,10 @@ class KeeperState:
         applied = position = self.applied
         headers = [np.empty(0, HEADER)]
         for later, value in values:
-            for book in (self.published, self.decided):
-                book.place(value)
-            self._place(value)
+            if later > self._imaged:
+                for book in (self.published, self.decided):
+                    book.place(value)
+                self._place(value)
             if later > applied:
                 headers.append(headers_of(value))
                 position = later

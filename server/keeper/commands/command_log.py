@@ -121,7 +121,12 @@ class CommandLog:
                 return await asyncio.shield(answer)
 
     def begin(self, value: KeeperValue, decide: Decide) -> asyncio.Future[bytes]:
-        """Decides a command; the future has its answer. It is done even if nobody waits."""
+        """Decides a command; the future has its answer. It is done even if nobody waits. Raises a
+        refusal when an earlier one failed: what is known here is then not what the journal holds,
+        which may well take this one.
+        """
+        if self._failed:
+            raise journal_down()
         value.decided_at = self.now()
         value.response = decide(value).SerializeToString()
         data = value.SerializeToString()

@@ -217,6 +217,8 @@ def test_keeper_whose_commit_fails_refuses_what_waits_and_ends(segment):
         with pytest.raises(Refusal):
             asked: Any = Asked()
             await log.carry_out("PutPool", asked, lambda _: pb.Pool())
+        with pytest.raises(Refusal):  # what begins by itself neither, with what is known here
+            log.begin(KeeperValue(), lambda _: pb.Pool())
         await asyncio.wait_for(ended.wait(), 10)
         assert segment.applied == 0
 

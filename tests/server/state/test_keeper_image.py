@@ -5,8 +5,11 @@ import asyncio
 import pytest
 from support.keeper_inside import NOW, KeeperInside, journal, run, segment
 
+from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import FORMER_LIFE_S
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.journal.keeper_values import headers_of, keeper_values
 from ringfence.server.link.keeper_service_pb2 import ReadImageResponse
 from ringfence.server.link.refusal import Refusal
 
@@ -165,3 +168,29 @@ def test_image_of_a_keeper_that_did_nothing_yet_stands_where_its_journal_ends(se
 
     run(segment, journal, use)
     run(segment, journal, use)
+
+
+def test_image_that_is_ahead_of_the_segment_leaves_no_header_out(segment, journal):
+    """The keeper died when it had given the image, and before it applied the last commands."""
+    images = []
+
+    async def first(inside):
+        await stock(inside, FIRST)
+        await stock(inside, FIRST + 1)
+        await inside.ask("PutPool", pool={"name": "east", "policy": "default"})
+        images.append(await read_image(inside))
+
+    async def second(inside):
+        assert inside.verdicts(FIRST, FIRST + 1) == [1, 1]
+        assert inside.segment.applied == journal.last == images[0].position
+        (east,) = [pool for pool in inside.keeper.state.decided.pools if pool.name == "east"]
+        assert east.revision == 1
+
+    run(segment, journal, first)
+    behind = Segment.create(None, capacity_numbers=100)
+    writer = TableWriter(behind)
+    for position, value in keeper_values(journal, 0):
+        if position < 3:  # the first settings and the first number
+            writer.apply(headers_of(value))
+            writer.set_applied(position)
+    run(behind, journal, second, image=images[0])
