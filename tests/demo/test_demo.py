@@ -56,7 +56,7 @@ class Demo:
 
     def wait(self) -> str:
         """Waits for its end; returns what it wrote to standard error."""
-        output, errors = self.process.communicate(timeout=60)
+        output, errors = self.process.communicate(timeout=300)
         self.output += output
         return errors
 

@@ -27,11 +27,12 @@ from support.server_process import (
 )
 from support.small_disk import small_memory
 from support.small_history import DAY_S, ROBOTS, Candidate, released_at, rule_policy
+from support.wall_clock import SteppingClock
 
 from ringfence.cli import main
 from ringfence.engine.settings.policy import Rule
 from ringfence.engine.snapshot import SnapshotError, list_snapshots
-from ringfence.engine.words import EventKind, Measure
+from ringfence.engine.words import FORMER_LIFE_S, EventKind, Measure
 from ringfence.server.folder.data_folder import SECRETS
 from ringfence.server.folder.journal_folders import journal_identity
 from ringfence.server.folder.secret_file import read_secret
@@ -298,11 +299,20 @@ def test_what_a_full_ring_has_displaced_is_no_silence(tmp_path: Path) -> None:
     assert released_at(cut, blind)[0] == BEGAN + 10 * DAY_S  # it asks for no coverage
 
 
-def test_history_has_what_counts_of_all_numbers_that_are_not_let_go(tmp_path: Path) -> None:
+def test_history_has_what_counts_of_all_numbers_that_are_not_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, config = tmp_path / "data", tmp_path / "no-spray.toml"
     config.write_text("[spray]\nnumbers = 0\n")
+    options = (*OPTIONS, "--config", str(config))
     held, reserved, back, *others = range(FRIENDS, FRIENDS + 9)
-    with serving(folder, *OPTIONS, "--config", str(config)) as server, peer_of(server) as peer:
+    clock = SteppingClock(tmp_path / "clock")
+    clock.set_offset(-FORMER_LIFE_S)  # so that one number can come back
+    with (
+        clock.preloaded(monkeypatch),
+        serving(folder, *options) as server,
+        peer_of(server) as peer,
+    ):
         peer.quarantine([held, reserved, back, *others], quarantined_at=[BEGAN])
         for number in (held, reserved, back, *others):
             send(peer, number, 5.1)  # all the same caller, no robot to this server
@@ -317,7 +327,8 @@ def test_history_has_what_counts_of_all_numbers_that_are_not_let_go(tmp_path: Pa
         peer.commands.RetireNumbers(
             commands_v1.RetireNumbersRequest(numbers=[back], note="for now"), timeout=DEADLINE_S
         )
-        peer.quarantine([back])
+    with serving(folder, *options) as server, peer_of(server) as peer:
+        assert peer.quarantine([back]).accepted == 1
         ahead = int(time.time()) + 100  # clocks differ
         send(peer, held, (ahead + 0.5 - BEGAN) / DAY_S)
     history = load(folder)

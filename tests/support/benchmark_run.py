@@ -13,7 +13,7 @@ def run(*command: str) -> str:
         [sys.executable, BENCHMARKS / command[0], *command[1:]],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

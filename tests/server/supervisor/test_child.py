@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def family_of_one_that(how: str) -> tuple[int, int, str]:
     """Its exit code, how often the dying child was started, and the log."""
     command = [sys.executable, str(SUPPORT / "dying_children.py"), how]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     return done.returncode, len(re.findall("started dying: ", done.stderr)), done.stderr
 
 
