@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.engine.events.spray import adopt_spray
+from ringfence.engine.memory.layout import SINCE_SHIFT
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.snapshot.errors import SnapshotError
 from ringfence.engine.snapshot.format import Block, Kind, SnapshotHeader
@@ -25,6 +26,7 @@ from ringfence.engine.snapshot.record_blocks import (
     spray_map_memory,
 )
 from ringfence.engine.table.header_rows import key_numbers
+from ringfence.engine.words import FORMER_LIFE_S
 
 Records = npt.NDArray[np.intp]
 
@@ -40,7 +42,8 @@ def load_snapshot(
     """Fills a new, empty segment with records, spray map and callers of a snapshot; its header.
 
     `progress` is told bytes of records done and in all. Numbers that are FREE here and in the
-    snapshot `drop_free_also_in` get no record; then the segment has fewer numbers than the header.
+    snapshot `drop_free_also_in`, and whose former life was over when this one was taken, get no
+    record; then the segment has fewer numbers than the header.
     After this the replay of the keeper's journal from the header's position is due: a header that
     changed during the copy may be in halves, with an even generation.
 
@@ -53,7 +56,8 @@ def load_snapshot(
         file.check(Kind.KEEPER_STATE)  # no table without its keeper's state
         with ThreadPoolExecutor(threads, thread_name_prefix="snapshot") as pool:
             free = _read_records(file, segment, pool, progress)
-            unneeded = _also_free_in(drop_free_also_in, segment, free)
+            over = _former_lives_over(segment, free, file.header.taken_at)
+            unneeded = _also_free_in(drop_free_also_in, segment, over)
             _read_spray(file, segment, pool)
             numbers = _close_gaps(segment, file.header.numbers, unneeded)
             _index(file, segment, pool, numbers)
@@ -122,13 +126,27 @@ def _read_spray(file: SnapshotFile, segment: Segment, pool: ThreadPoolExecutor) 
         pass
 
 
+def _words(segment: Segment, records: Records, word: int) -> npt.NDArray[np.uint64]:
+    """A word of some records, which ascend."""
+    if not records.size:
+        return np.empty(0, np.uint64)
+    end = (int(records[-1]) + 1) * segment.record_bytes
+    rows = np.frombuffer(records_memory(segment, 0, end), np.uint64)
+    words: npt.NDArray[np.uint64] = rows.reshape(-1, segment.record_bytes // 8)[records, word]
+    return words
+
+
+def _former_lives_over(segment: Segment, free: Records, taken_at: int) -> Records:
+    """Those of the FREE records of which nobody need know any more when they were last tracked."""
+    last_tracked_at = _words(segment, free, 1) >> np.uint64(SINCE_SHIFT)
+    return free[last_tracked_at + np.uint64(FORMER_LIFE_S) <= np.uint64(taken_at)]
+
+
 def _also_free_in(older: Path | None, segment: Segment, free: Records) -> Records:
     """Those of the FREE records whose numbers another snapshot has as FREE too."""
     if older is None or not free.size:
         return np.empty(0, np.intp)
-    end = (int(free[-1]) + 1) * segment.record_bytes
-    rows = np.frombuffer(records_memory(segment, 0, end), np.uint64)
-    numbers = key_numbers(rows.reshape(-1, segment.record_bytes // 8)[free, 0])
+    numbers = key_numbers(_words(segment, free, 0))
     return free[np.isin(numbers, free_numbers(older))]
 
 

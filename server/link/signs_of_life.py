@@ -32,5 +32,6 @@ class SignsOfLife:
             self._give(ALIVE)
 
     def _give(self, sign: bytes) -> None:
-        with suppress(BlockingIOError):  # nobody has read for long: the supervisor is stopped
+        # Nobody has read for long, as the supervisor is stopped; or nobody will, as it is gone.
+        with suppress(BlockingIOError, BrokenPipeError):
             os.write(self._pipe, sign)

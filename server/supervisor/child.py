@@ -26,6 +26,7 @@ BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 SETTLED_S = 10.0
 SILENT_LOOKS_MAX = 10
 PIPE_BYTES = 1 << 16
+_NO_FAULTS = (-signal.SIGKILL, os.EX_TEMPFAIL)  # of a process that was ready
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _log = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ class Child:
     deaths: int = 0
     """How many processes in a row ended before they had lived for SETTLED_S."""
     failures: int = 0
-    """How many of these ended by themselves: were not killed when they were ready."""
+    """How many of these ended by a fault of their own: they were not killed when they were ready,
+    and did not ask for another one with EX_TEMPFAIL, as a keeper does whose disk has failed.
+    """
     started_at: float = 0.0
     restart_at: float = field(default_factory=time.monotonic)
 
@@ -93,7 +96,7 @@ class Child:
         if now - self.started_at >= SETTLED_S:
             self.deaths = self.failures = 0
         self.deaths += 1
-        self.failures += not (self.ready and os.waitstatus_to_exitcode(status) == -signal.SIGKILL)
+        self.failures += not (self.ready and os.waitstatus_to_exitcode(status) in _NO_FAULTS)
         self.restart_at = now + BACKOFF_S[min(self.deaths, len(BACKOFF_S)) - 1]
         self.pid, self.pipe, self.ready = 0, -1, False
 

@@ -1,12 +1,25 @@
-"""How many files and connections the server's processes may have open."""
+"""What files the server's processes have open: how many they may, and the first three."""
 
 import logging
+import os
 import resource
+import sys
 
 FILES_MOST = 1 << 16
 """For each process; a system that allows more than that is not taken at its word."""
 
 _log = logging.getLogger(__name__)
+
+
+def hold_standard_files() -> None:
+    """Opens what of standard input, output and error is closed, on /dev/null: the next file that is
+    opened would be taken for it, and a library's message be written into a journal.
+    """
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(opened, True)
+    os.close(opened)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def raise_files_max() -> None:

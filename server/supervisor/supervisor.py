@@ -191,17 +191,22 @@ def _recover(installation: Installation, signalled: socket.socket) -> Recovered 
 
     child = Child("recovery", lambda _: run_recovery(installation))
     child.start()
+    look_at = time.monotonic() + LOOK_S
     with selectors.DefaultSelector() as selector:
         selector.register(child.pipe, selectors.EVENT_READ)
         selector.register(signalled, selectors.EVENT_READ)
-        while child.pipe not in (ready := {key.fileobj for key, _ in selector.select()}):
-            assert signalled in ready
-            if _asks_to_stop(signalled.recv(64)):
+        while True:
+            heard = {key.fileobj for key, _ in selector.select(max(0, look_at - time.monotonic()))}
+            if signalled in heard and _asks_to_stop(signalled.recv(64)):
                 child.send(signal.SIGKILL)
                 child.reap()
                 return None
-    child.reap()
-    return Recovered.read(installation.run_folder)
+            if child.pipe in heard and not child.read_pipe():
+                child.reap()
+                return Recovered.read(installation.run_folder)
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + LOOK_S
+                child.look()
 
 
 def _asks_to_stop(signals: bytes) -> bool:

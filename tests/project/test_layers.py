@@ -1,9 +1,10 @@
 """Imports point one way, down the list of folders, and no files import each other in a circle."""
 
 import re
+from collections.abc import Callable
 
 import pytest
-from support.layers import ORDER, SUFFIXES, circles, imports, layer, named_in, points_up
+from support.layers import ORDER, SUFFIXES, circles, imports, layer, named_by, named_in, points_up
 from support.places import ROOT
 
 
@@ -90,12 +91,43 @@ def test_the_picture_in_the_readme_has_the_folders_in_this_order() -> None:
         ("from ringfence.engine import words as said, number", {"engine.words", "engine.number"}),
         ("from ringfence.engine.table.ring cimport (\n    ring_insert,\n)", {"engine.table.ring"}),
         ("import ringfence.engine.words", {"engine.words"}),
-        ('import_module("ringfence.client")', {"client"}),
-        ('"ringfence.client"', set()),
+        ("from ringfence.engine import (  # (a note)\n    words,\n)", {"engine.words"}),
+        ("import numpy, ringfence.client", {"client"}),
+        ("import os; from ringfence.client import Client", {"client"}),
+        ("from ringfence.client \\\n    import Client", {"client"}),
     ],
 )
-def test_imports_are_found_wherever_they_stand(text: str, found: set[str]) -> None:
-    assert named_in(text, set(imports())) == found
+@pytest.mark.parametrize("read", [named_in, named_by])
+def test_imports_are_found_wherever_they_stand(
+    graph: dict[str, set[str]],
+    read: Callable[[str, set[str], str], set[str]],
+    text: str,
+    found: set[str],
+) -> None:
+    if read is named_in:
+        text = text.replace(" cimport ", " import ").replace("    from", "from")
+    assert read(text, set(graph), "") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def f():\n    from ..keeper import process", {"server.keeper.process"}),
+        ("from . import worker", {"server.worker.worker"}),
+        ("from ... import client", {"client"}),
+        ("if TYPE_CHECKING:\n    import ringfence.client", {"client"}),
+        ('import_module("ringfence.client")', {"client"}),
+        ("importlib.import_module('ringfence.client')", {"client"}),
+        ('__import__("ringfence.client")', {"client"}),
+        ('import_module("...client", __package__)', {"client"}),
+        ('"ringfence.client"', set()),
+        ('"""from ringfence.client import Client"""', set()),
+    ],
+)
+def test_python_has_more_ways_to_import(
+    graph: dict[str, set[str]], text: str, found: set[str]
+) -> None:
+    assert named_in(text, set(graph), "server.worker") == found
 
 
 def test_an_import_that_points_up_and_a_circle_are_seen() -> None:

@@ -1,6 +1,7 @@
 """A supervisor's family of which one child dies as soon as it was ready.
 
-Its argument says how: `raises`, which ends the family, or `killed`; that one serves for a while.
+Its argument says how: `raises`, which ends the family, or `killed`, or `tries_again`; these two
+serve for a while.
 """
 
 import os
@@ -31,15 +32,20 @@ def killed(signs: SignsOfLife) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def trying_again(signs: SignsOfLife) -> None:
+    signs.ready()
+    os._exit(os.EX_TEMPFAIL)
+
+
 def main() -> int:
     """Serves until it is asked to stop, or the family gives up; its exit code."""
     how = sys.argv[1]
     configure_log("supervisor")
     ours, its = socket.socketpair()
-    if how == "killed":
+    if how != "raises":
         signal.signal(signal.SIGALRM, lambda *_: its.send(bytes([signal.SIGTERM])))
         signal.setitimer(signal.ITIMER_REAL, SERVED_S)
-    dying = Child("dying", {"raises": raising, "killed": killed}[how])
+    dying = Child("dying", {"raises": raising, "killed": killed, "tries_again": trying_again}[how])
     children = [Child("keeper", staying), Child("history", staying), dying]
     family = Family(children, ours, Child("snapshot", staying), snapshot_interval_s=3_600)
     return family.serve(lambda: None)

@@ -4,6 +4,7 @@ A module imports from its own folder and from those below, never from those abov
 import each other in a circle.
 """
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,12 +50,10 @@ ORDER = (
 
 FOLDERS = {"": "src/ringfence", "engine": "engine", "server": "server", "v1": "proto/ringfence/v1"}
 SUFFIXES = (".py", ".pyi", ".pyx", ".pxd")
-_IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<base>ringfence[\w.]*)[ \t]+c?import[ \t]+"
-    r"(?P<names>\([^)]*\)|[^\n]*)|c?import[ \t]+(?P<module>ringfence[\w.]*))",
-    re.MULTILINE,
+_LOADERS = {"__import__", "import_module", "run_module", "resolve_name"}
+_CIMPORT = re.compile(
+    r"^(?:from +(?P<base>[\w.]+) +c?import +(?P<names>.*)|c?import +(?P<modules>.*))$"
 )
-_LAZY = re.compile(r'"(ringfence\.[\w.]+)"')
 
 
 def sources() -> Iterator[tuple[str, Path]]:
@@ -73,23 +72,80 @@ def imports() -> dict[str, set[str]]:
     known = {module for module, _ in files}
     found: dict[str, set[str]] = {module: set() for module in known}
     for module, path in files:
-        found[module] |= named_in(path.read_text("utf-8"), known) - {module}
+        package = module if path.stem == "__init__" else module.rpartition(".")[0]
+        text = path.read_text("utf-8")
+        named = named_in if path.suffix.startswith(".py") and path.suffix != ".pyx" else named_by
+        found[module] |= named(text, known, package) - {module}
     return found
 
 
-def named_in(text: str, known: set[str]) -> set[str]:
+def named_in(text: str, known: set[str], package: str = "") -> set[str]:
+    """What Python imports: anywhere, relatively, lazily by name, for types alone. A name that is
+    given to what loads modules is looked for as a constant; one that is put together fails.
+    """
     named = set()
-    for match in _IMPORT.finditer(text):
-        if match["module"]:
-            named.add(match["module"])
+    lazy = False
+    for node in ast.walk(tree := ast.parse(text)):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node.module or "", node.level, package)
+            named |= {_named(base, alias.name, known) for alias in node.names}
+        elif isinstance(node, ast.Name | ast.Attribute):
+            lazy |= (node.id if isinstance(node, ast.Name) else node.attr) in _LOADERS
+    if lazy:
+        texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        named |= {_absolute_name(text, package) for text in texts if isinstance(text, str)}
+    return _ours(named, known)
+
+
+def named_by(text: str, known: set[str], package: str = "") -> set[str]:
+    """What Cython imports and cimports, line by line as it reads them."""
+    named = set()
+    for line in _lines(text):
+        if not (match := _CIMPORT.match(line)):
             continue
-        names = re.sub(r"#[^\n]*", "", match["names"]).strip("() \n")
-        for name in filter(None, (each.split(" as ")[0].strip() for each in names.split(","))):
-            whole = f"{match['base']}.{name}"
-            named.add(whole if _below(whole) in known else match["base"])
-    if "import_module" in text:  # names of modules that are imported when they are used
-        named |= {name for name in _LAZY.findall(text) if _below(name) in known}
-    return {_below(name) for name in named} & known
+        if match["modules"]:
+            named |= {each.split(" as ")[0].strip() for each in match["modules"].split(",")}
+            continue
+        level = len(match["base"]) - len(match["base"].lstrip("."))
+        base = _absolute(match["base"].lstrip("."), level, package)
+        names = (each.split(" as ")[0].strip() for each in match["names"].strip("() ").split(","))
+        named |= {_named(base, name, known) for name in names if name}
+    return _ours(named, known)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Statements: without strings of many lines and comments, those in brackets on one line."""
+    text = re.sub(r'"""(?:.|\n)*?"""', "", text)
+    text = re.sub(r"#[^\n]*", "", text).replace("\\\n", " ")
+    text = re.sub(r"\([^()]*\)", lambda bracket: bracket[0].replace("\n", " "), text)
+    for line in text.split("\n"):
+        yield from (statement.strip() for statement in re.split(r"[;:](?=\s)", line))
+
+
+def _absolute(module: str, level: int, package: str) -> str:
+    """A module of a relative import, as it is from anywhere."""
+    if not level:
+        return module
+    parts = ["ringfence", *filter(None, package.split("."))]
+    return ".".join([*parts[: len(parts) + 1 - level], *filter(None, [module])])
+
+
+def _absolute_name(name: str, package: str) -> str:
+    module = name.lstrip(".")
+    return _absolute(module, len(name) - len(module), package)
+
+
+def _named(base: str, name: str, known: set[str]) -> str:
+    """A module that is imported from a package, or the one that something is imported from."""
+    whole = f"{base}.{name}"
+    return whole if _below(whole) in known else base
+
+
+def _ours(named: set[str], known: set[str]) -> set[str]:
+    ours = {name for name in named if name == "ringfence" or name.startswith("ringfence.")}
+    return {_below(name) for name in ours} & known
 
 
 def _below(module: str) -> str:

@@ -65,7 +65,7 @@ class CommandLog:
         self._applied = applied
         self._held_up = held_up
         self._first = first
-        self._end = end or partial(os._exit, 1)
+        self._end = end or partial(os._exit, os.EX_TEMPFAIL)  # the next one may have more luck
         self._failed = False
         self._room = asyncio.Semaphore(WAITING_MAX)
         self._answers: OrderedDict[str, asyncio.Future[bytes]] = OrderedDict()

@@ -43,6 +43,9 @@ def serve(
     When it can answer it prints one line on standard output that begins with `ringfence ready`.
     SIGTERM or Ctrl-C drains it and ends it, within 10 seconds. The log goes to standard error.
     """
+    from ringfence.server.supervisor.open_files import hold_standard_files
+
+    hold_standard_files()
     if print_config:
         click.echo(default_text(), nl=False)
         return

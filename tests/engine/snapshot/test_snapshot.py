@@ -256,6 +256,16 @@ def test_only_numbers_free_in_both_snapshots_are_dropped(
     assert set(records(again)) == set(MANY)
 
 
+def test_number_that_left_just_before_keeps_its_moment(tmp_path: Path) -> None:
+    table = busy_table()
+    taken = Taken(table, tmp_path)  # at START + 1000
+    table.writer.set_state(MANY[0], State.FREE, since=START + 1000 - FORMER_LIFE_S)
+    table.writer.set_state(MANY[1], State.FREE, since=START + 1001 - FORMER_LIFE_S)
+    again = loaded(taken.take(2), drop_free_also_in=taken.take(1))
+    assert again.writer.header(MANY[0]) is None
+    assert again.writer.earliest_quarantine(MANY[1]) == START + 1001
+
+
 def test_damage_in_the_older_snapshot_is_named_and_leaves_the_segment_empty(
     tmp_path: Path,
 ) -> None:

@@ -18,6 +18,7 @@ from support.server_process import (
 )
 from support.small_disk import fill, small_memory
 
+from ringfence.server.supervisor.supervisor import FAILURES_MAX
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 
@@ -88,3 +89,29 @@ def test_full_disk_refuses_events_and_commands_answers_queries_and_heals(tmp_pat
             assert peer.quarantine(CALLED).already_quarantined == 500
         with serving(disk / "data", *TWO) as server, peer_of(server) as peer:
             assert peer.quarantine(CALLED).already_quarantined == 500
+
+
+def test_disk_that_is_full_again_and_again_ends_keepers_and_not_the_server(tmp_path):
+    disk, filler = tmp_path / "disk", tmp_path / "disk" / "filler"
+    with (
+        small_memory(disk, DISK_BYTES),
+        serving(disk / "data", *TWO) as server,
+        peer_of(server, 0) as peer,
+    ):
+
+        def is_taken() -> bool:
+            try:
+                peer.quarantine(CALLED)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAVAILABLE
+                return False
+            return True
+
+        assert is_taken()
+        for _ in range(FAILURES_MAX + 1):
+            fill(filler)
+            wait_until(lambda: not is_taken())
+            filler.unlink()
+            wait_until(is_taken)
+        assert server.starts("keeper") > FAILURES_MAX
+        assert server.process.poll() is None

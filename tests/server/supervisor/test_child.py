@@ -27,7 +27,8 @@ def test_child_that_is_ready_and_fails_is_given_up_like_one_that_never_was():
     assert "RuntimeError: it has nothing to live for" in log
 
 
-def test_child_that_others_kill_is_not_given_up_and_not_started_without_a_break():
-    code, starts, log = family_of_one_that("killed")
+@pytest.mark.parametrize("how", ["killed", "tries_again"])
+def test_child_without_a_fault_is_not_given_up_and_not_started_without_a_break(how):
+    code, starts, log = family_of_one_that(how)
     assert code == 0, log
     assert 2 < starts <= len(BACKOFF_S) + 3 / BACKOFF_S[-1]
