@@ -18,7 +18,7 @@ from ringfence.engine.words import EventKind
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "25"))
 NUMBERS = told_apart(CALLED, 10)
 CALLERS = [0, *range(441632960000, 441632960039)]  # more than a bucket has room for
 

@@ -35,7 +35,7 @@ from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State, Verdict
 
 PROCESSES = 3
-ROUNDS = int(os.environ.get("RINGFENCE_KILL_ROUNDS", "15"))
+ROUNDS = int(os.environ.get("RINGFENCE_KILL_ROUNDS", "10"))
 GENERATION_ONE = 1 << 8  # of a record's control word: set while a header changes
 
 

@@ -18,7 +18,7 @@ from ringfence.engine.words import State
 pytestmark = pytest.mark.slow
 
 NUMBER = NUMBERS[0]
-LIVES = int(os.environ.get("RINGFENCE_LIVES", "10000")) // 20
+LIVES = int(os.environ.get("RINGFENCE_LIVES", "5000")) // 10
 EVENTS = 2_000
 PATIENCE_S = 30.0
 

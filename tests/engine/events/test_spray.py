@@ -37,7 +37,7 @@ from ringfence.engine.snapshot.record_blocks import SPRAY_MAP_BYTES, spray_map_m
 
 __all__ = ["segment_path"]
 
-ROUNDS = int(os.environ.get("RINGFENCE_KILL_ROUNDS", "15")) // 5
+ROUNDS = int(os.environ.get("RINGFENCE_KILL_ROUNDS", "10")) // 5
 ROBOTS = [441632960000 + i for i in range(100)]
 PEOPLE = [442079460000 + i for i in range(100)]
 EIGHT = told_apart(CALLED, 8)

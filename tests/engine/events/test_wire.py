@@ -44,7 +44,7 @@ from ringfence.v1.event_service_pb2 import (
 )
 from ringfence.v1.number_service_pb2 import CheckNumbersRequest, CheckNumbersResponse
 
-EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "20"))
 slow = settings(
     max_examples=EXAMPLES,
     deadline=None,

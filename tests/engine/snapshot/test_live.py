@@ -45,7 +45,7 @@ from ringfence.engine.table.writer import TableWriter
 __all__ = ["segment_path", "small_blocks"]
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
-ROUNDS = int(os.environ.get("RINGFENCE_KILL_ROUNDS", "15"))
+ROUNDS = int(os.environ.get("RINGFENCE_KILL_ROUNDS", "10"))
 BATCH_EVENTS = 50
 SENDERS = 2
 GENERATION_ONE = 1 << 8  # of a record's control word: set while a header changes

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 NUMBER = NUMBERS[0]
 NOW = START + 86_400
-LIVES = int(os.environ.get("RINGFENCE_LIVES", "10000"))
+LIVES = int(os.environ.get("RINGFENCE_LIVES", "5000"))
 LOOKS_AT_ONCE = 20_000
 
 
