@@ -62,6 +62,10 @@ class State(IntEnum):
     FREE = 6
 
 
+TRACKED = (State.QUARANTINED, State.HELD, State.RESERVED)
+"""The states in which events of a number are kept."""
+
+
 class Outcome(IntEnum):
     """What became of a number that was to be quarantined."""
 

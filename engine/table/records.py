@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ringfence.engine.memory.layout import GENERATION_MASK, TIME_SHIFT
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.header_rows import numbers_of, states_of
-from ringfence.engine.words import State
+from ringfence.engine.words import TRACKED
 
 
 def record_dtype(ring_entries: int) -> np.dtype[np.void]:
@@ -45,7 +45,7 @@ def state_hash(segment: Segment) -> bytes:
     """SHA-256 over every tracked number and its sorted entries that count."""
     found = records(segment)
     states = states_of(found)
-    tracked = found[(states >= State.QUARANTINED) & (states <= State.RESERVED)].copy()
+    tracked = found[np.isin(states, TRACKED)].copy()
     tracked["control"] &= ~np.uint64(GENERATION_MASK)
     tracked["events_total"] = 0
     entries = tracked["entries"]

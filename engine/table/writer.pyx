@@ -44,7 +44,12 @@ from ringfence.engine.table.table cimport (
 
 from ringfence.engine.answers import Header
 from ringfence.engine.table.header_rows import HEADER as _HEADER, quarantine_headers
-from ringfence.engine.words import FORMER_LIFE_S as _FORMER_LIFE_S, Outcome, State
+from ringfence.engine.words import (
+    FORMER_LIFE_S as _FORMER_LIFE_S,
+    TRACKED as _TRACKED,
+    Outcome,
+    State,
+)
 
 cdef enum:
     # words.Outcome says the same to Python.
@@ -234,8 +239,7 @@ cdef class TableWriter:
 
     def earliest_quarantine(self, uint64_t number):
         header = self.header(number)
-        left = (State.ASSIGNED, State.RETIRED, State.FREE)
-        if header is None or header.state not in left:
+        if header is None or header.state in _TRACKED:
             return 0
         return header.since + _FORMER_LIFE_S
 

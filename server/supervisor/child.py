@@ -24,6 +24,7 @@ PR_SET_PDEATHSIG = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 SETTLED_S = 10.0
+LOOK_S = 1.0
 SILENT_LOOKS_MAX = 10
 PIPE_BYTES = 1 << 16
 _NO_FAULTS = (-signal.SIGKILL, os.EX_TEMPFAIL)  # of a process that was ready
@@ -47,6 +48,7 @@ class Child:
     ready: bool = False
     silent_looks: int = 0
     """How often in a row the supervisor looked and there had been no sign of life since."""
+    look_at: float = 0.0
     deaths: int = 0
     """How many processes in a row ended before they had lived for SETTLED_S."""
     failures: int = 0
@@ -68,7 +70,7 @@ class Child:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(its_pipe)
         self.pipe, self.ready, self.started_at = pipe, False, time.monotonic()
-        self.silent_looks = 0
+        self.silent_looks, self.look_at = 0, self.started_at + LOOK_S
         _log.info("started %s: pid=%d", self.role, self.pid)
 
     def read_pipe(self) -> bool:
@@ -79,9 +81,14 @@ class Child:
         return bool(said)
 
     def look(self) -> None:
-        """Counts a look at the process, and kills it when it has been silent for too many."""
-        if not self.pid:
+        """Looks at the process, once in LOOK_S however often it is called, and kills it when it
+        has been silent for too many looks. These are counted and not seconds: when the supervisor
+        was stopped itself, as a machine is that is paused, the process has time to be heard.
+        """
+        now = time.monotonic()
+        if not self.pid or now < self.look_at:
             return
+        self.look_at = now + LOOK_S
         self.silent_looks += 1
         if self.silent_looks == SILENT_LOOKS_MAX:
             _log.error("%s gives no sign of life: pid=%d, killed", self.role, self.pid)

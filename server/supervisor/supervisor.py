@@ -28,7 +28,7 @@ from ringfence.server.keeper.process import run_keeper
 from ringfence.server.recovery.recovered import Recovered
 from ringfence.server.recovery.recovery import run_recovery
 from ringfence.server.recovery.snapshot_taker import run_snapshot
-from ringfence.server.supervisor.child import Child
+from ringfence.server.supervisor.child import LOOK_S, Child
 from ringfence.server.supervisor.listen_port import hold_port
 from ringfence.server.supervisor.log import configure_log
 from ringfence.server.supervisor.open_files import raise_files_max
@@ -38,7 +38,6 @@ FAILURES_MAX = 5
 DRAIN_S = 7.5  # the workers' share of the 10 s in which a stop is over
 HISTORY_STOP_S = 1.0
 KEEPER_STOP_S = 1.3
-LOOK_S = 1.0
 EXIT_FAILED = 4
 
 _log = logging.getLogger(__name__)
@@ -90,7 +89,6 @@ class Family:
         self._snapshot_at = time.monotonic() + snapshot_interval_s
         self._selector = selectors.DefaultSelector()
         self._selector.register(signalled, selectors.EVENT_READ)
-        self._look_at = time.monotonic() + LOOK_S
         self._stopping = False
 
     def serve(self, announce: Callable[[], None]) -> int:
@@ -108,8 +106,9 @@ class Family:
                     self._selector.register(
                         self._snapshot.pipe, selectors.EVENT_READ, self._snapshot
                     )
-                self._wait(min(self._next_start(announced), self._look_at))
-                self._look()
+                self._wait(min(self._next_start(announced), time.monotonic() + LOOK_S))
+                for child in (*self._children, self._snapshot):
+                    child.look()
                 for child in self._children:
                     if child.failures >= FAILURES_MAX:
                         _log.error("%s does not stay: attempts=%d", child.role, child.failures)
@@ -132,15 +131,6 @@ class Family:
         if announced and not self._snapshot.pid:
             starts.append(self._snapshot_at)
         return min(starts, default=math.inf)
-
-    def _look(self) -> None:
-        """Looks at all processes once in LOOK_S. Looks are counted and not seconds: when this one
-        was stopped itself, as a machine is that is paused, the others have time to be heard.
-        """
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK_S
-            for child in (*self._children, self._snapshot):
-                child.look()
 
     def _stop(self) -> int:
         """Drains the workers, then ends the history process and the keeper, whom they need."""
@@ -191,12 +181,11 @@ def _recover(installation: Installation, signalled: socket.socket) -> Recovered 
 
     child = Child("recovery", lambda _: run_recovery(installation))
     child.start()
-    look_at = time.monotonic() + LOOK_S
     with selectors.DefaultSelector() as selector:
         selector.register(child.pipe, selectors.EVENT_READ)
         selector.register(signalled, selectors.EVENT_READ)
         while True:
-            heard = {key.fileobj for key, _ in selector.select(max(0, look_at - time.monotonic()))}
+            heard = {key.fileobj for key, _ in selector.select(LOOK_S)}
             if signalled in heard and _asks_to_stop(signalled.recv(64)):
                 child.send(signal.SIGKILL)
                 child.reap()
@@ -204,9 +193,7 @@ def _recover(installation: Installation, signalled: socket.socket) -> Recovered 
             if child.pipe in heard and not child.read_pipe():
                 child.reap()
                 return Recovered.read(installation.run_folder)
-            if time.monotonic() >= look_at:
-                look_at = time.monotonic() + LOOK_S
-                child.look()
+            child.look()
 
 
 def _asks_to_stop(signals: bytes) -> bool:

@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 class CommandHealth:
     """What the keeper said last of whether it takes commands; times in monotonic seconds.
 
-    A keeper is away when it has been silent for as long as a command waits for it: one that is
-    being replaced, or has a large command in hand, is not.
+    A keeper is away when it has answered none of these questions for as long as a command waits
+    for it; one that is being replaced is not. What it answers to others is not heard here.
     """
 
     def __init__(self, now: float) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-from ringfence.engine.words import DisconnectReason, State
+from ringfence.engine.words import TRACKED, DisconnectReason, State
 from ringfence.server.followers.history.tables import CHANGES, COMPLAINTS, DECISIONS, HOLES, POOLS
 
 DAY_S = 86_400
@@ -30,7 +30,6 @@ AGES_DAYS = (45, 90, 180, 365)
 """Bounds between which numbers are counted: the periods that regulators set."""
 ROWS_AT_ONCE = 10_000
 RESTORE = "RestoreNumbers"
-TRACKED = (State.QUARANTINED, State.HELD, State.RESERVED)
 
 
 @dataclass(frozen=True)

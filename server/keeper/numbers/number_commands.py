@@ -22,7 +22,7 @@ from ringfence.engine.table.header_rows import (
     states_of,
 )
 from ringfence.engine.verdict.reader import VerdictReader
-from ringfence.engine.words import State, Verdict
+from ringfence.engine.words import TRACKED, State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change, read_note, read_numbers
 from ringfence.server.keeper.commands.command_log import CommandLog
@@ -99,8 +99,8 @@ class NumberCommands:
                 state = states_of(headers)
                 changing = np.isin(state, command.before)
                 already = (state == command.after) & (command.after != State.FREE)
-                left = np.isin(state, (State.ASSIGNED, State.RETIRED, State.FREE))
-                since = np.where(left, since_of(headers), np.uint64(value.decided_at))
+                tracked = np.isin(state, TRACKED)  # the others keep since when they are not
+                since = np.where(tracked, np.uint64(value.decided_at), since_of(headers))
                 set_state(headers, command.after, since)
                 self._leave_reservations(value, headers[changing], state[changing])
                 fill_change(value, self._verdicts, headers[changing])

@@ -8,8 +8,7 @@ import pytest
 from support.server_process import ServerProcess, peer_of, wait_until
 
 from ringfence.server.folder.snapshot_lock import change_snapshots
-from ringfence.server.supervisor.child import SILENT_LOOKS_MAX
-from ringfence.server.supervisor.supervisor import LOOK_S
+from ringfence.server.supervisor.child import LOOK_S, SILENT_LOOKS_MAX
 
 pytestmark = pytest.mark.slow
 
