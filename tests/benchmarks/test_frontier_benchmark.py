@@ -63,8 +63,9 @@ def test_frontier_has_the_same_rows_in_each_climate_and_the_same_figures_again()
         calendar, *others = rows
         assert (calendar["median days"], calendar["background in time"]) == ("90.9", "100.0 %")
         assert all(percent(row["released"]) <= percent(calendar["released"]) for row in others)
-    assert tables(run(*command)) == first
-    assert tables(run(*command, "--seed", "2")) != first
+    last = list(CLIMATES)[-1]
+    assert tables(run(*command, "--climates", last)) == first[-1:]
+    assert tables(run(*command, "--climates", last, "--seed", "2")) != first[-1:]
 
 
 def test_fewer_background_calls_leave_more_numbers_in_time() -> None:

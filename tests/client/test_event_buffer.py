@@ -151,7 +151,7 @@ class BufferMachine(RuleBasedStateMachine):
 
 
 TestBuffer = BufferMachine.TestCase
-TestBuffer.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestBuffer.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 def test_losses_that_concern_no_claim_any_more_are_forgotten() -> None:

@@ -75,8 +75,9 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = tmp_path_factory.mktemp("compiler") / "cc"  # what is built here need not be fast
     compiler.write_text('#!/bin/sh\nexec cc "$@" -O0 -g0\n')
     compiler.chmod(0o755)
-    build = (sys.executable, "-m", "build", "--outdir", folder, ROOT)
-    run(*build, cwd=folder, fetches=True, CC=str(compiler))
+    # Not isolated: that what a build needs is declared is shown by how the tests were installed.
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
+    run(*build, cwd=folder, CC=str(compiler))
     return folder
 
 
@@ -84,10 +85,11 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts of an empty environment into which the wheel was installed."""
     folder = tmp_path_factory.mktemp("installed")
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     (wheel,) = dist.glob("*.whl")
-    install = ("install", "--quiet", "--disable-pip-version-check", "--no-compile", wheel)
-    run(folder / "bin/pip", *install, cwd=folder, fetches=True)
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "--quiet")
+    options = ("--disable-pip-version-check", "--no-compile", wheel)
+    run(*pip, *options, cwd=folder, fetches=True)
     return folder / "bin"
 
 

@@ -166,7 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert behind == [n for _, n in every[place + 1 : place + 4]]
 
 
-QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 test_queue_does_what_a_sorted_list_does = pytest.mark.slow(QueueMachine.TestCase)
 
 

@@ -411,7 +411,7 @@ class HistoryMachine(RuleBasedStateMachine):
         assert [self.said[number] for number in NUMBERS[:3]] == verdicts.tolist()
 
 
-HistoryMachine.TestCase.settings = settings(max_examples=150, deadline=None)
+HistoryMachine.TestCase.settings = settings(max_examples=50, deadline=None)
 test_history_of_a_number_is_a_chain = pytest.mark.slow(HistoryMachine.TestCase)
 
 

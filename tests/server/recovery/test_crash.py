@@ -26,7 +26,7 @@ from support.server_process import ServerProcess, peer_of
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = int(os.environ.get("RINGFENCE_CRASH_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("RINGFENCE_CRASH_ROUNDS", "4"))
 
 
 class Installation:

@@ -19,7 +19,7 @@ from support.server_process import serving
 
 pytestmark = pytest.mark.slow
 
-FLIPS = int(os.environ.get("RINGFENCE_FLIPS", "2"))  # of each kind of place
+FLIPS = int(os.environ.get("RINGFENCE_FLIPS", "1"))  # of each kind of place
 SERVER_STARTS = 4
 NUMBER_AT = 144  # of the transaction, in a meta page
 JOURNALS = ("keeper", "worker-0", "worker-1")

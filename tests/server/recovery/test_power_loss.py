@@ -48,7 +48,7 @@ from ringfence.server.folder.journal_folders import DATA
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = int(os.environ.get("RINGFENCE_POWER_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("RINGFENCE_POWER_ROUNDS", "2"))
 MOMENTS = ("at work", "in a snapshot", "behind a snapshot", "at a start")
 CONTROL_S = 1.0
 DISK_BYTES = 128 << 20
