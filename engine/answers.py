@@ -59,6 +59,9 @@ class Explanation:
     verdict: Verdict
     clean_at: int
     """0 unless the verdict is CLEAN, AGING, NOISY or UNOBSERVED."""
+    expected_at: int
+    """The first time from the one asked about on at which it would be CLEAN if it stays silent and
+    is listened to from now on; 0 where clean_at is."""
     state: State
     pool: int
     """Index of the pool in `read_pools`."""

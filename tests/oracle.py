@@ -5,8 +5,9 @@ once, in the order of the numbered steps of the rules. The engine is compared wi
 step (engine/verdict/test_machine.py); where they differ, one of them misreads the rules.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -76,6 +77,7 @@ class Answer:
 
     verdict: Verdict
     clean_at: int
+    expected_at: int
     overridden: bool
     overdue: bool
     coverage: float
@@ -142,24 +144,55 @@ class Oracle:
         back = next(m for m in moments if m > last and value(m) <= rule.limit)
         return last, back
 
-    def coverage(self, record: Record, t: int, now: int) -> float:
-        """The share of the time that matters in which all required feeds were covered."""
-        pool, policy = self.settings(record)
-        end = min(t, now)
-        begin = max(record.quarantined_at, t - (longest_window_s(policy) + policy.quiet_period_s))
-        if begin >= end:
-            return 1.0
+    def observed_since(self, record: Record) -> int:
+        """From when its events are known: a whole number of hours after quarantined_at."""
         late_h = -(-(record.observed_since - record.quarantined_at) // 3600)
-        observed_since = record.quarantined_at + late_h * 3600
-        required = [feed.covered for feed in self.feeds if feed.name in pool.required_feeds]
+        return record.quarantined_at + late_h * 3600
+
+    def reach_s(self, record: Record) -> int:
+        """How far back a verdict looks."""
+        _, policy = self.settings(record)
+        return longest_window_s(policy) + policy.quiet_period_s
+
+    def listened(self, record: Record) -> list[tuple[tuple[int, int], ...]]:
+        """What each of the feeds has covered that its pool requires."""
+        pool, _ = self.settings(record)
+        return [feed.covered for feed in self.feeds if feed.name in pool.required_feeds]
+
+    def coverage(self, record: Record, t: int, now: int) -> float:
+        """The share of the time that matters in which all required feeds were covered; the time
+        from now to t is covered. Before observed_since nothing is.
+        """
+        begin = max(record.quarantined_at, t - self.reach_s(record))
+        if begin >= t:
+            return 1.0
+        observed_since, required = self.observed_since(record), self.listened(record)
         edges = {edge for covered in required for interval in covered for edge in interval}
-        cuts = sorted(c for c in edges | {begin, end, observed_since} if begin <= c <= end)
+        edges |= {begin, t, now, observed_since}
         covered_s = 0
-        for a, b in pairwise(cuts):
+        for a, b in pairwise(sorted(edge for edge in edges if begin <= edge <= t)):
             heard = all(any(x <= a and b <= y for x, y in covered) for covered in required)
-            if a >= observed_since and heard:
+            if a >= observed_since and (heard or a >= now):
                 covered_s += b - a
-        return covered_s / (end - begin)
+        return covered_s / (t - begin)
+
+    def first_clean(
+        self, record: Record, start: int, now: int, is_clean: Callable[[int], bool]
+    ) -> int:
+        """The first moment from start on that is clean, where only coverage can be wanting.
+
+        The share of the time that is covered turns only when the beginning or the end of that time
+        meets a moment at which something begins or ends; in between it grows, falls or stays.
+        """
+        ends = {edge for covered in self.listened(record) for spell in covered for edge in spell}
+        ends |= {record.quarantined_at, self.observed_since(record), now}
+        turns = {start} | ends | {end + self.reach_s(record) for end in ends}
+        before = start
+        for turn in sorted(turn for turn in turns if turn >= start):
+            if is_clean(turn):
+                return before + bisect_left(range(before, turn), True, key=is_clean)
+            before = turn
+        raise AssertionError("once all that was missed is out of reach it is clean")
 
     def settings(self, record: Record) -> tuple[Pool, Policy]:
         """The pool of a number and the policy of that pool."""
@@ -189,22 +222,35 @@ class Oracle:
         oldest = time_of(min(record.ring, default=0))
         full = len(record.ring) == self.ring_entries and oldest >= q
 
-        rules, clean_at, still_loud = [], q + policy.minimum_age_s, False
-        for rule in policy.rules:
-            value = measure(rule, self.counted(record, rule, t - rule.window_s, t))
-            reach = rule.window_s + policy.quiet_period_s
-            saturated = full and oldest > t - reach
-            rules.append((value, value > rule.limit or saturated, saturated))
-            if violation := self.last_violation(record, rule, t):
-                last, back = violation
-                clean_at = max(clean_at, last + policy.quiet_period_s, back)
-                still_loud = still_loud or t < last + policy.quiet_period_s
+        violations = [self.last_violation(record, rule, t) for rule in policy.rules]
+        clean_at = q + policy.minimum_age_s
+        for last, back in filter(None, violations):
+            clean_at = max(clean_at, last + policy.quiet_period_s, back)
         if full:
-            clean_at = max(clean_at, oldest + longest_window_s(policy) + policy.quiet_period_s)
+            clean_at = max(clean_at, oldest + self.reach_s(record))
+
+        def rules_at(u: int) -> list[tuple[int, bool, bool]]:  # no entry later than t is looked at
+            found = []
+            for rule in policy.rules:
+                value = measure(rule, self.counted(record, rule, u - rule.window_s, t))
+                saturated = full and oldest > u - (rule.window_s + policy.quiet_period_s)
+                found.append((value, value > rule.limit or saturated, saturated))
+            return found
 
         o = record.override_at
         overridden = 0 < o <= t and not any(o <= time_of(entry) for entry in entries)
-        coverage = self.coverage(record, t, now)
+
+        def evidence_at(u: int) -> Verdict:  # of some u >= t, as far as is known at t
+            loud = any(found and u < found[0] + policy.quiet_period_s for found in violations)
+            if loud or any(broken for _, broken, _ in rules_at(u)):
+                return Verdict.NOISY
+            if u < q + policy.minimum_age_s:
+                return Verdict.AGING
+            if self.coverage(record, u, now) < policy.minimum_coverage:
+                return Verdict.UNOBSERVED
+            return Verdict.CLEAN
+
+        expected_at = t
         if t < q:
             verdict = Verdict.UNTRACKED
         elif record.state in {State.RETIRED, State.ASSIGNED, State.HELD}:
@@ -213,23 +259,21 @@ class Oracle:
             verdict = Verdict.RESERVED
         elif overridden:
             verdict, clean_at = Verdict.CLEAN, o
-        elif still_loud or any(broken for _, broken, _ in rules):
-            verdict = Verdict.NOISY
-        elif t < q + policy.minimum_age_s:
-            verdict = Verdict.AGING
-        elif coverage < policy.minimum_coverage:
-            verdict = Verdict.UNOBSERVED
         else:
-            verdict = Verdict.CLEAN
+            verdict = evidence_at(t)
+            expected_at = self.first_clean(
+                record, max(t, clean_at), now, lambda u: evidence_at(u) == Verdict.CLEAN
+            )
         dated = {Verdict.CLEAN, Verdict.AGING, Verdict.NOISY, Verdict.UNOBSERVED}
         settled = {Verdict.CLEAN, Verdict.RESERVED, Verdict.ASSIGNED, Verdict.RETIRED}
         age_max_s = policy.maximum_age_s
         return Answer(
             verdict=verdict,
             clean_at=min(clean_at, TIME_MAX) if verdict in dated else 0,
+            expected_at=min(expected_at, TIME_MAX) if verdict in dated else 0,
             overridden=overridden,
             overdue=age_max_s is not None and q + age_max_s <= t and verdict not in settled,
-            coverage=coverage,
-            rules=rules,
+            coverage=self.coverage(record, t, now),
+            rules=rules_at(t),
             recent=self.recent(entries),
         )

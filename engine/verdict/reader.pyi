@@ -21,6 +21,13 @@ class VerdictReader:
 
         Raises Unsettled, and ValueError naming the first impossible number.
         """
+    def check_expected(
+        self, numbers: npt.NDArray[np.uint64], *, now: int, at: int = 0
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """As `check`, and expected_at: the first time from `at` on at which each would be CLEAN if
+        it stays silent and is listened to from now on (0 = does not apply). Costs more where
+        coverage is wanting.
+        """
     def check_as(
         self, headers: npt.NDArray[np.void], *, now: int
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:

@@ -41,7 +41,7 @@ from ringfence.engine.verdict.evaluate cimport (
     view_t,
 )
 from ringfence.engine.verdict.sweep cimport select_numbers, selection_t
-from ringfence.engine.verdict.verdict cimport VERDICT_UNTRACKED
+from ringfence.engine.verdict.verdict cimport VERDICT_UNTRACKED, verdict_expected
 from ringfence.engine.verdict.view cimport View
 
 from ringfence.engine.answers import Explanation, RecentEvent, RuleResult, Unsettled
@@ -50,7 +50,7 @@ from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
 
 cdef enum:
     BLOCK_NUMBERS = 32
-    CLEAN_AT_MOST = 0xffffffff
+    TIME_MOST = 0xffffffff
 
 
 cdef class VerdictReader:
@@ -66,30 +66,10 @@ cdef class VerdictReader:
         self.view = View(segment)
 
     def check(self, numbers, *, int64_t now, int64_t at=0):
-        cdef const uint64_t[::1] asked = numbers
-        cdef uint64_t count = asked.shape[0], i
-        verdicts = np.empty(count, dtype=np.uint8)
-        clean_at = np.empty(count, dtype=np.uint32)
-        cdef uint8_t[::1] verdict_cells = verdicts
-        cdef uint32_t[::1] clean_cells = clean_at
-        cdef look_t look = LOOK_DONE
-        for i in range(count):
-            if not NUMBER_LEAST <= asked[i] <= NUMBER_MOST:
-                raise ValueError(f"numbers[{i}]: value={asked[i]}, bound=7 to 15 digits")
-        if count == 0:
-            return verdicts, clean_at
-        for _ in range(2):
-            self.view.refresh()
-            with nogil:
-                look = _check(
-                    &self.view.c, &asked[0], count, at if at else now, now,
-                    &verdict_cells[0], &clean_cells[0],
-                )
-            if look != LOOK_STALE:
-                break
-        if look != LOOK_DONE:
-            raise Unsettled("a number kept changing")
-        return verdicts, clean_at
+        return _answers(self, numbers, now, at, False)[:2]
+
+    def check_expected(self, numbers, *, int64_t now, int64_t at=0):
+        return _answers(self, numbers, now, at, True)
 
     def check_as(self, headers, *, int64_t now):
         cdef const header_bytes_t[::1] rows = headers
@@ -155,9 +135,39 @@ cdef class VerdictReader:
         return numbers[:found], at
 
 
+cdef tuple _answers(VerdictReader reader, numbers, int64_t now, int64_t at, bint expected):
+    """Verdicts, clean_at and expected_at; the last is not worked out unless it is asked for."""
+    cdef const uint64_t[::1] asked = numbers
+    cdef uint64_t count = asked.shape[0], i
+    verdicts = np.empty(count, dtype=np.uint8)
+    clean_at = np.empty(count, dtype=np.uint32)
+    expected_at = np.empty(count if expected else 0, dtype=np.uint32)
+    cdef uint8_t[::1] verdict_cells = verdicts
+    cdef uint32_t[::1] clean_cells = clean_at
+    cdef uint32_t[::1] expected_cells = expected_at
+    cdef look_t look = LOOK_DONE
+    for i in range(count):
+        if not NUMBER_LEAST <= asked[i] <= NUMBER_MOST:
+            raise ValueError(f"numbers[{i}]: value={asked[i]}, bound=7 to 15 digits")
+    if count == 0:
+        return verdicts, clean_at, expected_at
+    for _ in range(2):
+        reader.view.refresh()
+        with nogil:
+            look = _check(
+                &reader.view.c, &asked[0], count, at if at else now, now,
+                &verdict_cells[0], &clean_cells[0], &expected_cells[0] if expected else NULL,
+            )
+        if look != LOOK_STALE:
+            break
+    if look != LOOK_DONE:
+        raise Unsettled("a number kept changing")
+    return verdicts, clean_at, expected_at
+
+
 cdef look_t _check(
     const view_t *view, const uint64_t *numbers, uint64_t count, int64_t t, int64_t now,
-    uint8_t *verdicts, uint32_t *clean_at,
+    uint8_t *verdicts, uint32_t *clean_at, uint32_t *expected_at,
 ) noexcept nogil:
     cdef uint64_t begin = 0, i, size
     cdef const table_t *table = &view.table
@@ -182,12 +192,18 @@ cdef look_t _check(
             if record == NULL:
                 verdicts[i] = VERDICT_UNTRACKED
                 clean_at[i] = 0
+                if expected_at != NULL:
+                    expected_at[i] = 0
                 continue
             look = record_evaluate(view, record, t, now, False, &number)
             if look != LOOK_DONE:
                 return look
             verdicts[i] = <uint8_t>number.evaluation.verdict
-            clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST)
+            clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>TIME_MOST)
+            if expected_at != NULL:
+                expected_at[i] = <uint32_t>min(
+                    verdict_expected(&number.evaluation, t), <int64_t>TIME_MOST
+                )
         begin += size
     return LOOK_DONE
 
@@ -209,7 +225,7 @@ cdef look_t _check_as(
         if look != LOOK_DONE:
             return look
         verdicts[i] = <uint8_t>number.evaluation.verdict
-        clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST)
+        clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>TIME_MOST)
     return LOOK_DONE
 
 
@@ -222,7 +238,8 @@ cdef object _explanation(
     return Explanation(
         number=number.header.number,
         verdict=Verdict(number.evaluation.verdict),
-        clean_at=min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST),
+        clean_at=min(number.evaluation.clean_at, <int64_t>TIME_MOST),
+        expected_at=min(verdict_expected(&number.evaluation, t), <int64_t>TIME_MOST),
         state=State(number.header.state),
         pool=number.header.pool,
         reason=DisconnectReason(number.header.reason),

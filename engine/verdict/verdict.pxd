@@ -8,7 +8,14 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from ringfence.engine.events.callers cimport entry_is_spray
-from ringfence.engine.verdict.coverage cimport coverage_within, pool_coverage_t
+from ringfence.engine.verdict.coverage cimport pool_coverage_t
+from ringfence.engine.verdict.observed cimport (
+    observed_covered_s,
+    observed_expected,
+    observed_interval_s,
+    observed_t,
+    share_enough,
+)
 from ringfence.engine.memory.record cimport (
     RING_ENTRIES_MAX,
     RULES_MAX,
@@ -50,6 +57,7 @@ ctypedef struct evaluation_t:
     int64_t clean_at  # 0 = does not apply
     bint overridden
     bint overdue
+    observed_t observed
     int64_t covered_s
     int64_t interval_s  # of which covered_s were covered
     rule_result_t rules[RULES_MAX]
@@ -209,7 +217,6 @@ cdef inline void evidence_evaluate(
     cdef int64_t q = header.quarantined_at
     cdef int64_t violated_at = 0, back_at = 0, longest_s = 0
     cdef int64_t clean_at = q + policy.minimum_age_s
-    cdef int64_t begin, end
     cdef bint noisy = False
     cdef bint full = entries == ring_entries and entry_time(ring[0]) >= q
     cdef uint32_t i
@@ -231,17 +238,19 @@ cdef inline void evidence_evaluate(
     if full:
         clean_at = max(clean_at, entry_time(ring[0]) + longest_s + policy.quiet_period_s)
     out.clean_at = clean_at
-    begin = max(q, t - (longest_s + policy.quiet_period_s))
-    end = min(t, now)
-    out.interval_s = max(0, end - begin)
-    out.covered_s = coverage_within(coverage, max(begin, header.observed_since), end)
+    out.observed.coverage = coverage
+    out.observed.now = now
+    out.observed.quarantined_at = q
+    out.observed.observed_since = header.observed_since
+    out.observed.reach_s = longest_s + policy.quiet_period_s
+    out.observed.minimum = policy.minimum_coverage
+    out.interval_s = max(<int64_t>0, observed_interval_s(&out.observed, t))
+    out.covered_s = observed_covered_s(&out.observed, t)
     if noisy:
         out.verdict = VERDICT_NOISY
     elif t < q + policy.minimum_age_s:
         out.verdict = VERDICT_AGING
-    elif out.interval_s and (
-        <double>out.covered_s / <double>out.interval_s < policy.minimum_coverage
-    ):
+    elif not share_enough(out.covered_s, out.interval_s, policy.minimum_coverage):
         out.verdict = VERDICT_UNOBSERVED
     else:
         out.verdict = VERDICT_CLEAN
@@ -291,3 +300,18 @@ cdef inline void verdict_evaluate(
         and out.verdict != VERDICT_RETIRED
         and out.verdict != VERDICT_UNTRACKED
     )
+
+cdef inline int64_t verdict_expected(const evaluation_t *evaluation, int64_t t) noexcept nogil:
+    """expected_at: the first moment from `t` on at which the verdict would be CLEAN if the number
+    stays silent and is listened to from now on; 0 where clean_at is. Before clean_at it is noisy
+    or too young, after it only coverage can be wanting.
+    """
+    if evaluation.verdict == VERDICT_CLEAN:
+        return t
+    if (
+        evaluation.verdict == VERDICT_AGING
+        or evaluation.verdict == VERDICT_NOISY
+        or evaluation.verdict == VERDICT_UNOBSERVED
+    ):
+        return observed_expected(&evaluation.observed, max(t, evaluation.clean_at))
+    return 0

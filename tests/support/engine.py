@@ -23,6 +23,7 @@ class Engine:
         self.repeat = inserter.repeat
         self.set_journalled = inserter.set_journalled
         self.check = verdicts.check
+        self.check_expected = verdicts.check_expected
         self.check_as = verdicts.check_as
         self.explain = verdicts.explain
         self.select = verdicts.select

@@ -13,7 +13,7 @@ from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule, SettingEr
 from ringfence.engine.settings.reading import read_watermarks
 from ringfence.engine.settings.writing import publish_coverage, publish_settings
 from ringfence.engine.table.writer import TableWriter
-from ringfence.engine.words import DisconnectReason, Measure, Verdict
+from ringfence.engine.words import DisconnectReason, Measure, State, Verdict
 
 WINDOW_S = 30
 POLICY = Policy("policy", (Rule(Measure.EVENTS, WINDOW_S, 0),), minimum_coverage=1.0)
@@ -87,6 +87,29 @@ def test_engine_that_follows_changes_sees_what_a_new_one_sees(
         for now in range(START + 1, START + 70, 7):
             assert coverages(table.engine, now) == expected(feeds, now)
             assert coverages(new, now) == expected(feeds, now)
+
+
+def test_time_to_come_is_covered_but_not_before_observed_since() -> None:
+    table = make_pools(Feed("a", ((START, START + 10),), START + 10), Feed("b"), Feed("c"))
+    covered = [
+        explanation.coverage
+        for number in NUMBERS[: len(POOLS)]
+        if (explanation := table.engine.explain(number, now=START + 20, at=START + 35))
+    ]
+    assert covered == [20 / 30, 15 / 30, 15 / 30, 1.0]  # of the 30 s from 5 on
+    table.writer.set_state(NUMBERS[3], State.FREE, since=START)
+    table.writer.quarantine(
+        np.array(NUMBERS[3:4], np.uint64),
+        pool=3,
+        quarantined_at=np.array([START + 400], np.uint32),
+        observed_since=np.array([START + 401], np.uint32),  # an hour later, in whole hours
+        reason=np.array([DisconnectReason.INACTIVITY], np.uint8),
+        now=START + 401,
+    )
+    explanation = table.engine.explain(NUMBERS[3], now=START + 500, at=START + 400 + 3600 + 6)
+    assert explanation is not None and explanation.coverage == 6 / 30
+    assert explanation.verdict == Verdict.UNOBSERVED
+    assert explanation.expected_at == START + 400 + 3600 + 30
 
 
 def test_feed_that_catches_up_leaves_no_gap_and_one_that_lost_it_does() -> None:

@@ -40,6 +40,7 @@ NUMBERS = [447700900000, 447700900001, 447700900999]
 UNKNOWN = 447700900500
 CALLERS = [0, 441632960001, 441632960002, 441632960003, 2**63 | 7, 10**15]
 UNITS_S = [1, 20, 900, 86_400]  # what the grid of times is made of
+NOTHING = Verdict.UNTRACKED, [0, 0]
 NUMBER_BITS, QUARANTINED_AT = 50, 16  # of a record; see record.h
 GRID = 120  # units from START that histories play in
 
@@ -364,12 +365,17 @@ class EngineMachine(RuleBasedStateMachine):
             self.segment.close()
 
     def compare(self, t: int, asked: Sequence[int] = (*NUMBERS, UNKNOWN)) -> None:
-        """Verdicts, clean_at and explanations at t, as known at this moment."""
-        verdicts, clean_at = self.engine.check(np.array(asked, np.uint64), now=self.now, at=t)
-        for number, verdict, clean in zip(asked, verdicts, clean_at, strict=True):
+        """Verdicts, their moments and explanations at t, as known at this moment."""
+        numbers = np.array(asked, np.uint64)
+        answers = self.engine.check_expected(numbers, now=self.now, at=t)
+        for cells, same in zip(
+            self.engine.check(numbers, now=self.now, at=t), answers[:2], strict=True
+        ):
+            assert (cells == same).all()
+        for number, verdict, *moments in zip(asked, *answers, strict=True):
             want = self.oracle.answer(number, t, self.now)
-            expected = (want.verdict, want.clean_at) if want else (Verdict.UNTRACKED, 0)
-            assert (Verdict(verdict), clean) == expected, (
+            wanted = (want.verdict, [want.clean_at, want.expected_at]) if want else NOTHING
+            assert (Verdict(verdict), moments) == wanted, (
                 number,
                 t,
                 self.oracle.records.get(number),
@@ -432,6 +438,7 @@ def answer_of(explanation: Explanation) -> Answer:
     return Answer(
         verdict=explanation.verdict,
         clean_at=explanation.clean_at,
+        expected_at=explanation.expected_at,
         overridden=explanation.overridden,
         overdue=explanation.overdue,
         coverage=explanation.coverage,

@@ -253,12 +253,79 @@ def test_time_before_observed_since_is_not_covered_and_rounds_up_to_an_hour() ->
     assert said(oracle, 7200)[0] == Verdict.CLEAN
 
 
-def test_interval_of_a_future_time_ends_now() -> None:
+def test_time_from_now_to_a_future_time_is_covered() -> None:
     oracle = make_oracle(Rule(Measure.EVENTS, 100, 0), feeds=(Feed("a", ((0, START + 50),)),))
     asked_later = oracle.answer(NUMBER, START + 120, START + 60)
-    assert asked_later is not None and asked_later.coverage == 30 / 40  # from 20 to 60
+    assert asked_later is not None and asked_later.coverage == 90 / 100  # 20 to 50, 60 to 120
     after_all = oracle.answer(NUMBER, START + 500, START + 60)
-    assert after_all is not None and after_all.coverage == 1.0  # from 400 to 60: empty
+    assert after_all is not None and after_all.coverage == 1.0  # 400 to 500
+
+
+def test_time_to_come_before_observed_since_is_not_covered() -> None:
+    oracle = make_oracle(Rule(Measure.EVENTS, 7200, 0))
+    oracle.records[NUMBER].observed_since = START + 3600
+    answer = oracle.answer(NUMBER, START + 7200, START + 10)
+    assert answer is not None and answer.coverage == 0.5
+
+
+def expected(oracle: Oracle, after: int, now_after: int | None = None) -> int:
+    """expected_at at a time, as known at another; all counted from START."""
+    now = START + (after if now_after is None else now_after)
+    answer = oracle.answer(NUMBER, START + after, now)
+    assert answer is not None
+    return answer.expected_at - START
+
+
+def test_number_that_lacks_nothing_but_silence_and_age_is_expected_when_it_is_clean() -> None:
+    oracle = make_oracle(Rule(Measure.EVENTS, 100, 0), minimum_age_s=90)
+    assert expected(oracle, 10) == 90
+    assert expected(oracle, 95) == 95  # it is clean
+    feed(oracle, (ALICE, 85))
+    assert expected(oracle, 86) == 185
+
+
+def test_gap_is_waited_for_until_enough_of_it_is_out_of_reach() -> None:
+    gap = Feed("switch", ((START, START + 60), (START + 90, START + 200)))
+    oracle = make_oracle(Rule(Measure.EVENTS, 100, 0), minimum_coverage=0.9, feeds=(gap,))
+    # 20 of the 30 seconds must be out of reach: the interval then begins at 80.
+    assert said(oracle, 120) == (Verdict.UNOBSERVED, 0)
+    assert expected(oracle, 120) == 180
+    # A young number is expected when its whole life is long enough: 30 s of 300 are missed.
+    oracle = make_oracle(Rule(Measure.EVENTS, 1000, 0), minimum_coverage=0.9, feeds=(gap,))
+    assert expected(oracle, 120) == 300
+
+
+def test_expected_time_between_then_and_now_asks_what_was_covered() -> None:
+    switch = Feed("switch", ((START, START + 50), (START + 80, START + 115), (START + 125, 2**31)))
+    oracle = make_oracle(Rule(Measure.EVENTS, 40, 0), minimum_coverage=0.8, feeds=(switch,))
+    # Of the 40 s before 112 the last 32 were covered.
+    assert expected(oracle, 70, 1000) == 112
+    # What was covered until 115 is enough at 123, not at 124, and at 157 again.
+    assert expected(oracle, 123, 1000) == 123
+    assert expected(oracle, 124, 1000) == 157
+    # As known at 100: from then on all is covered.
+    oracle.feeds = [Feed("switch", ((START, START + 50), (START + 80, START + 90)))]
+    assert expected(oracle, 70, 100) == 132
+
+
+def test_time_before_observed_since_is_waited_for_without_feeds_too() -> None:
+    oracle = make_oracle(Rule(Measure.EVENTS, 7200, 0), minimum_coverage=0.5)
+    oracle.records[NUMBER].observed_since = START + 3600
+    assert expected(oracle, 60) == 7200
+    assert expected(oracle, 0) == 0  # an empty interval is covered
+
+
+def test_full_ring_and_its_reach_are_waited_for() -> None:
+    oracle = make_oracle(Rule(Measure.EVENTS, 1000, 11), quiet_period_s=50)
+    feed(oracle, *((ALICE, 10 * i) for i in range(1, 13)))
+    assert expected(oracle, 120) == 1060
+
+
+def test_override_in_force_is_expected_at_once_and_a_later_one_not_yet_known() -> None:
+    oracle = make_oracle(Rule(Measure.EVENTS, 100, 0), minimum_age_s=1000)
+    oracle.records[NUMBER].override_at = START + 20
+    assert expected(oracle, 20) == 20
+    assert expected(oracle, 19) == 1000
 
 
 @pytest.mark.parametrize("state", [State.HELD, State.ASSIGNED, State.RETIRED])
