@@ -43,7 +43,11 @@ class EventDecoder:
 def decode_check(message: bytes) -> tuple[npt.NDArray[np.uint64], int]:
     """The numbers and `at` of a CheckNumbersRequest; raises WireError (1 to 100,000 numbers)."""
 
-def encode_check(verdicts: npt.NDArray[np.uint8], clean_at: npt.NDArray[np.uint32]) -> bytes:
+def encode_check(
+    verdicts: npt.NDArray[np.uint8],
+    clean_at: npt.NDArray[np.uint32],
+    expected_at: npt.NDArray[np.uint32],
+) -> bytes:
     """A CheckNumbersResponse."""
 
 def encode_events_answer(

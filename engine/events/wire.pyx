@@ -270,11 +270,12 @@ cdef bytes _delimited(int field, bytes content):
     return _varint(field << 3 | WIRE_BYTES) + _varint(len(content)) + content
 
 
-def encode_check(verdicts, clean_at):
+def encode_check(verdicts, clean_at, expected_at):
     # A verdict is below 128: its varint is its byte.
-    return _delimited(1, verdicts.astype(np.uint8, copy=False).tobytes()) + _delimited(
-        2, clean_at.astype("<u4", copy=False).tobytes()
-    )
+    answer = _delimited(1, verdicts.astype(np.uint8, copy=False).tobytes())
+    for field, times in ((2, clean_at), (3, expected_at)):
+        answer += _delimited(field, times.astype("<u4", copy=False).tobytes())
+    return answer
 
 
 def encode_events_answer(sequence, accepted, untracked, rejected, rejections, watermark):

@@ -26,6 +26,8 @@ def brief_message(explanation: Explanation, pool: Pool) -> pb.Number:
     )
     if explanation.clean_at:
         number.clean_at.seconds = explanation.clean_at
+    if explanation.expected_at:
+        number.expected_at.seconds = explanation.expected_at
     if explanation.last_event_at:
         number.last_event_at.seconds = explanation.last_event_at
     return number

@@ -71,13 +71,14 @@ class NumberService:
         }
 
     async def check_numbers(self, message: bytes, _: Context) -> bytes:
-        """Verdicts and clean_at of up to 100,000 numbers."""
+        """Verdicts, clean_at and expected_at of up to 100,000 numbers."""
         numbers, at = decode_check(message)
         wrong = (numbers < NUMBER_MIN) | (numbers > NUMBER_MAX)
         if wrong.any():
             index = int(wrong.argmax())
             raise _not_a_number(f"numbers[{index}]", int(numbers[index]))
-        return encode_check(*self._verdicts.check(numbers, now=int(self._clock()), at=at))
+        now = int(self._clock())
+        return encode_check(*self._verdicts.check_expected(numbers, now=now, at=at))
 
     async def get_number(self, request: pb.GetNumberRequest) -> pb.Number:
         """One number explained."""

@@ -21,6 +21,7 @@ class CheckedNumber:
     number: int
     verdict: Verdict
     clean_at: datetime | None  # since when it is clean, or when it becomes so if it stays silent
+    expected_at: datetime | None = None  # the same, when its feeds listen from now on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Number:
     quarantined_at: datetime | None
     observed_since: datetime | None
     clean_at: datetime | None
+    expected_at: datetime | None
     last_event_at: datetime | None
     events_total: int
     overdue: bool

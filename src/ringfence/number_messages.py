@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC
+from itertools import repeat
 from typing import Any
 
 from ringfence import model
@@ -15,8 +16,14 @@ def checked(
 ) -> list[model.CheckedNumber]:
     """One value a number asked about, in that order."""
     return [
-        model.CheckedNumber(number, Verdict(verdict), moment_of(clean_at))
-        for number, verdict, clean_at in zip(numbers, answer.verdicts, answer.clean_at, strict=True)
+        model.CheckedNumber(number, Verdict(verdict), moment_of(clean_at), moment_of(expected_at))
+        for number, verdict, clean_at, expected_at in zip(
+            numbers,
+            answer.verdicts,
+            answer.clean_at,
+            answer.expected_at or repeat(0, len(numbers)),  # an older server has none
+            strict=True,
+        )
     ]
 
 
@@ -31,6 +38,7 @@ def number(message: number_v1.Number) -> model.Number:
         quarantined_at=time_of(message, "quarantined_at"),
         observed_since=time_of(message, "observed_since"),
         clean_at=time_of(message, "clean_at"),
+        expected_at=time_of(message, "expected_at"),
         last_event_at=time_of(message, "last_event_at"),
         events_total=message.events_total,
         overdue=message.overdue,

@@ -157,8 +157,13 @@ def test_check_answers_in_order_and_by_its_exit_code(ringfence, fresh_numbers) -
     assert [answer["number"] for answer in answers] == [unknown, young, clean]
     assert [answer["verdict"] for answer in answers] == ["UNTRACKED", "AGING", "CLEAN"]
     assert answers[0]["clean_at"] is None
+    assert answers[0]["expected_at"] is None
+    assert answers[2]["expected_at"] > answers[2]["clean_at"]  # it is clean: now
     (before,) = objects(ringfence("check", clean, "--at", days_ago(50), "--json", code=1))
     assert (before["verdict"], before["clean_at"]) == ("AGING", days_ago(10))
+    assert before["expected_at"] == days_ago(10)
+    (known,) = objects(ringfence("explain", young, "--json"))
+    assert known["expected_at"] == answers[1]["expected_at"] >= known["clean_at"]
 
 
 def test_explain_says_why_and_never_who(ringfence, client, fresh_numbers) -> None:

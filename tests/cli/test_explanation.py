@@ -32,6 +32,7 @@ NUMBER = Number(
     quarantined_at=NOW - 100 * DAY,
     observed_since=NOW - 100 * DAY,
     clean_at=NOW - 10 * DAY,
+    expected_at=NOW,
     last_event_at=None,
     events_total=0,
     overdue=False,

@@ -66,6 +66,7 @@ def test_get_number_returns_all_that_is_known(servicer: Servicer, run: Run) -> N
         reason=types_v1.DISCONNECT_REASON_FRAUD,
         quarantined_at=stamp(),
         clean_at=stamp(SECONDS + 60),
+        expected_at=stamp(SECONDS + 90),
         events_total=7,
         rule_results=[
             number_v1.RuleResult(
@@ -97,6 +98,7 @@ def test_get_number_returns_all_that_is_known(servicer: Servicer, run: Run) -> N
         quarantined_at=MOMENT,
         observed_since=None,
         clean_at=MOMENT + timedelta(seconds=60),
+        expected_at=MOMENT + timedelta(seconds=90),
         last_event_at=None,
         events_total=7,
         overdue=True,
@@ -123,16 +125,26 @@ def checks(request: number_v1.CheckNumbersRequest) -> Message:
     return number_v1.CheckNumbersResponse(
         verdicts=[types_v1.Verdict.Name(1 + n % 2) for n in request.numbers],
         clean_at=[SECONDS if n % 2 else 0 for n in request.numbers],
+        expected_at=[SECONDS + 5 if n % 2 else 0 for n in request.numbers],
     )
 
 
 def test_check_numbers_answers_in_the_order_asked(servicer: Servicer, run: Run) -> None:
     servicer.answer = checks
-    odd = ringfence.CheckedNumber(CALLED + 1, Verdict.AGING, MOMENT)
-    even = ringfence.CheckedNumber(CALLED, Verdict.CLEAN, None)
+    later = MOMENT + timedelta(seconds=5)
+    odd = ringfence.CheckedNumber(CALLED + 1, Verdict.AGING, MOMENT, later)
+    even = ringfence.CheckedNumber(CALLED, Verdict.CLEAN, None, None)
     assert run(lambda client: client.check_numbers([CALLED + 1, CALLED])) == [odd, even]
     assert run(lambda client: client.check_numbers([])) == []
     assert len(servicer.requests) == 1
+
+
+def test_check_by_a_server_that_expects_nothing_is_still_read(servicer: Servicer, run: Run) -> None:
+    servicer.answer = lambda _: number_v1.CheckNumbersResponse(
+        verdicts=[types_v1.VERDICT_AGING], clean_at=[SECONDS]
+    )
+    told = ringfence.CheckedNumber(CALLED, Verdict.AGING, MOMENT, None)
+    assert run(lambda client: client.check_numbers([CALLED])) == [told]
 
 
 @pytest.mark.slow

@@ -65,6 +65,11 @@ class NumberModel:
         answer = self.oracle.answer(number, self.now, self.now)
         return answer.clean_at if answer else 0
 
+    def expected_at(self, number: int) -> int:
+        """Its expected_at now; 0 = does not apply."""
+        answer = self.oracle.answer(number, self.now, self.now)
+        return answer.expected_at if answer else 0
+
     def state(self, number: int) -> State:
         """Its state; FREE when it never was there."""
         record = self.oracle.records.get(number)

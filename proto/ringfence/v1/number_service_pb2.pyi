@@ -20,12 +20,14 @@ class CheckNumbersRequest(_message.Message):
     def __init__(self, numbers: _Optional[_Iterable[int]] = ..., at: _Optional[int] = ...) -> None: ...
 
 class CheckNumbersResponse(_message.Message):
-    __slots__ = ("verdicts", "clean_at")
+    __slots__ = ("verdicts", "clean_at", "expected_at")
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     CLEAN_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_AT_FIELD_NUMBER: _ClassVar[int]
     verdicts: _containers.RepeatedScalarFieldContainer[_types_pb2.Verdict]
     clean_at: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, verdicts: _Optional[_Iterable[_Union[_types_pb2.Verdict, str]]] = ..., clean_at: _Optional[_Iterable[int]] = ...) -> None: ...
+    expected_at: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[_types_pb2.Verdict, str]]] = ..., clean_at: _Optional[_Iterable[int]] = ..., expected_at: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class GetNumberRequest(_message.Message):
     __slots__ = ("number", "at")
@@ -36,7 +38,7 @@ class GetNumberRequest(_message.Message):
     def __init__(self, number: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
 
 class Number(_message.Message):
-    __slots__ = ("number", "verdict", "pool", "policy", "reason", "quarantined_at", "clean_at", "last_event_at", "events_total", "rule_results", "coverage", "overdue", "queue_position", "reservation", "recent", "overridden", "observed_since")
+    __slots__ = ("number", "verdict", "pool", "policy", "reason", "quarantined_at", "clean_at", "last_event_at", "events_total", "rule_results", "coverage", "overdue", "queue_position", "reservation", "recent", "overridden", "observed_since", "expected_at")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +56,7 @@ class Number(_message.Message):
     RECENT_FIELD_NUMBER: _ClassVar[int]
     OVERRIDDEN_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_SINCE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_AT_FIELD_NUMBER: _ClassVar[int]
     number: int
     verdict: _types_pb2.Verdict
     pool: str
@@ -71,7 +74,8 @@ class Number(_message.Message):
     recent: _containers.RepeatedCompositeFieldContainer[RecentEvent]
     overridden: bool
     observed_since: _timestamp_pb2.Timestamp
-    def __init__(self, number: _Optional[int] = ..., verdict: _Optional[_Union[_types_pb2.Verdict, str]] = ..., pool: _Optional[str] = ..., policy: _Optional[str] = ..., reason: _Optional[_Union[_types_pb2.DisconnectReason, str]] = ..., quarantined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clean_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., events_total: _Optional[int] = ..., rule_results: _Optional[_Iterable[_Union[RuleResult, _Mapping]]] = ..., coverage: _Optional[float] = ..., overdue: _Optional[bool] = ..., queue_position: _Optional[int] = ..., reservation: _Optional[str] = ..., recent: _Optional[_Iterable[_Union[RecentEvent, _Mapping]]] = ..., overridden: _Optional[bool] = ..., observed_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    expected_at: _timestamp_pb2.Timestamp
+    def __init__(self, number: _Optional[int] = ..., verdict: _Optional[_Union[_types_pb2.Verdict, str]] = ..., pool: _Optional[str] = ..., policy: _Optional[str] = ..., reason: _Optional[_Union[_types_pb2.DisconnectReason, str]] = ..., quarantined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clean_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., events_total: _Optional[int] = ..., rule_results: _Optional[_Iterable[_Union[RuleResult, _Mapping]]] = ..., coverage: _Optional[float] = ..., overdue: _Optional[bool] = ..., queue_position: _Optional[int] = ..., reservation: _Optional[str] = ..., recent: _Optional[_Iterable[_Union[RecentEvent, _Mapping]]] = ..., overridden: _Optional[bool] = ..., observed_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RuleResult(_message.Message):
     __slots__ = ("measure", "kinds", "window", "limit", "value", "broken", "saturated")

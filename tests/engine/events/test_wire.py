@@ -237,15 +237,15 @@ def test_greatest_check_is_taken() -> None:
     assert (numbers.size, at) == (100_000, 0)
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2**32 - 1)), max_size=300))
-def test_check_answer_is_what_protobuf_reads(rows: list[tuple[int, int]]) -> None:
-    verdicts = np.array([verdict for verdict, _ in rows], np.uint8)
-    clean_at = np.array([time for _, time in rows], np.uint32)
-    answer = CheckNumbersResponse.FromString(encode_check(verdicts, clean_at))
-    assert list(zip(answer.verdicts, answer.clean_at, strict=True)) == rows
-
-
 u32 = st.integers(0, 2**32 - 1)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), u32, u32), max_size=300))
+def test_check_answer_is_what_protobuf_reads(rows: list[tuple[int, int, int]]) -> None:
+    verdicts = np.array([verdict for verdict, *_ in rows], np.uint8)
+    clean_at, expected_at = (np.array([row[at] for row in rows], np.uint32) for at in (1, 2))
+    answer = CheckNumbersResponse.FromString(encode_check(verdicts, clean_at, expected_at))
+    assert list(zip(answer.verdicts, answer.clean_at, answer.expected_at, strict=True)) == rows
 
 
 answers = st.fixed_dictionaries(

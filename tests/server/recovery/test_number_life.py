@@ -435,10 +435,10 @@ class NumberLife(FeedLife):
             return
         listed = self.ask("ListReservations")  # leases that are over end with it
         assert [entry.id for entry in listed.reservations] == list(self.model.reservations)
-        found, clean_at = self.inside.engine.check(np.array(NUMBERS, np.uint64), now=self.model.now)
-        for at, number in enumerate(NUMBERS):
-            assert found[at] == self.model.verdict(number)
-            assert clean_at[at] == self.model.clean_at(number)
+        told = self.inside.engine.check_expected(np.array(NUMBERS, np.uint64), now=self.model.now)
+        for number, verdict, *moments in zip(NUMBERS, *told, strict=True):
+            assert verdict == self.model.verdict(number)
+            assert moments == [self.model.clean_at(number), self.model.expected_at(number)]
             header = self.inside.writer.header(number)
             assert (header.state if header else State.FREE) == self.model.state(number)
         held = [number for each in self.model.active() for number in each.numbers]

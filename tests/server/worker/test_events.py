@@ -39,6 +39,9 @@ def test_quarantined_called_checked_explained_and_listed(peer, fresh_numbers):
     got = peer.numbers.GetNumber(numbers.GetNumberRequest(number=called), timeout=DEADLINE_S)
     assert (got.verdict, got.pool, got.policy) == (types.VERDICT_NOISY, "default", "default")
     assert got.clean_at.seconds == checked.clean_at[1]
+    assert got.expected_at.seconds == checked.expected_at[1] >= checked.clean_at[1]
+    assert checked.expected_at[0] > time.time() > checked.clean_at[0]  # it was not observed
+    assert checked.expected_at[2] == 0
     assert [event.occurred_at.seconds for event in got.recent] == moments[::-1]
     assert [event.caller_tag for event in got.recent] == [1, 1]
     assert got.last_event_at.seconds == moments[1]
