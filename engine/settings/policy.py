@@ -17,6 +17,7 @@ QUIET_PERIOD_S_MAX = 400 * DAY_S
 AGE_S_MAX = 3_650 * DAY_S
 RULES_MAX = 8
 POOL_FEEDS_MAX = 16
+COVERAGE_MAX_OF_FEEDS = 0.999  # of feeds that are required: the newest seconds are not yet claimed
 DESCRIPTION_CHARS_MAX = 500
 SILENCE_S_MIN, SILENCE_S_MAX = 5, DAY_S
 SILENCE_S = 120
@@ -94,6 +95,16 @@ class Pool:
             check_name(f"required_feeds[{index}]", feed)
         if len(set(self.required_feeds)) < len(self.required_feeds):
             raise SettingError("required_feeds", "value=one feed twice, bound=each once")
+
+
+def check_reachable(policy: Policy, pool: Pool) -> None:
+    """Raises SettingError if the pool requires feeds and the policy more than they can cover."""
+    if pool.required_feeds and policy.minimum_coverage > COVERAGE_MAX_OF_FEEDS:
+        raise SettingError(
+            "minimum_coverage",
+            f"value={policy.minimum_coverage}, bound=0 to {COVERAGE_MAX_OF_FEEDS} where feeds are"
+            f" required, as pool {pool.name!r} does",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from ringfence.engine.settings.policy import (
     Rule,
     SettingError,
     Spray,
+    check_reachable,
 )
 from ringfence.engine.words import EventKind, Measure
 from ringfence.server.config.address import parse_address
@@ -359,6 +360,20 @@ def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) ->
     if problems:
         raise ConfigError(source, problems)
     return config
+
+
+def first_start_problems(config: Config) -> list[str]:
+    """What keeps a new installation from beginning with these settings. One that has begun may
+    have had them before they were refused, and its file too.
+    """
+    policies = {policy.name: policy for policy in config.policies}
+    problems = []
+    for index, pool in enumerate(config.pools):
+        try:
+            check_reachable(policies[pool.policy], pool)
+        except SettingError as error:
+            problems.append(f"pool[{index}].policy.{error}")
+    return problems
 
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:

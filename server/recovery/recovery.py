@@ -11,6 +11,7 @@ from dataclasses import replace
 from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import SettingError
 from ringfence.engine.snapshot import SnapshotError
+from ringfence.server.config.config import first_start_problems
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import KEEPER
 from ringfence.server.journal.journal import JournalError
@@ -46,6 +47,8 @@ def _recover(installation: Installation) -> Recovered:
         from ringfence.server.recovery.rebuild import rebuild
 
         recovered = rebuild(installation)
+        if not recovered.source and (problems := first_start_problems(installation.config)):
+            return Recovered(refusal="\n".join(problems))
     installation.open_segment().set_whole(boot_id=boot_id(), start_id=start_id)
     return replace(recovered, duration_s=time.monotonic() - began)
 

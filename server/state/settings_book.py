@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ringfence.engine.memory.layout import FEEDS_MAX, POLICIES_MAX, POOLS_MAX
-from ringfence.engine.settings.policy import Feed, Policy, Pool, check_name
+from ringfence.engine.settings.policy import Feed, Policy, Pool, check_name, check_reachable
 from ringfence.server.journal.keeper_value_pb2 import (
     KeeperImage,
     KeeperValue,
@@ -81,6 +81,9 @@ class SettingsBook:
         """Where a policy goes, and how it stands there, with its new revision."""
         with naming("policy"):
             policy.check(self._ring_entries)
+            for pool in self.pools:
+                if pool is not None and pool.policy == policy.name:
+                    check_reachable(policy, pool)
         index, placed = _placed("policy", self.policies, policy, POLICIES_MAX)
         return PlacedPolicy(index=index, policy=policy_message(placed))
 
@@ -88,8 +91,11 @@ class SettingsBook:
         """Where a pool goes, and how it stands there, with its new revision."""
         with naming("pool"):
             pool.check()
-        if _find(self.policies, pool.policy) is None:
+        policy = next((each for each in self.policies if each and each.name == pool.policy), None)
+        if policy is None:
             raise no_such("policy", pool.policy)
+        with naming("pool.policy"):
+            check_reachable(policy, pool)
         for feed in pool.required_feeds:
             if _find(self.feeds, feed) is None:
                 raise no_such("feed", feed)

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from ringfence.engine.settings.policy import DAY_S, Feed, Policy, Pool, Rule, SettingError
+from ringfence.engine.settings.policy import (
+    DAY_S,
+    Feed,
+    Policy,
+    Pool,
+    Rule,
+    SettingError,
+    check_reachable,
+)
 from ringfence.engine.words import Measure
 
 RULE = Rule(Measure.EVENTS, DAY_S, 3)
@@ -72,6 +80,19 @@ def test_coverage_is_a_share() -> None:
     for share in (-0.001, 1.001, float("nan"), float("inf")):
         told = refusal(replace(POLICY, minimum_coverage=share))
         assert told == f"minimum_coverage: value={share}, bound=0 to 1"
+
+
+def test_feeds_that_are_required_never_cover_all_of_the_time() -> None:
+    fed, unfed = Pool("fed", "policy", ("msc-1",)), Pool("unfed", "policy")
+    for share, pool in ((0.999, fed), (1.0, unfed)):
+        check_reachable(replace(POLICY, minimum_coverage=share), pool)
+    for share in (0.9990000000000001, 1.0):
+        with pytest.raises(SettingError) as caught:
+            check_reachable(replace(POLICY, minimum_coverage=share), fed)
+        assert str(caught.value) == (
+            f"minimum_coverage: value={share}, bound=0 to 0.999 where feeds are required, as pool"
+            " 'fed' does"
+        )
 
 
 def test_all_bounds_may_be_reached_together() -> None:

@@ -80,8 +80,8 @@ def _watermark(stream: EventStream) -> float:
 
 
 def quarantine(peer: Peer, since: int) -> None:
-    """A number in a pool for each feed, clean when all of the time since then was listened to."""
-    policy = commands.Policy(name="watchful", minimum_coverage=1.0)
+    """A number in a pool for each feed, clean when nearly all time since then was listened to."""
+    policy = commands.Policy(name="watchful", minimum_coverage=0.999)
     policy.rules.add(measure=types.MEASURE_EVENTS, limit=9).window.seconds = 4 * HOUR_S
     peer.commands.PutPolicy(commands.PutPolicyRequest(policy=policy), timeout=DEADLINE_S)
     for number, feed in zip(NUMBERS, FEEDS, strict=True):
