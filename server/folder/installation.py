@@ -29,11 +29,6 @@ class Installation:
         return self.run_folder / "keeper.sock"
 
     @property
-    def keeper_mark(self) -> Path:
-        """A file that is there once a keeper of this start could be asked."""
-        return self.run_folder / "keeper.served"
-
-    @property
     def history_address(self) -> str:
         """Where the history process listens for the workers."""
         return f"unix:{self.history_socket}"

@@ -7,8 +7,7 @@ journal hold, applies what the segment lacks, and goes on from there.
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from ringfence.engine.table.writer import TableWriter
@@ -22,7 +21,7 @@ from ringfence.server.keeper.changes.change_messages import change_messages
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
 from ringfence.server.keeper.commands.clock import Clock
-from ringfence.server.keeper.commands.command_log import ANSWERS_MAX, CommandLog
+from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.claim_reports import ClaimReports
 from ringfence.server.keeper.coverage.feed_commands import FeedCommands
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
@@ -45,7 +44,6 @@ from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2
 
 REPLAY_PAUSE_S = 0.1
-RECENT_VALUES = 4_096  # leases that run out and changes of verdicts are among them
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +64,6 @@ class Keeper:
         config: Config,
         image: KeeperImage,
         snapshot_at: Callable[[], int],
-        replaces: bool,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         segment = verdicts.segment
@@ -83,7 +80,6 @@ class Keeper:
             journal,
             self.state,
             clock.now,
-            self._recent() if replaces else (),
             applied=self._applied,
             held_up=lambda: self.backlog.text if self.backlog.exceeded else "",
             first=leases.expire,
@@ -145,17 +141,6 @@ class Keeper:
             for message in change_messages(value, self.state.published):
                 self._changes.tell(message.SerializeToString())
 
-    def _recent(self) -> Iterable[KeeperValue]:
-        """The newest commands that a worker may repeat, oldest first: their ids and answers."""
-        journal = self._journal
-        after = max(journal.first - 1, journal.last - RECENT_VALUES)
-        commands = (
-            KeeperValue(command_id=value.command_id, response=value.response)
-            for _, value in keeper_values(journal, after)
-            if value.command_id
-        )
-        return deque(commands, maxlen=ANSWERS_MAX)
-
 
 async def open_keeper(
     verdicts: VerdictReader,
@@ -166,12 +151,9 @@ async def open_keeper(
     config: Config,
     image: KeeperImage,
     snapshot_at: Callable[[], int] = lambda: 0,
-    replaces: bool = True,
     wall_clock: Callable[[], float] = time.time,
 ) -> Keeper:
-    """A keeper that may be asked. One that replaces another knows its answers, as workers may
-    repeat what that one died with; at a start they are new too.
-    """
+    """A keeper that may be asked."""
     while True:
         try:
             keeper = Keeper(
@@ -182,7 +164,6 @@ async def open_keeper(
                 config=config,
                 image=image,
                 snapshot_at=snapshot_at,
-                replaces=replaces,
                 wall_clock=wall_clock,
             )
             break

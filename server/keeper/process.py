@@ -54,7 +54,6 @@ async def _serve(installation: Installation, signs: SignsOfLife) -> None:
         config=config,
         image=newest_image(installation.snapshots),
         snapshot_at=lambda: newest_taken_at(installation.snapshots),
-        replaces=installation.keeper_mark.exists(),
     )
     server = grpc.aio.server(options=(("grpc.max_receive_message_length", 4 << 20),))
     server.add_generic_rpc_handlers(
@@ -64,7 +63,6 @@ async def _serve(installation: Installation, signs: SignsOfLife) -> None:
             service(KeeperService.DESCRIPTOR, keeper.internal),
         )
     )
-    installation.keeper_mark.touch()
     installation.keeper_socket.unlink(missing_ok=True)  # of the keeper before
     server.add_insecure_port(installation.keeper_address)
     await server.start()

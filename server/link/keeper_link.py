@@ -2,25 +2,29 @@
 
 The keeper speaks the contract too, over a socket of its own, so that deadlines, metadata and
 error details need no second protocol and the death of either end is seen at once. Each call has
-an id, by which the next keeper knows a command that the last one had made durable.
+an id, by which the next keeper knows a command that the last one had made durable; where it would
+stand in the journal is behind what was applied when the id was given, which is passed on with it.
+What waits here is bounded in bytes, in calls and in time.
 """
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NoReturn
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from ringfence.server.link.drain import Context
+from ringfence.server.link.keeper_silence import WAIT_S, KeeperSilence
 from ringfence.server.link.refusal import DETAILS_KEY, keeper_away
 from ringfence.server.link.routes import Answer, path
+from ringfence.server.link.waiting_calls import WaitingCalls
 
 GLANCE_S = 0.5
-WAIT_S = 5.0  # for a keeper that is being replaced, then UNAVAILABLE
 REPEAT_PAUSE_S = 0.02
+ASK_MAX_S = 60.0  # for a call without a deadline
 CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 1_000),
@@ -30,13 +34,22 @@ CHANNEL_OPTIONS = (
 )
 PASSED_ON = "ringfence-"  # metadata with this prefix reaches the keeper
 COMMAND_ID = "ringfence-command-id"
+COMMAND_AFTER = "ringfence-command-after"
+_OWN = (COMMAND_ID, COMMAND_AFTER)  # which are ours to give
+LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN)
 
 
 class KeeperLink:
     """One connection to the keeper, made again whenever it is lost."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    def __init__(self, address: str, applied: Callable[[], int] = lambda: 0) -> None:
+        """`applied` is the position up to which commands are applied by now."""
+        self._address = address
+        self._channel = self._new_channel()
+        self._applied = applied
+        self._waiting = WaitingCalls()
+        self.silence = KeeperSilence()
+        """Whether the keeper answers at all: for who asks it now and then to find out."""
 
     def answer(self, method: MethodDescriptor) -> Answer:
         """An answer that passes a method with one request on."""
@@ -49,20 +62,50 @@ class KeeperLink:
     async def ask(self, method: MethodDescriptor, request: bytes, context: Context) -> bytes:
         """The keeper's answer to one request; ends the call that `context` stands for if it has
         none. Waits for a keeper that is being replaced, and asks it again what the last one died
-        with: done or not, it is done once.
+        with: done or not, it is done once. Raises a refusal when too much waits already, and when
+        the keeper is silent: then nobody knows whether it is done.
         """
-        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
-            path(method)
-        )
-        patience = time.monotonic() + WAIT_S
-        metadata = _metadata(context)
+        metadata = _metadata(context, self._applied())
+        with self._waiting.one_more(len(request)):
+            async with self.silence.patience():
+                answer = await self._answer(method, request, metadata, context)
+        if isinstance(answer, grpc.aio.AioRpcError):
+            await _pass_on(answer, context)
+        return answer
+
+    async def _answer(
+        self,
+        method: MethodDescriptor,
+        request: bytes,
+        metadata: grpc.aio.Metadata,
+        context: Context,
+    ) -> bytes | grpc.aio.AioRpcError:
+        """What the keeper says, be it an error, and not what becomes of a connection to it."""
+        ends_at = time.monotonic() + ASK_MAX_S
         while True:
-            await self._connected(patience)
+            await self._connected()
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+                path(method)
+            )
+            left_s = context.time_remaining()
             try:
-                return await call(request, timeout=context.time_remaining(), metadata=metadata)
+                answer = await call(
+                    request,
+                    timeout=ends_at - time.monotonic() if left_s is None else left_s,
+                    metadata=metadata,
+                )
             except grpc.aio.AioRpcError as error:
+                if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                    return error
+                self.silence.end()
                 if not _is_lost(error):
-                    await _pass_on(error, context)
+                    return error
+            except asyncio.CancelledError:
+                if _is_to_end():
+                    raise
+            else:
+                self.silence.end()
+                return answer
             await asyncio.sleep(REPEAT_PAUSE_S)
 
     async def follow(
@@ -71,13 +114,18 @@ class KeeperLink:
         """The messages of a stream of the keeper's, which has begun when `listening` is set; raises
         grpc.aio.AioRpcError at its end, and a refusal when there is no keeper.
         """
-        await self._connected(time.monotonic() + WAIT_S)
-        ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(
-            path(method)
-        )
-        call = ask(b"")
+        async with self.silence.patience():
+            await self._connected()
+            ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(
+                path(method)
+            )
+            call = ask(b"")
+            try:
+                await call.initial_metadata()
+            except asyncio.CancelledError:
+                call.cancel()
+                raise
         try:
-            await call.initial_metadata()
             listening.set()
             async for message in call:
                 yield message
@@ -86,19 +134,42 @@ class KeeperLink:
 
     async def glance(self, method: MethodDescriptor, request: bytes) -> bytes | None:
         """The answer to a question that can do without; None = there is none soon."""
+        return None if self.silence.lasts else await self.listen(method, request)
+
+    async def listen(self, method: MethodDescriptor, request: bytes) -> bytes | None:
+        """The same, also of a keeper that is silent: it may be heard again."""
+        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+            path(method)
+        )
         try:
-            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
-                path(method)
-            )
-            return await ask(request, timeout=GLANCE_S)
-        except grpc.aio.AioRpcError:
+            # gRPC's own timeout waits for what is being written, and the keeper may read nothing.
+            async with asyncio.timeout(GLANCE_S):
+                answer = await ask(request)
+        except (TimeoutError, grpc.aio.AioRpcError):
             return None
+        except asyncio.CancelledError:
+            if _is_to_end():
+                raise
+            return None
+        self.silence.end()
+        return answer
+
+    async def give_up(self) -> None:
+        """Lets go of the connection to a keeper that has fallen silent, and of what waits there to
+        be read by it; the next one is made at once.
+        """
+        silent, self._channel = self._channel, self._new_channel()
+        await silent.close()
 
     async def close(self) -> None:
         """Closes the connection."""
         await self._channel.close()
 
-    async def _connected(self, patience: float) -> None:
+    def _new_channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self._address, options=CHANNEL_OPTIONS)
+
+    async def _connected(self) -> None:
+        patience = time.monotonic() + WAIT_S
         state = self._channel.get_state(try_to_connect=True)
         while state != grpc.ChannelConnectivity.READY:
             try:
@@ -109,20 +180,25 @@ class KeeperLink:
             state = self._channel.get_state(try_to_connect=True)
 
 
-def _metadata(context: Context) -> grpc.aio.Metadata:
+def _metadata(context: Context, applied: int) -> grpc.aio.Metadata:
     passed_on = [
         pair
         for pair in context.invocation_metadata() or ()
-        if pair[0].startswith(PASSED_ON) and pair[0] != COMMAND_ID  # which is ours to give
+        if pair[0].startswith(PASSED_ON) and pair[0] not in _OWN
     ]
-    return grpc.aio.Metadata(*passed_on, (COMMAND_ID, secrets.token_hex(16)))
+    own = ((COMMAND_ID, secrets.token_hex(16)), (COMMAND_AFTER, str(applied)))
+    return grpc.aio.Metadata(*passed_on, *own)
+
+
+def _is_to_end() -> bool:
+    """Whether it is this task that was cancelled, and not its call with the connection."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_lost(error: grpc.aio.AioRpcError) -> bool:
     """Whether the connection failed, and not the command: the keeper's own errors have details."""
-    return error.code() == grpc.StatusCode.UNAVAILABLE and DETAILS_KEY not in (
-        error.trailing_metadata() or ()
-    )
+    return error.code() in LOST and DETAILS_KEY not in (error.trailing_metadata() or ())
 
 
 async def _pass_on(error: grpc.aio.AioRpcError, context: Context) -> NoReturn:

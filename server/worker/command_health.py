@@ -6,11 +6,12 @@ import time
 
 from grpc_health.v1 import health, health_pb2
 
-from ringfence.server.link.keeper_link import WAIT_S, KeeperLink
+from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.keeper_service_pb2 import DESCRIPTOR, GetReadinessResponse
+from ringfence.server.link.keeper_silence import WAIT_S
 
 READINESS = DESCRIPTOR.services_by_name["KeeperService"].methods_by_name["GetReadiness"]
-PAUSE_S = 1.0
+PAUSE_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -27,13 +28,14 @@ class CommandHealth:
         self.held_up = ""
         """Why no command is taken, "" = they are."""
 
-    def hear(self, held_up: str | None, now: float) -> bool:
+    def hear(self, held_up: str | None, now: float, heard_at: float = 0.0) -> bool:
         """Takes what the keeper answered, None = nothing; whether there is something new to say:
-        another reason is, other figures of the same one (what follows its colon) are not.
+        another reason is, other figures of the same one (what follows its colon) are not. It may
+        have answered others, at `heard_at` for the last time.
         """
         if held_up is not None:
             self._heard_at = now
-        elif now - self._heard_at < WAIT_S:
+        elif now - max(self._heard_at, heard_at) < WAIT_S:
             return False
         else:
             held_up = "the keeper does not answer"
@@ -44,14 +46,18 @@ class CommandHealth:
 async def watch_commands(
     service: str, link: KeeperLink, healthy: health.aio.HealthServicer
 ) -> None:
-    """Keeps the health of the service that takes commands, and logs what is new."""
+    """Keeps the health of the service that takes commands, and logs what is new; commands do not
+    wait any longer for a keeper that is away.
+    """
     commands = CommandHealth(time.monotonic())
     status = health_pb2.HealthCheckResponse
     while True:
         await asyncio.sleep(PAUSE_S)
-        answer = await link.glance(READINESS, b"")
+        answer = await link.listen(READINESS, b"")
+        if link.silence.begins():
+            await link.give_up()
         held_up = None if answer is None else GetReadinessResponse.FromString(answer).held_up
-        if not commands.hear(held_up, time.monotonic()):
+        if not commands.hear(held_up, time.monotonic(), link.silence.heard_at):
             continue
         if commands.held_up:
             await healthy.set(service, status.NOT_SERVING)

@@ -38,9 +38,11 @@ COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService
 
 DRAIN_S = 6.0
 HEALTH_PAUSE_S = 0.1
+CALLS_MAX = 16_384  # with streams: 256 feeds, and as many watchers as there may be allocators
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 1),
     ("grpc.max_receive_message_length", 4 << 20),
+    ("grpc.max_concurrent_streams", 1_024),  # of one connection; beyond it the client waits
     # A feed may ping a quiet connection as often as every 5 s; one that is gone is noticed.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -69,7 +71,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     )
     _publish_journalled(journal, inserter)
     drain = Drain()
-    link = KeeperLink(installation.keeper_address)
+    link = KeeperLink(installation.keeper_address, lambda: segment.applied)
     reporter = ClaimReporter(journal, FeedClaims(segment), link)
     events = EventService(inserter, AwaitedJournal(journal), drain, reporter)
     history = KeeperLink(installation.history_address)
@@ -86,7 +88,9 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     commands[quarantine.name] = QuarantineStream(quarantine, link, drain).answer
     who = (("ringfence-worker", str(index)),)
     connections = ("grpc.max_allowed_incoming_connections", _connections_max())
-    server = grpc.aio.server(options=(*SERVER_OPTIONS, connections))
+    server = grpc.aio.server(
+        options=(*SERVER_OPTIONS, connections), maximum_concurrent_rpcs=CALLS_MAX
+    )
     server.add_generic_rpc_handlers(
         (
             service(EVENTS, events.answers, who),

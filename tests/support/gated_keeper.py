@@ -20,14 +20,21 @@ NUMBER = 447700900123
 
 
 class Asked:
-    """A call's context: who asks, with which id, and the one message of a stream."""
+    """A call's context: who asks, with which id, given after which position, and the one message
+    of a stream.
+    """
 
-    def __init__(self, command_id: str = "", message: bytes = b"") -> None:
+    def __init__(self, command_id: str = "", message: bytes = b"", after: int = 0) -> None:
         self._command_id = command_id
+        self._after = str(after)
         self._message = message
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("ringfence-actor", "ops"), ("ringfence-command-id", self._command_id))
+        return (
+            ("ringfence-actor", "ops"),
+            ("ringfence-command-id", self._command_id),
+            ("ringfence-command-after", self._after),
+        )
 
     async def read(self) -> bytes:
         return self._message
@@ -63,10 +70,10 @@ class Served:
             self.gate.wait()
 
     async def quarantine(
-        self, *numbers: int, command_id: str = "", **fields: Any
+        self, *numbers: int, command_id: str = "", after: int = 0, **fields: Any
     ) -> pb.QuarantineNumbersResponse:
         request = pb.QuarantineNumbersRequest(numbers=numbers, **{"pool": "default", **fields})
-        asked: Any = Asked(command_id, request.SerializeToString())
+        asked: Any = Asked(command_id, request.SerializeToString(), after)
         answer = await self.keeper.commands["QuarantineNumbers"](None, asked)
         return pb.QuarantineNumbersResponse.FromString(answer)
 

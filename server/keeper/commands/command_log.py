@@ -7,8 +7,7 @@ are refused and the process ends: nobody knows what the journal holds, and the n
 import asyncio
 import logging
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 from google.protobuf.message import Message
@@ -17,13 +16,13 @@ from ringfence.engine.table.header_rows import Numbers
 from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
+from ringfence.server.keeper.commands.command_ids import CommandIds
 from ringfence.server.link.drain import Context
-from ringfence.server.link.keeper_link import COMMAND_ID
+from ringfence.server.link.keeper_link import COMMAND_AFTER, COMMAND_ID
 from ringfence.server.link.refusal import JOURNAL_DOWN, Refusal, bad_field, journal_down
 from ringfence.server.state.keeper_state import KeeperState
 
 WAITING_MAX = 64
-ANSWERS_MAX = 256  # more than can wait: what a keeper died with is among the last of its journal
 ACTOR = "ringfence-actor"
 ACTOR_CHARS_MAX = 255  # it is kept with each reservation
 
@@ -47,7 +46,6 @@ class CommandLog:
         journal: Journal,
         state: KeeperState,
         clock: Callable[[], int],
-        recent: Iterable[KeeperValue] = (),
         *,
         applied: Applied = lambda *_: None,
         held_up: Callable[[], str] = lambda: "",
@@ -68,13 +66,9 @@ class CommandLog:
         self._end = end or partial(os._exit, os.EX_TEMPFAIL)  # the next one may have more luck
         self._failed = False
         self._room = asyncio.Semaphore(WAITING_MAX)
-        self._answers: OrderedDict[str, asyncio.Future[bytes]] = OrderedDict()
+        self._ids = CommandIds(journal)
         self._newest: asyncio.Future[bytes] | None = None
         self._newest_durable: asyncio.Future[int] | None = None
-        for value in recent:
-            answered = asyncio.get_running_loop().create_future()
-            answered.set_result(value.response)
-            self._remember(value.command_id, answered)
 
     @property
     def writable(self) -> bool:
@@ -95,30 +89,40 @@ class CommandLog:
         settings; one `about` none of them when no other is about to change the settings. Raises
         what `decide` raises, and a refusal while the journal takes nothing.
         """
-        command_id, actor = said(context, COMMAND_ID), said(context, ACTOR)
+        actor = said(context, ACTOR)
         if len(actor) > ACTOR_CHARS_MAX:
             raise bad_field(ACTOR, f"value={len(actor)} characters, bound={ACTOR_CHARS_MAX}")
         async with self._room:
             while True:
-                # What was read from a journal that is down may not be durable yet either.
-                if not self.writable:
-                    raise journal_down()
-                answer = self._answers.get(command_id) if command_id else None
-                if answer is None and (held_up := self._held_up()):
+                if (first := await self.first_answer(context)) is not None:
+                    return first
+                if held_up := self._held_up():
                     raise journal_down(held_up)
-                if answer is None:
-                    self.begin_due()
-                    pending = self._state.pending
-                    if about is not None and (pending.settings or pending.touched(about).any()):
-                        await self.settled()
-                        continue
-                    value = KeeperValue(command=command, actor=actor, command_id=command_id)
-                    try:
-                        answer = self.begin(value, decide)
-                    except Refusal:
-                        await self.settled()  # it may be for what is decided and not durable yet
-                        raise
+                self.begin_due()
+                pending = self._state.pending
+                if about is not None and (pending.settings or pending.touched(about).any()):
+                    await self.settled()
+                    continue
+                value = KeeperValue(
+                    command=command, actor=actor, command_id=said(context, COMMAND_ID)
+                )
+                try:
+                    answer = self.begin(value, decide)
+                except Refusal:
+                    await self.settled()  # it may be for what is decided and not durable yet
+                    raise
                 return await asyncio.shield(answer)
+
+    async def first_answer(self, context: Context) -> bytes | None:
+        """The answer to a command that is repeated and was done; None = it never was decided, and
+        nothing has been awaited since that is known. Raises a refusal where that is not known.
+        """
+        # What was read from a journal that is down may not be durable yet either.
+        if not self.writable:
+            raise journal_down()
+        if not (command_id := said(context, COMMAND_ID)):
+            return None
+        return await self._ids.answer(command_id, int(said(context, COMMAND_AFTER) or 0))
 
     def begin(self, value: KeeperValue, decide: Decide) -> asyncio.Future[bytes]:
         """Decides a command; the future has its answer. It is done even if nobody waits. Raises a
@@ -135,7 +139,8 @@ class CommandLog:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(_retrieve)
         durable.add_done_callback(partial(self._settle, value, len(data), answer))
-        self._remember(value.command_id, answer)
+        if value.command_id:
+            self._ids.decide(value.command_id, answer)
         self._newest, self._newest_durable = answer, durable
         return answer
 
@@ -166,8 +171,11 @@ class CommandLog:
         try:
             if self._failed:
                 raise JournalDown("a command before this one failed")
-            self._state.apply(durable.result(), value)
-            self._applied(durable.result(), value, size)
+            position = durable.result()
+            self._state.apply(position, value)
+            self._applied(position, value, size)
+            if value.command_id:
+                self._ids.settle(value.command_id, position)
         except Exception as error:
             answer.set_exception(journal_down())
             if not self._failed:
@@ -176,12 +184,6 @@ class CommandLog:
                 asyncio.get_running_loop().call_later(END_PAUSE_S, self._end)
         else:
             answer.set_result(value.response)
-
-    def _remember(self, command_id: str, answer: asyncio.Future[bytes]) -> None:
-        if command_id:
-            self._answers[command_id] = answer
-            if len(self._answers) > ANSWERS_MAX:
-                self._answers.popitem(last=False)
 
 
 def said(context: Context, key: str) -> str:

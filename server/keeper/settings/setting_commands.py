@@ -109,7 +109,9 @@ class SettingCommands:
             value.pools.append(PlacedPool(index=index))
             return pb.DeletePoolResponse()
 
-        if not self._state.decided.has_pool(request.name):  # or this is a repetition
+        if (first := await self._log.first_answer(context)) is not None:
+            return first
+        if not self._state.decided.has_pool(request.name):
             return await self._log.carry_out("DeletePool", context, decide)
         index = self._state.open_pool_index(request.name)
         self._state.closing.add(index)  # nothing joins it while the table is looked through

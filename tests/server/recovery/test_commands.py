@@ -194,6 +194,7 @@ class FailingJournal:
     """A journal whose commits fail: what was appended is told so."""
 
     writable = True
+    last = 0
 
     def after_commit(self, call: Callable[[], None]) -> None:
         self._call = call

@@ -1,0 +1,149 @@
+"""The worker's link to a keeper that dies, hangs or is asked too much, over a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from support.server_process import DEADLINE_S
+
+from ringfence.server.keeper.process import COMMANDS
+from ringfence.server.link import waiting_calls
+from ringfence.server.link.keeper_link import KeeperLink
+from ringfence.server.link.keeper_silence import WAIT_S, KeeperSilence
+from ringfence.server.link.refusal import Refusal
+from ringfence.server.link.routes import Answer, service
+from ringfence.server.link.waiting_calls import (
+    BYTES_MAX,
+    CALLS_MAX,
+    LARGE_BYTES_MAX,
+    SMALL_BYTES,
+    WaitingCalls,
+)
+
+GET_STATUS = COMMANDS.methods_by_name["GetStatus"]
+
+
+class Caller:
+    """The context of a call that a worker passes on."""
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("ringfence-command-id", "made up"), ("ringfence-command-after", "0"))
+
+    def time_remaining(self) -> float:
+        return DEADLINE_S
+
+
+class Keeper:
+    """One that hangs with what it is asked, or answers; what it saw."""
+
+    def __init__(self) -> None:
+        self.hangs = True
+        self.asked = asyncio.Event()
+        self.seen: list[dict[str, str]] = []
+
+    async def get_status(self, _: bytes, context: Any) -> bytes:
+        self.seen.append(dict(context.invocation_metadata()))
+        self.asked.set()
+        if self.hangs:
+            await asyncio.Event().wait()
+        return b"done"
+
+
+@asynccontextmanager
+async def served(address: str, answer: Answer) -> AsyncIterator[None]:
+    """A keeper's server at a socket; at the end it drops what it has in hand."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((service(COMMANDS, {"GetStatus": answer}),))
+    server.add_insecure_port(address)
+    await server.start()
+    yield
+    await server.stop(0)
+
+
+def test_command_is_repeated_to_the_next_keeper_with_its_id_and_the_position(tmp_path: Path):
+    address = f"unix:{tmp_path}/keeper.sock"
+
+    async def run() -> None:
+        keeper = Keeper()
+        caller: Any = Caller()
+        applied = iter((17, 18))
+        link = KeeperLink(address, lambda: next(applied))
+        async with served(address, keeper.get_status):
+            asked = asyncio.create_task(link.ask(GET_STATUS, b"", caller))
+            await keeper.asked.wait()
+        (tmp_path / "keeper.sock").unlink(missing_ok=True)
+        keeper.hangs = False
+        async with served(address, keeper.get_status):
+            assert await asked == b"done"
+        first, again = keeper.seen
+        assert first["ringfence-command-after"] == again["ringfence-command-after"] == "17"
+        assert first["ringfence-command-id"] == again["ringfence-command-id"] != "made up"
+        await link.close()
+
+    asyncio.run(run())
+
+
+def test_nobody_waits_for_a_silent_keeper_until_it_is_heard(tmp_path: Path):
+    address = f"unix:{tmp_path}/keeper.sock"
+
+    async def run() -> None:
+        now = 100.0
+        keeper = Keeper()
+        caller: Any = Caller()
+        link = KeeperLink(address)
+        link.silence = KeeperSilence(lambda: now)
+        async with served(address, keeper.get_status):
+            asked = asyncio.create_task(link.ask(GET_STATUS, b"", caller))
+            await keeper.asked.wait()
+            now += WAIT_S - 0.1
+            assert not link.silence.begins()
+            now += 0.1
+            assert link.silence.begins()
+            await link.give_up()
+            for waiting in (asked, link.ask(GET_STATUS, b"", caller)):
+                with pytest.raises(Refusal, match="does not answer: silent_s=5, limit=5") as caught:
+                    await waiting
+                assert caught.value.reason == "KEEPER"
+            assert await link.glance(GET_STATUS, b"") is None
+            keeper.hangs = False
+            assert len(keeper.seen) == 1
+            while await link.listen(GET_STATUS, b"") is None:
+                pass
+            assert await link.ask(GET_STATUS, b"", caller) == b"done"
+            assert not link.silence.begins()
+        await link.close()
+
+    asyncio.run(run())
+
+
+def test_calls_that_wait_are_bounded_in_number(monkeypatch):
+    monkeypatch.setattr(waiting_calls, "CALLS_MAX", 3)
+    waiting = WaitingCalls()
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(waiting.one_more(1))
+        with pytest.raises(Refusal, match=r"too many wait .*: calls=4, limit=3"):
+            held.enter_context(waiting.one_more(1))
+    with waiting.one_more(1):
+        pass
+    assert CALLS_MAX > 1_000
+
+
+def test_large_calls_leave_room_for_small_ones_that_wait():
+    waiting = WaitingCalls()
+    with ExitStack() as held:
+        held.enter_context(waiting.one_more(LARGE_BYTES_MAX - 1))
+        words = f"bytes={LARGE_BYTES_MAX + SMALL_BYTES}, limit={LARGE_BYTES_MAX}"
+        with pytest.raises(Refusal, match=f"too much waits for the keeper: {words}") as caught:
+            held.enter_context(waiting.one_more(SMALL_BYTES + 1))
+        assert caught.value.reason == "KEEPER"
+        for _ in range((BYTES_MAX - LARGE_BYTES_MAX) // SMALL_BYTES):
+            held.enter_context(waiting.one_more(SMALL_BYTES))
+        with pytest.raises(Refusal, match=f"limit={BYTES_MAX}"):
+            held.enter_context(waiting.one_more(SMALL_BYTES))
+    with waiting.one_more(LARGE_BYTES_MAX):
+        pass
