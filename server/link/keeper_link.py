@@ -47,6 +47,7 @@ class KeeperLink:
         self._address = address
         self._channel = self._new_channel()
         self._applied = applied
+        self._applied_seen = applied()
         self._waiting = WaitingCalls()
         self.silence = KeeperSilence()
         """Whether the keeper answers at all: for who asks it now and then to find out."""
@@ -136,14 +137,16 @@ class KeeperLink:
         """The answer to a question that can do without; None = there is none soon."""
         return None if self.silence.lasts else await self.listen(method, request)
 
-    async def listen(self, method: MethodDescriptor, request: bytes) -> bytes | None:
+    async def listen(
+        self, method: MethodDescriptor, request: bytes, timeout_s: float = GLANCE_S
+    ) -> bytes | None:
         """The same, also of a keeper that is silent: it may be heard again."""
         ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
             path(method)
         )
         try:
             # gRPC's own timeout waits for what is being written, and the keeper may read nothing.
-            async with asyncio.timeout(GLANCE_S):
+            async with asyncio.timeout(timeout_s):
                 answer = await ask(request)
         except (TimeoutError, grpc.aio.AioRpcError):
             return None
@@ -154,12 +157,17 @@ class KeeperLink:
         self.silence.end()
         return answer
 
-    async def give_up(self) -> None:
-        """Lets go of the connection to a keeper that has fallen silent, and of what waits there to
-        be read by it; the next one is made at once.
+    async def give_up_silent(self) -> None:
+        """If the keeper has fallen silent, lets go of the connection and of what waits there to be
+        read by it; the next one is made at once. One that applies commands is not silent, and one
+        that is not there is waited for.
         """
-        silent, self._channel = self._channel, self._new_channel()
-        await silent.close()
+        applied, self._applied_seen = self._applied_seen, self._applied()
+        if applied != self._applied_seen:
+            self.silence.end()
+        elif self._is_ready() and self.silence.begins():
+            silent, self._channel = self._channel, self._new_channel()
+            await silent.close()
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -167,6 +175,9 @@ class KeeperLink:
 
     def _new_channel(self) -> grpc.aio.Channel:
         return grpc.aio.insecure_channel(self._address, options=CHANNEL_OPTIONS)
+
+    def _is_ready(self) -> bool:
+        return self._channel.get_state() == grpc.ChannelConnectivity.READY
 
     async def _connected(self) -> None:
         patience = time.monotonic() + WAIT_S

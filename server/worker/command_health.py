@@ -53,9 +53,8 @@ async def watch_commands(
     status = health_pb2.HealthCheckResponse
     while True:
         await asyncio.sleep(PAUSE_S)
-        answer = await link.listen(READINESS, b"")
-        if link.silence.begins():
-            await link.give_up()
+        answer = await link.listen(READINESS, b"", timeout_s=WAIT_S)
+        await link.give_up_silent()
         held_up = None if answer is None else GetReadinessResponse.FromString(answer).held_up
         if not commands.hear(held_up, time.monotonic(), link.silence.heard_at):
             continue

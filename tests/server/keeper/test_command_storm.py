@@ -36,6 +36,7 @@ CALLS_OF_A_LIFE = (500, 2_000) if CALLS else (100, 600)  # that a keeper answers
 CALLERS = 1_000
 NUMBERS = range(447700900000, 447700900000 + CALLERS)
 CHANNELS = 8
+RETRY_S = 1.0  # as refusals say
 OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
 
 
@@ -74,6 +75,7 @@ class Callers:
             except grpc.aio.AioRpcError as error:
                 text = (error.details() or "").partition(":")[0]
                 self.outcomes[f"{error.code().name} {text}"] += 1
+                await asyncio.sleep(RETRY_S)
 
 
 async def storm(server: ServerProcess, callers: Callers, dice: random.Random) -> int:

@@ -70,7 +70,7 @@ def test_command_is_repeated_to_the_next_keeper_with_its_id_and_the_position(tmp
     async def run() -> None:
         keeper = Keeper()
         caller: Any = Caller()
-        applied = iter((17, 18))
+        applied = iter((16, 17, 18))
         link = KeeperLink(address, lambda: next(applied))
         async with served(address, keeper.get_status):
             asked = asyncio.create_task(link.ask(GET_STATUS, b"", caller))
@@ -94,16 +94,20 @@ def test_nobody_waits_for_a_silent_keeper_until_it_is_heard(tmp_path: Path):
         now = 100.0
         keeper = Keeper()
         caller: Any = Caller()
-        link = KeeperLink(address)
+        applied = 17
+        link = KeeperLink(address, lambda: applied)
         link.silence = KeeperSilence(lambda: now)
         async with served(address, keeper.get_status):
             asked = asyncio.create_task(link.ask(GET_STATUS, b"", caller))
             await keeper.asked.wait()
+            now += WAIT_S
+            applied += 1  # it works for others
+            await link.give_up_silent()
             now += WAIT_S - 0.1
-            assert not link.silence.begins()
+            await link.give_up_silent()
+            assert not link.silence.lasts
             now += 0.1
-            assert link.silence.begins()
-            await link.give_up()
+            await link.give_up_silent()
             for waiting in (asked, link.ask(GET_STATUS, b"", caller)):
                 with pytest.raises(Refusal, match="does not answer: silent_s=5, limit=5") as caught:
                     await waiting
@@ -114,7 +118,7 @@ def test_nobody_waits_for_a_silent_keeper_until_it_is_heard(tmp_path: Path):
             while await link.listen(GET_STATUS, b"") is None:
                 pass
             assert await link.ask(GET_STATUS, b"", caller) == b"done"
-            assert not link.silence.begins()
+            assert not link.silence.lasts
         await link.close()
 
     asyncio.run(run())
