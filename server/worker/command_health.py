@@ -6,7 +6,7 @@ import time
 
 from grpc_health.v1 import health, health_pb2
 
-from ringfence.server.link.keeper_link import KeeperLink
+from ringfence.server.link.keeper_link import GLANCE_S, KeeperLink
 from ringfence.server.link.keeper_service_pb2 import DESCRIPTOR, GetReadinessResponse
 from ringfence.server.link.keeper_silence import WAIT_S
 
@@ -53,7 +53,9 @@ async def watch_commands(
     status = health_pb2.HealthCheckResponse
     while True:
         await asyncio.sleep(PAUSE_S)
-        answer = await link.listen(READINESS, b"", timeout_s=WAIT_S)
+        # One that is busy may be heard late, but who is not silent is to be looked at often.
+        patience_s = WAIT_S if link.silence.lasts else GLANCE_S
+        answer = await link.listen(READINESS, b"", patience_s)
         await link.give_up_silent()
         held_up = None if answer is None else GetReadinessResponse.FromString(answer).held_up
         if not commands.hear(held_up, time.monotonic(), link.silence.heard_at):
