@@ -28,3 +28,9 @@ def test_what_holds_commands_up_after_a_silence_is_said_too():
     health = CommandHealth(0)
     assert health.hear(None, 5)
     assert health.hear("the history is behind: bytes=17, limit=16", 6)
+
+
+def test_a_keeper_that_is_heard_by_others_is_not_away():
+    health = CommandHealth(0)
+    assert not health.hear(None, 6, heard_at=2)
+    assert health.hear(None, 7, heard_at=2)

@@ -1,5 +1,6 @@
-"""More connections than a process may have files: they are closed, and nobody else notices."""
+"""How many connections and streams there may be: beyond it nobody else notices."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,15 +8,26 @@ from contextlib import ExitStack
 import grpc
 import pytest
 from support.places import SUPPORT
-from support.server_process import DEADLINE_S, Bystanders, peer_of, serving, wait_until
+from support.server_process import (
+    DEADLINE_S,
+    PATIENCE_S,
+    Bystanders,
+    batch,
+    peer_of,
+    serving,
+    wait_until,
+)
 
 from ringfence.server.config.address import parse_address
+from ringfence.v1 import event_service_pb2_grpc as events_grpc
 from ringfence.v1 import number_service_pb2 as numbers
+from ringfence.v1 import number_service_pb2_grpc as numbers_grpc
 
 pytestmark = pytest.mark.slow
 
 FILES = 400  # the hard limit; the soft one is half of it
 SILENT = 3 * FILES
+FEEDS = WATCHERS = 256
 
 
 def is_open(connection: socket.socket) -> bool:
@@ -65,3 +77,29 @@ def connections(address: tuple[str, int]) -> Iterator[socket.socket]:
         made = socket.create_connection(address, timeout=DEADLINE_S)
         made.setblocking(False)
         yield made
+
+
+def test_one_connection_carries_a_stream_for_every_feed_and_as_many_watchers(server) -> None:
+    async def run() -> None:
+        async with (
+            grpc.aio.insecure_channel(server.address) as channel,
+            asyncio.timeout(PATIENCE_S),
+        ):
+            feeds = events_grpc.EventServiceStub(channel)
+            watched = numbers_grpc.NumberServiceStub(channel)
+            streams = [feeds.StreamEvents() for _ in range(FEEDS)]
+            watchers = [
+                watched.WatchNumbers(numbers.WatchNumbersRequest()) for _ in range(WATCHERS)
+            ]
+            for _ in range(2):  # all are open at the same time
+                await asyncio.gather(*(stream.write(batch([])) for stream in streams))
+                answers = await asyncio.gather(*(stream.read() for stream in streams))
+                assert all(answer.sequence == 1 for answer in answers)
+            told = await asyncio.gather(*(watcher.read() for watcher in watchers))
+            assert all(not message.changes for message in told)
+            request = numbers.CheckNumbersRequest(numbers=[447700900000])
+            assert (await watched.CheckNumbers(request)).verdicts
+            for call in (*streams, *watchers):
+                call.cancel()
+
+    asyncio.run(run())
