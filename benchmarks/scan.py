@@ -21,7 +21,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -31,11 +31,13 @@ from engine_processes import BATCH, KEY, Work, context, make_segment
 
 from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.verdict.question_rows import Question
+from ringfence.engine.verdict.question_scan import QuestionScan
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.server.keeper.queue.candidate_queue import CandidateQueue, CleanNumbers
-from ringfence.server.keeper.queue.scan_result import Scan
+from ringfence.server.keeper.queue.scan_result import PoolSweep, Scan
 from ringfence.server.keeper.queue.scanner import RECORDS_A_STEP, Scanner
 
 CHECKED = 100  # numbers a check
@@ -80,15 +82,26 @@ class Taking:
         self.scans = [scan]
         self.ended.set()
 
+    def asked_sweep_began(self, questions: Sequence[Question]) -> None:
+        pass
 
-def sweep(segment: Segment, work: Work, seen: npt.NDArray[np.uint8], pool: int = -1) -> SweepSums:
+    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> None:
+        pass
+
+
+def sweep(segment: Segment, work: Work, seen: npt.NDArray[np.uint8]) -> SweepSums:
     """One sweep by the engine alone."""
     scan, sums, at = TableScan(segment), SweepSums(), 0
     while at < segment.numbers:
-        at = scan.step(
-            at, now=work.now, records_max=RECORDS_A_STEP, sums=sums, seen=seen, pool=pool
-        ).end
+        at = scan.step(at, now=work.now, records_max=RECORDS_A_STEP, sums=sums, seen=seen).end
     return sums
+
+
+def sweep_pool(segment: Segment, work: Work, pool: int) -> None:
+    """One sweep of a pool that is asked for, by the engine alone."""
+    scan, at = QuestionScan(segment, [Question(pool)]), 0
+    while at < segment.numbers:
+        at = scan.step(at, now=work.now, records_max=RECORDS_A_STEP).end
 
 
 def check_again_and_again(line: Connection, path: str, work: Work) -> None:
@@ -221,7 +234,7 @@ def measure(options: argparse.Namespace, work: Work, path: Path, segment: Segmen
     seen = np.zeros(segment.capacity_numbers, np.uint8)
     summed_s, copied_s = plain_s(size_bytes)
     swept_s = best_s(3, lambda: sweep(segment, work, seen))
-    read_s = best_s(3, lambda: sweep(segment, work, seen, pool=1))
+    read_s = best_s(3, lambda: sweep_pool(segment, work, 1))
     print(f"{'':28} {'seconds':>8} {'GB/s':>7} {'of a sum':>9} {'of a copy':>10}")
     for name, seconds in (
         ("numpy sums", summed_s),

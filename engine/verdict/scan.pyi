@@ -5,7 +5,6 @@ import numpy.typing as npt
 from typing_extensions import disjoint_base
 
 from ringfence.engine.memory.segment import Segment
-from ringfence.engine.prefix import Prefix as Prefix
 from ringfence.engine.verdict.sweep_sums import CANDIDATE as CANDIDATE
 from ringfence.engine.verdict.sweep_sums import CHANGE as CHANGE
 from ringfence.engine.verdict.sweep_sums import FORECAST_DAYS as FORECAST_DAYS
@@ -31,19 +30,15 @@ class TableScan:
         sums: SweepSums,
         seen: npt.NDArray[np.uint8] | None = None,
         changes_max: int = 65_536,
-        pool: int = -1,
-        prefix: str = "",
     ) -> ScanStep:
         """Evaluates records from `first` on at `now` and adds them to `sums`; the GIL is released.
 
         `seen` has the verdict last seen of each record (0 = none): where it is another now, that
         is a change. It is only read, and may be written meanwhile. The step ends after
-        `records_max` records, or `changes_max` changes, or at segment.numbers. With a `pool`
-        (its index) or a `prefix` (digits), only such numbers are looked at.
+        `records_max` records, or `changes_max` changes, or at segment.numbers.
 
         FREE numbers are in no sum. A number whose header never settles is left out. Raises
-        ValueError for a `seen` that is too short or a prefix that is none, Unsettled when the
-        settings keep changing.
+        ValueError for a `seen` that is too short, Unsettled when the settings keep changing.
         """
     def count(self, *, now: int) -> SweepSums:
         """All numbers summed up; the GIL is released most of the time."""

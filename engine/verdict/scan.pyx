@@ -8,7 +8,6 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 import numpy as np
 
-from ringfence.engine.memory.atomic cimport load_acquire_u64
 from ringfence.engine.verdict.evaluate cimport (
     LOOK_DONE,
     LOOK_STALE,
@@ -19,24 +18,22 @@ from ringfence.engine.verdict.evaluate cimport (
 )
 from ringfence.engine.memory.record cimport (
     NUMBER_BITS,
-    NUMBER_MASK,
     POOLS_MAX,
     STATE_EMPTY,
     STATE_FREE,
     record_t,
 )
 from ringfence.engine.memory.segment cimport Segment
-from ringfence.engine.verdict.sweep cimport VERDICTS, has_prefix, selection_t
-from ringfence.engine.table.table cimport table_at, table_find, table_t
-from ringfence.engine.verdict.verdict cimport (
-    VERDICT_AGING,
-    VERDICT_CLEAN,
-    VERDICT_NOISY,
-    VERDICT_UNOBSERVED,
+from ringfence.engine.verdict.sweep cimport (
+    CLEAN_AT_MOST,
+    VERDICTS,
+    candidate_t,
+    is_on_its_way,
 )
+from ringfence.engine.table.table cimport table_at, table_find, table_t
+from ringfence.engine.verdict.verdict cimport VERDICT_CLEAN
 from ringfence.engine.verdict.view cimport View
 
-from ringfence.engine.prefix import Prefix
 from ringfence.engine.verdict.sweep_sums import (
     CANDIDATE,
     CHANGE,
@@ -48,14 +45,6 @@ from ringfence.engine.verdict.sweep_sums import (
 cdef enum:
     DAY_S = 86_400
     DAYS = 400  # FORECAST_DAYS
-    CLEAN_AT_MOST = 0xffffffff
-
-ctypedef struct candidate_t:
-    # A row of CANDIDATE.
-    uint64_t number
-    uint32_t clean_at
-    uint16_t pool
-    uint16_t spare
 
 ctypedef struct change_t:
     # A row of CHANGE.
@@ -69,7 +58,6 @@ ctypedef struct step_t:
     uint64_t at  # the record to look at next
     uint64_t end
     int64_t now
-    selection_t wanted
     uint64_t *by_verdict
     uint64_t *overdue
     uint32_t *forecast
@@ -100,7 +88,7 @@ cdef class TableScan:
 
     def step(
         self, uint64_t first, *, int64_t now, uint64_t records_max, sums, seen=None,
-        uint64_t changes_max=65_536, int pool=-1, str prefix="",
+        uint64_t changes_max=65_536,
     ):
         cdef uint64_t[:, ::1] by_verdict = sums.by_verdict
         cdef uint64_t[::1] overdue = sums.overdue
@@ -136,13 +124,6 @@ cdef class TableScan:
         step.clean_found = 0
         step.changes = <change_t *>&change_cells[0]
         step.changes_found = 0
-        step.wanted.pool = pool
-        step.wanted.prefix = step.wanted.prefix_end = step.wanted.least = 0
-        if prefix:
-            *_, (longest_first, longest_last) = Prefix(prefix).ranges
-            step.wanted.prefix = longest_first
-            step.wanted.prefix_end = longest_last + 1
-            step.wanted.least = int(prefix)
         _run(self.view, &step)
         return ScanStep(step.at, clean[:step.clean_found], changes[:step.changes_found])
 
@@ -189,17 +170,9 @@ cdef int _run(View view, step_t *step) except -1:
 cdef look_t _look_on(const view_t *view, step_t *step) noexcept nogil:
     cdef const record_t *record
     cdef number_t number
-    cdef uint64_t key
     cdef look_t look
     while step.at < step.end and step.changes_found < step.changes_max:
         record = table_at(&view.table, step.at)
-        if step.wanted.pool >= 0 or step.wanted.prefix:
-            key = load_acquire_u64(&record.key)
-            if not has_prefix(key & NUMBER_MASK, &step.wanted) or (
-                step.wanted.pool >= 0 and key >> NUMBER_BITS != <uint64_t>step.wanted.pool
-            ):
-                step.at += 1
-                continue
         look = record_evaluate(view, record, step.now, step.now, False, &number)
         if look == LOOK_STALE:
             return LOOK_STALE
@@ -220,8 +193,6 @@ cdef inline void _add(step_t *step, const number_t *number) noexcept nogil:
     cdef candidate_t *row
     if number.header.state == STATE_FREE or number.header.state == STATE_EMPTY:
         return
-    if step.wanted.pool >= 0 and pool != <uint32_t>step.wanted.pool:
-        return  # it has just moved
     step.by_verdict[pool * VERDICTS + verdict] += 1
     step.overdue[pool] += number.evaluation.overdue
     if verdict == VERDICT_CLEAN:
@@ -231,9 +202,7 @@ cdef inline void _add(step_t *step, const number_t *number) noexcept nogil:
         row.pool = <uint16_t>pool
         row.spare = 0
         step.clean_found += 1
-    elif (
-        verdict == VERDICT_AGING or verdict == VERDICT_NOISY or verdict == VERDICT_UNOBSERVED
-    ) and clean_at > step.now:
+    elif is_on_its_way(number, step.now):
         day = (clean_at - step.now - 1) // DAY_S
         if day < DAYS:
             step.forecast[pool * DAYS + day] += 1

@@ -1,6 +1,6 @@
 """Sweeps over the records, in the order in which their numbers first came."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from ringfence.engine.memory.atomic cimport load_acquire_u64
 from ringfence.engine.verdict.evaluate cimport (
@@ -19,9 +19,22 @@ from ringfence.engine.memory.record cimport (
     record_t,
 )
 from ringfence.engine.table.table cimport table_at
+from ringfence.engine.verdict.verdict cimport (
+    VERDICT_AGING,
+    VERDICT_NOISY,
+    VERDICT_UNOBSERVED,
+)
 
 cdef enum:
     VERDICTS = 10  # columns of a count: a verdict is its own index
+    CLEAN_AT_MOST = 0xffffffff
+
+ctypedef struct candidate_t:
+    # A row of CANDIDATE.
+    uint64_t number
+    uint32_t clean_at
+    uint16_t pool
+    uint16_t spare
 
 ctypedef struct selection_t:
     int pool  # -1 = every pool
@@ -39,6 +52,13 @@ cdef inline bint has_prefix(uint64_t number, const selection_t *wanted) noexcept
     while number < NUMBER_MOST // 10 + 1:
         number *= 10
     return wanted.prefix <= number < wanted.prefix_end
+
+cdef inline bint is_on_its_way(const number_t *number, int64_t now) noexcept nogil:
+    """Whether it becomes clean later by its silence alone."""
+    cdef uint32_t verdict = number.evaluation.verdict
+    return (
+        verdict == VERDICT_AGING or verdict == VERDICT_NOISY or verdict == VERDICT_UNOBSERVED
+    ) and number.evaluation.clean_at > now
 
 cdef inline uint64_t select_numbers(
     const view_t *view, uint64_t at, uint64_t end, int64_t now, const selection_t *wanted,

@@ -62,5 +62,5 @@ class ScanStep:
     """The record to go on from."""
     clean: npt.NDArray[np.void]
     """Rows of CANDIDATE, in the order of the table."""
-    changes: npt.NDArray[np.void]
+    changes: npt.NDArray[np.void] = field(default_factory=lambda: np.empty(0, CHANGE))
     """Rows of CHANGE, in the order of the table."""

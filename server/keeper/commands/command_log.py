@@ -67,6 +67,7 @@ class CommandLog:
         self._failed = False
         self._room = asyncio.Semaphore(WAITING_MAX)
         self._ids = CommandIds(journal)
+        self._waiting_for_settings = 0
         self._newest: asyncio.Future[bytes] | None = None
         self._newest_durable: asyncio.Future[int] | None = None
 
@@ -86,8 +87,10 @@ class CommandLog:
         """The answer to a command, which holds from then on; the first one if it is a repetition.
 
         A command `about` numbers is decided when no other is about to change one of them, nor the
-        settings; one `about` none of them when no other is about to change the settings. Raises
-        what `decide` raises, and a refusal while the journal takes nothing.
+        settings; one `about` none of them when no other is about to change the settings. One that
+        may change settings lets those go first that wait for them, so that a stream of changes
+        keeps nobody waiting. Raises what `decide` raises, and a refusal while the journal takes
+        nothing.
         """
         actor = said(context, ACTOR)
         if len(actor) > ACTOR_CHARS_MAX:
@@ -99,9 +102,8 @@ class CommandLog:
                 if held_up := self._held_up():
                     raise journal_down(held_up)
                 self.begin_due()
-                pending = self._state.pending
-                if about is not None and (pending.settings or pending.touched(about).any()):
-                    await self.settled()
+                if self._must_wait(about):
+                    await self._turn(about)
                     continue
                 value = KeeperValue(
                     command=command, actor=actor, command_id=said(context, COMMAND_ID)
@@ -155,6 +157,22 @@ class CommandLog:
     def begin_due(self) -> None:
         """Begins what is due before any other command."""
         self._first(self)
+
+    def _must_wait(self, about: Numbers | None) -> bool:
+        if about is None:
+            return self._waiting_for_settings > 0
+        pending = self._state.pending
+        return pending.settings or bool(pending.touched(about).any())
+
+    async def _turn(self, about: Numbers | None) -> None:
+        waits_for_settings = about is not None and self._state.pending.settings
+        self._waiting_for_settings += waits_for_settings
+        try:
+            await self.settled()
+            if about is None:
+                await asyncio.sleep(0)  # those that wait may have been told and not have gone yet
+        finally:
+            self._waiting_for_settings -= waits_for_settings
 
     async def settled(self) -> None:
         """Waits until everything decided so far is applied; raises a refusal when that fails."""

@@ -36,16 +36,18 @@ class CleanNumbers:
     """The clean numbers of a pool as one sweep found them."""
 
     clean_at: Times = field(default_factory=lambda: np.empty(0, np.uint32))
-    """Of all of them, ascending; unix seconds."""
+    """Of all of them but those left out, ascending; unix seconds."""
     oldest_at: Times = field(default_factory=lambda: np.empty(0, np.uint32))
     """Of the oldest ones, in the order of the queue."""
     oldest: Numbers = field(default_factory=lambda: np.empty(0, np.uint64))
     """These numbers: as many as a queue holds, or all."""
+    left_out: int = 0
+    """How many younger ones there are besides."""
 
     @property
     def count(self) -> int:
         """How many numbers are clean."""
-        return self.clean_at.size
+        return self.clean_at.size + self.left_out
 
 
 class CandidateQueue:

@@ -21,6 +21,13 @@ def last_of_each(numbers: Numbers) -> npt.NDArray[np.intp]:
     return numbers.size - 1 - np.unique(numbers[::-1], return_index=True)[1]
 
 
+def places_upto(clean_at: Times, numbers: Numbers, place: tuple[int, int]) -> int:
+    """How many candidates in the order of the queue are not behind a clean_at and number."""
+    begin = int(clean_at.searchsorted(np.uint32(place[0]), "left"))
+    end = int(clean_at.searchsorted(np.uint32(place[0]), "right"))
+    return begin + int(numbers[begin:end].searchsorted(np.uint64(place[1]), "right"))
+
+
 class CandidateRun:
     """Distinct numbers with their clean_at, in the order of the queue."""
 
@@ -89,7 +96,4 @@ class CandidateRun:
         )
 
     def _places_upto(self, clean_at: int, number: int) -> int:
-        """How many places hold this candidate or one before it."""
-        begin = int(self._clean_at.searchsorted(np.uint32(clean_at), "left"))
-        end = int(self._clean_at.searchsorted(np.uint32(clean_at), "right"))
-        return begin + int(self._numbers[begin:end].searchsorted(np.uint64(number), "right"))
+        return places_upto(self._clean_at, self._numbers, (clean_at, number))

@@ -4,21 +4,33 @@ They are only candidates. Whether one is clean is asked again when it is taken.
 """
 
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ringfence.engine.table.header_rows import Numbers, key_numbers, numbers_of, pools_of, states_of
+from ringfence.engine.settings.policy import Policy
+from ringfence.engine.table.header_rows import (
+    Mask,
+    Numbers,
+    key_numbers,
+    numbers_of,
+    pools_of,
+    states_of,
+)
+from ringfence.engine.verdict.question_rows import Question
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.keeper.commands.command_log import CommandLog
-from ringfence.server.keeper.queue.candidate_queue import CandidateQueue, CleanNumbers
+from ringfence.server.keeper.queue.candidate_queue import CandidateQueue
+from ringfence.server.keeper.queue.candidate_run import in_queue_order, places_upto
 from ringfence.server.keeper.queue.scan_result import PoolSweep, Scan
 from ringfence.server.keeper.queue.scanner import Scanner
 from ringfence.server.state.keeper_state import KeeperState
+from ringfence.server.state.settings_book import SettingsBook
 from ringfence.v1 import number_service_pb2
 
 SWEEPS_MAX = 64  # with a prefix, remembered until the next scan
@@ -26,14 +38,8 @@ CHANGES_MAX = 8_192  # in one value of the journal
 
 Changes = npt.NDArray[np.void]
 _Candidates = tuple[npt.NDArray[np.uint32], Numbers]
-
-
-class OrderedSweep(NamedTuple):
-    """A look through the whole table for the candidates of one pool."""
-
-    order: int
-    """Of the queues when it began: it says nothing of those in another order."""
-    sweep: PoolSweep
+_Rules = tuple[Policy, frozenset[str]]
+"""What decides of a pool's numbers: its policy, and the feeds that it requires."""
 
 
 class Candidates:
@@ -46,20 +52,29 @@ class Candidates:
         self._state = state
         self._log = log
         self._queues: dict[int, CandidateQueue] = {}
-        self._marks: dict[int, int] = {}
-        self._order = 0  # of the queues; another one after each change of a setting
-        self._scan_order = 0
-        self._sweeps: OrderedDict[tuple[int, str], PoolSweep] = OrderedDict()
+        self._marks: dict[int, int] = {}  # for the scan under way
+        self._asked_marks: dict[int, int] = {}  # for the sweep under way that was asked for
+        self._sweeps: OrderedDict[Question, PoolSweep] = OrderedDict()
+        self._rules = _rules_by_pool(state.published)
+        self._stale: set[int] = set()  # pools that had other rules when they were swept
+        self._stale_in_scan: set[int] = set()  # that had other rules when that began
+        self._stale_in_asked: set[int] = set()
         self.scanner = Scanner(verdicts.segment, self, now=log.now, period_s=scan_period_s)
 
-    def oldest_clean(self, pool: int, count: int, prefix: str, now: int) -> Numbers:
-        """Up to `count` numbers that are clean now and wait for no command, oldest first."""
-        taken = np.empty(0, np.uint64)
+    def oldest_clean(
+        self, pool: int, count: int, prefix: str, now: int, look: PoolSweep | None = None
+    ) -> Numbers:
+        """Up to `count` numbers that are clean now and wait for no command, oldest first; those
+        that a look has found are among the candidates.
+        """
+        swept = look or self._sweeps.get(Question(pool, prefix))
+        taken = moved = (np.empty(0, np.uint32), np.empty(0, np.uint64))
         after = (0, 0)
-        while len(taken) < count:
-            clean_at, numbers = self._oldest(pool, count - len(taken), prefix, after)
+        while len(taken[1]) < count:
+            wanted = count - len(taken[1])
+            clean_at, numbers = self._oldest(pool, wanted, prefix, after, swept)
             if not len(numbers):
-                break
+                return _with_moved(taken, moved, count)
             after = int(clean_at[-1]), int(numbers[-1])
             touched = self._state.pending.touched(numbers)
             headers = self._state.writer.header_rows(numbers)
@@ -69,57 +84,43 @@ class Candidates:
                 & (pools_of(headers) == pool)
                 & (verdicts == Verdict.CLEAN)
             )
-            moved = good & ~touched & (clean_now_at != clean_at)  # clean again, or since longer
-            taken = np.concatenate([taken, numbers[good & ~touched & ~moved]])
+            in_place = clean_now_at == clean_at  # or clean again, or since longer
+            taken = _joined(taken, clean_at, numbers, good & ~touched & in_place)
             self._queue(pool).discard(numbers[~good & ~touched])
-            if moved.any():
-                self._queue(pool).put(clean_now_at[moved], numbers[moved])
-        return taken
+            elsewhere = good & ~touched & ~in_place
+            if elsewhere.any():
+                moved = _joined(moved, clean_now_at, numbers, elsewhere)
+                self._queue(pool).put(clean_now_at[elsewhere], numbers[elsewhere])
+        return taken[1]
 
-    async def look(self, pool: int, prefix: str) -> OrderedSweep:
-        """Looks through the whole table, beginning now, for the oldest ones of a pool."""
-        order, queue = self._order, self._queue(pool)
-        mark = queue.mark()
-        try:
-            sweep = await self.scanner.sweep(pool, prefix)
-        except BaseException:
-            queue.forget(mark)
-            raise
-        if order != self._order:  # of no use any more
-            return OrderedSweep(order, sweep)
-        if prefix:
-            queue.forget(mark)
-            self._sweeps[pool, prefix] = sweep
-            self._sweeps.move_to_end((pool, prefix))
-            if len(self._sweeps) > SWEEPS_MAX:
-                self._sweeps.popitem(last=False)
-        else:
-            queue.replace(sweep.clean, mark)
-        return OrderedSweep(order, sweep)
-
-    def is_all(self, look: OrderedSweep) -> bool:
-        """Whether there are no other candidates than those that a look has found, or commands have
-        freed since.
+    async def look(self, pool: int, prefix: str) -> PoolSweep:
+        """Looks through the whole table, beginning later than now, for the oldest ones of a pool;
+        raises a refusal when too many wait for that.
         """
-        clean = look.sweep.clean
-        return look.order == self._order and clean.count == clean.oldest.size
+        return await self.scanner.sweep(pool, prefix)
+
+    def in_order(self, pool: int, prefix: str) -> bool:
+        """Whether the candidates were found under the rules that the pool has now: under others
+        there may be older ones.
+        """
+        return pool not in self._stale or Question(pool, prefix) in self._sweeps
 
     def position(self, number: int) -> int:
         """The place of a number in its queue, 1 = next; 0 = it has none."""
         headers = self._state.writer.header_rows(np.array([number], np.uint64))
-        queue = self._queues.get(int(pools_of(headers)[0]))
+        pool = int(pools_of(headers)[0])
+        queue = self._queues.get(pool)
         verdicts, clean_at = self._verdicts.check(numbers_of(headers), now=self._log.now())
         if queue is None or not headers["key"][0] or verdicts[0] != Verdict.CLEAN:
+            return 0
+        if pool in self._stale:
             return 0
         return queue.position(number, int(clean_at[0]))
 
     def applied(self, value: KeeperValue) -> None:
         """A command holds: the scanner need not find out, and what it freed can be taken."""
-        if value.policies or value.pools:  # another order, perhaps: only a sweep knows
-            self._queues.clear()
-            self._marks.clear()
-            self._sweeps.clear()
-            self._order += 1
+        if value.policies or value.pools:
+            self._follow_rules()
         headers = headers_of(value)
         if not len(headers):
             return
@@ -139,7 +140,7 @@ class Candidates:
         """The scanner begins another look at the whole table."""
         self._forget_marks()
         self._marks = {pool: queue.mark() for pool, queue in self._queues.items()}
-        self._scan_order = self._order
+        self._stale_in_scan.clear()
 
     def verdicts_changed(self, changes: Changes, _: int) -> None:
         """Journals what time and events have changed, for history and watchers.
@@ -162,14 +163,53 @@ class Candidates:
 
     def sweep_ended(self, scan: Scan) -> None:
         """The scanner has looked at the whole table."""
-        if self._scan_order != self._order:
-            return
-        self._sweeps.clear()
         for pool, placed in enumerate(self._state.published.pools):
-            if placed is not None:
+            if placed is not None and pool not in self._stale_in_scan:
                 queue = self._queue(pool)
                 queue.replace(scan.clean_numbers(pool), self._marks.pop(pool))
+                self._stale.discard(pool)
         self._forget_marks()
+        for question in list(self._sweeps):
+            if question.pool not in self._stale:
+                del self._sweeps[question]
+
+    def asked_sweep_began(self, questions: Sequence[Question]) -> None:
+        """The scanner begins a look at the whole table for those who wait for it."""
+        pools = [question.pool for question in questions if not question.prefix]
+        self._asked_marks = {pool: self._queue(pool).mark() for pool in pools}
+        self._stale_in_asked.clear()
+
+    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> None:
+        """What was asked is known, or the look was given up."""
+        for question, sweep in found.items():
+            if question.pool in self._stale_in_asked:
+                continue  # who waits for it gets it, nobody else
+            if question.prefix:
+                self._sweeps[question] = sweep
+                self._sweeps.move_to_end(question)
+            else:
+                mark = self._asked_marks.pop(question.pool)
+                self._queue(question.pool).replace(sweep.clean, mark)
+                self._stale.discard(question.pool)
+        while len(self._sweeps) > SWEEPS_MAX:
+            self._sweeps.popitem(last=False)
+        for pool, mark in self._asked_marks.items():
+            self._queue(pool).forget(mark)
+        self._asked_marks.clear()
+
+    def _follow_rules(self) -> None:
+        """Settings have changed: where these are other rules, only a sweep knows the order."""
+        before, self._rules = self._rules, _rules_by_pool(self._state.published)
+        changed = {
+            pool
+            for pool in before.keys() | self._rules.keys()
+            if before.get(pool) != self._rules.get(pool)
+        }
+        for stale in (self._stale, self._stale_in_scan, self._stale_in_asked):
+            stale.update(changed)
+        for question in list(self._sweeps):
+            if question.pool in changed:
+                del self._sweeps[question]
 
     def _forget_marks(self) -> None:
         for pool, mark in self._marks.items():
@@ -183,24 +223,56 @@ class Candidates:
             self._marks[pool] = queue.mark()  # for a scan that may be under way
         return queue
 
-    def _oldest(self, pool: int, count: int, prefix: str, after: tuple[int, int]) -> _Candidates:
-        """The next candidates of the queue and, with a prefix, of the sweep that looked for it."""
-        found = self._queue(pool).oldest(count, prefix, after=after)
-        sweep = self._sweeps.get((pool, prefix)) if prefix else None
-        if sweep is None:
-            return found
-        return _merged(found, sweep.clean, count, after)
+    def _oldest(
+        self,
+        pool: int,
+        count: int,
+        prefix: str,
+        after: tuple[int, int],
+        swept: PoolSweep | None,
+    ) -> _Candidates:
+        """The next candidates of the queue and of the sweep that looked for them."""
+        clean_at, numbers = self._queue(pool).oldest(count, prefix, after=after)
+        if swept is None:
+            return clean_at, numbers
+        found = swept.clean
+        begin = places_upto(found.oldest_at, found.oldest, after)
+        clean_at = np.concatenate([clean_at, found.oldest_at[begin : begin + count]])
+        numbers = np.concatenate([numbers, found.oldest[begin : begin + count]])
+        once = np.unique(numbers, return_index=True)[1]  # at its place in the queue, if it has one
+        return _ordered(clean_at[once], numbers[once], count)
 
 
-def _merged(
-    queued: _Candidates, swept: CleanNumbers, count: int, after: tuple[int, int]
-) -> _Candidates:
-    """The oldest of both, each number once: at its place in the queue if it is there."""
-    clean_at = np.concatenate([queued[0], swept.oldest_at])
-    numbers = np.concatenate([queued[1], swept.oldest])
-    first = np.unique(numbers, return_index=True)[1]
-    clean_at, numbers = clean_at[first], numbers[first]
-    later = (clean_at > after[0]) | ((clean_at == after[0]) & (numbers > after[1]))
-    clean_at, numbers = clean_at[later], numbers[later]
-    order = np.lexsort((numbers, clean_at))[:count]
+def _ordered(clean_at: npt.NDArray[np.uint32], numbers: Numbers, count: int) -> _Candidates:
+    order = in_queue_order(clean_at, numbers)[:count]
     return clean_at[order], numbers[order]
+
+
+def _joined(
+    some: _Candidates, clean_at: npt.NDArray[np.uint32], numbers: Numbers, which: Mask
+) -> _Candidates:
+    return np.concatenate([some[0], clean_at[which]]), np.concatenate([some[1], numbers[which]])
+
+
+def _with_moved(taken: _Candidates, moved: _Candidates, count: int) -> Numbers:
+    """Those that were taken in their place, and those that had moved to before where they were
+    looked for.
+    """
+    passed = ~np.isin(moved[1], taken[1])
+    once = np.unique(moved[1][passed], return_index=True)[1]
+    clean_at = np.concatenate([taken[0], moved[0][passed][once]])
+    return _ordered(clean_at, np.concatenate([taken[1], moved[1][passed][once]]), count)[1]
+
+
+def _rules_by_pool(settings: SettingsBook) -> Mapping[int, _Rules]:
+    """The rules of each pool, by its index."""
+    policies = {
+        policy.name: replace(policy, name="", description="", revision=0)
+        for policy in settings.policies
+        if policy
+    }
+    return {
+        index: (policies[pool.policy], frozenset(pool.required_feeds))
+        for index, pool in enumerate(settings.pools)
+        if pool
+    }

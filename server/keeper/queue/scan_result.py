@@ -1,9 +1,10 @@
-"""What the sweeps of the scanner find: of all pools, or of one; and how clean numbers are gathered.
+"""What the sweeps of the scanner find: of all pools, or of what is asked; how it is gathered.
 
-Memory: four bytes for each clean number, and of each pool a few times what a queue holds.
+Memory: four bytes for each clean number, and of each pool a few times what a queue holds. Of a
+question with a prefix, which fills no queue: a few times what a reservation takes at most.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.server.keeper.queue.candidate_queue import CleanNumbers
 from ringfence.server.keeper.queue.candidate_run import Numbers, Times, in_queue_order
+
+BRIEF_DEPTH = 16_384  # more than one reservation takes
 
 _NONE = CleanNumbers()
 
@@ -42,8 +45,14 @@ class PoolSweep:
     began_at: int
     """Unix seconds."""
     clean: CleanNumbers
+    """Those with a prefix in brief: clean_at of the oldest ones only."""
     next_clean_at: int
     """When the next number becomes clean if it stays silent; 0 = none is on its way."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there were no other clean numbers than those it names."""
+        return self.clean.count == self.clean.oldest.size
 
 
 def finished_scan(began_at: int, sums: SweepSums, clean: Mapping[int, CleanNumbers]) -> Scan:
@@ -55,10 +64,14 @@ def finished_scan(began_at: int, sums: SweepSums, clean: Mapping[int, CleanNumbe
 
 
 class CleanGathering:
-    """The clean numbers of one pool, from step to step of a sweep."""
+    """The clean numbers of one pool, from step to step of a sweep; in brief without clean_at of
+    those that are not among the oldest.
+    """
 
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
+    def __init__(self, depth: int, *, brief: bool = False) -> None:
+        self._depth = min(depth, BRIEF_DEPTH) if brief else depth
+        self._brief = brief
+        self._count = 0
         self._all_clean_at: list[Times] = []
         self._clean_at: list[Times] = []  # with _numbers: what may be among the oldest
         self._numbers: list[Numbers] = []
@@ -68,7 +81,9 @@ class CleanGathering:
     def add(self, rows: npt.NDArray[np.void]) -> None:
         """Adds rows of CANDIDATE."""
         clean_at, numbers = rows["clean_at"].copy(), rows["number"].copy()
-        self._all_clean_at.append(clean_at)
+        self._count += clean_at.size
+        if not self._brief:
+            self._all_clean_at.append(clean_at)
         if self._bound is not None:
             last_at, last = self._bound
             near = (clean_at < last_at) | ((clean_at == last_at) & (numbers < last))
@@ -82,11 +97,14 @@ class CleanGathering:
     def found(self) -> CleanNumbers:
         """All that was added."""
         self._keep_oldest()
-        clean_at = np.concatenate(self._all_clean_at or [np.empty(0, np.uint32)])
-        clean_at.sort()
+        clean_at = self._clean_at[0]
+        if not self._brief:
+            clean_at = np.concatenate(self._all_clean_at or [np.empty(0, np.uint32)])
+            clean_at.sort()
         for array in (clean_at, self._clean_at[0], self._numbers[0]):
             array.flags.writeable = False
-        return CleanNumbers(clean_at, self._clean_at[0], self._numbers[0])
+        left_out = self._count - clean_at.size
+        return CleanNumbers(clean_at, self._clean_at[0], self._numbers[0], left_out)
 
     def _keep_oldest(self) -> None:
         clean_at = np.concatenate([np.empty(0, np.uint32), *self._clean_at])
@@ -102,10 +120,12 @@ class CleanGathering:
 
 
 class PoolGatherings:
-    """The clean numbers of every pool, from step to step of a sweep."""
+    """The clean numbers of every pool or question, from step to step of a sweep."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, *, brief: Container[int] = ()) -> None:
+        """`brief` are the indexes of those that are gathered in brief."""
         self._depth = depth
+        self._brief = brief
         self._pools: dict[int, CleanGathering] = {}
 
     def add(self, rows: npt.NDArray[np.void]) -> None:
@@ -119,8 +139,10 @@ class PoolGatherings:
         edges = [0, *(np.flatnonzero(pools[1:] != pools[:-1]) + 1).tolist(), rows.size]
         for begin, end in pairwise(edges):
             pool = int(pools[begin])
-            self._pools.setdefault(pool, CleanGathering(self._depth)).add(rows[begin:end])
+            if pool not in self._pools:
+                self._pools[pool] = CleanGathering(self._depth, brief=pool in self._brief)
+            self._pools[pool].add(rows[begin:end])
 
     def found(self) -> dict[int, CleanNumbers]:
-        """All that was added, by index of the pool."""
+        """All that was added, by index of the pool or question."""
         return {pool: gathering.found() for pool, gathering in self._pools.items()}

@@ -7,14 +7,14 @@ priority is that of the loop's thread: one with less would keep the loop waiting
 core while it holds the GIL.
 
 Thread safety: all methods are for the loop. The thread shares with it only what `_on_loop` carries
-over, the bytes of `SeenVerdicts`, which it reads, and whether anything is asked for.
+over, the bytes of `SeenVerdicts`, which it reads, and whether somebody waits for a sweep.
 """
 
 import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
@@ -24,12 +24,14 @@ import numpy.typing as npt
 from ringfence.engine.events.spray import drop_silent
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.prefix import Prefix
+from ringfence.engine.verdict.question_rows import Question
+from ringfence.engine.verdict.question_scan import QuestionScan
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.engine.verdict.sweep_sums import SweepSums
-from ringfence.server.keeper.queue.candidate_queue import DEPTH
+from ringfence.server.keeper.queue.asked_sweeps import AskedSweeps
+from ringfence.server.keeper.queue.candidate_queue import DEPTH, CleanNumbers
 from ringfence.server.keeper.queue.candidate_run import Numbers
 from ringfence.server.keeper.queue.scan_result import (
-    CleanGathering,
     PoolGatherings,
     PoolSweep,
     Scan,
@@ -67,6 +69,14 @@ class ScanListener(Protocol):
     def sweep_ended(self, scan: Scan) -> None:
         """The sweep is whole."""
 
+    def asked_sweep_began(self, questions: Sequence[Question]) -> None:
+        """A sweep that was asked for is about to begin."""
+
+    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> None:
+        """It has found this: all that was asked, or nothing when it was given up. Those who wait
+        for it hear of it afterwards.
+        """
+
 
 class Scanner:
     """Sweeps of a segment for one listener."""
@@ -88,8 +98,7 @@ class Scanner:
         self._scan = TableScan(segment)
         self._seen = SeenVerdicts(self._scan)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._asked: dict[tuple[int, str], asyncio.Future[PoolSweep]] = {}
-        self._under_way: asyncio.Future[PoolSweep] | None = None  # it has begun: not to be joined
+        self._asked = AskedSweeps()
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -111,26 +120,20 @@ class Scanner:
         if self._thread is not None and self._ended is not None:
             await self._ended  # until then the thread may need the loop
             self._thread.join()
-        for future in (*self._asked.values(), self._under_way):
-            if future is not None and not future.done():
-                future.set_exception(ScannerStopped("the scanner has stopped"))
-                future.exception()  # nobody need be waiting any more
-        self._asked.clear()
+        self._asked.stop(ScannerStopped("the scanner has stopped"))
 
     async def sweep(self, pool: int, prefix: str = "") -> PoolSweep:
-        """A sweep of one pool, by its index, that begins after the call; equal calls share one.
+        """A sweep of one pool, by its index, that begins after the call; it is shared with all who
+        wait for one.
 
         With a prefix, of its numbers that begin with these digits. Raises ValueError for a prefix
-        that is none, ScannerStopped, and what made the sweep fail.
+        that is none, a refusal when too many wait, ScannerStopped, and what made the sweep fail.
         """
         Prefix(prefix)
         if self._stopping or self._loop is None:
             raise ScannerStopped("the scanner does not run")
-        future = self._asked.get((pool, prefix))
-        if future is None:
-            future = self._asked[pool, prefix] = self._loop.create_future()
-            self._wake.set()
-        return await asyncio.shield(future)
+        self._wake.set()
+        return await self._asked.ask(Question(pool, prefix))
 
     def settle(self, changes: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
         """Takes over changes, within `verdicts_changed`; returns those that count: not what a
@@ -166,19 +169,18 @@ class Scanner:
         self.newest = scan
         self._listener.sweep_ended(scan)
 
-    def _begin_asked(self) -> tuple[int, str, int]:
-        (pool, prefix), self._under_way = next(iter(self._asked.items()))
-        del self._asked[pool, prefix]
-        return pool, prefix, self._now()
+    def _begin_asked(self) -> tuple[list[Question], int]:
+        questions = self._asked.begin()
+        self._listener.asked_sweep_began(questions)
+        return questions, self._now()
 
-    def _end_asked(self, found: PoolSweep | Exception) -> None:
-        future, self._under_way = self._under_way, None
-        assert future is not None
-        if isinstance(found, PoolSweep):
-            future.set_result(found)
-        else:
-            future.set_exception(found)
-            future.exception()  # nobody need be waiting any more
+    def _end_asked(self, found: Mapping[Question, PoolSweep]) -> None:
+        self._listener.asked_sweep_ended(found)
+        self._asked.end(found)
+
+    def _fail_asked(self, error: Exception) -> None:
+        self._asked.fail(error)
+        self._listener.asked_sweep_ended({})
 
     def _end_thread(self) -> None:
         assert self._ended is not None
@@ -208,7 +210,7 @@ class Scanner:
             if whole is None and time.monotonic() >= due:
                 due = time.monotonic() + self._period_s
                 whole = self._sweep_all()
-            if asked is None and self._asked:
+            if asked is None and self._asked.asked:
                 asked = self._sweep_asked()
             if whole is None and asked is None:
                 self._wake.wait(max(0.0, due - time.monotonic()))
@@ -244,27 +246,37 @@ class Scanner:
             raise
 
     def _sweep_asked(self) -> Iterator[None]:
-        pool, prefix, now = self._on_loop(self._begin_asked)
         try:
-            sums, gathering = SweepSums(), CleanGathering(self._depth)
-            at = 0
-            while at < self._segment.numbers:
-                step = self._scan.step(
-                    at,
-                    now=now,
-                    records_max=RECORDS_A_STEP_ASKED,
-                    sums=sums,
-                    pool=pool,
-                    prefix=prefix,
-                )
-                gathering.add(step.clean)
-                at = step.end
-                yield
-            found = PoolSweep(now, gathering.found(), int(sums.next_clean_at[pool]))
+            questions, now = self._on_loop(self._begin_asked)
+            found = yield from self._answers(questions, now)
+            self._on_loop(self._end_asked, found)
         except Exception as error:
-            self._on_loop(self._end_asked, error)
+            self._on_loop(self._fail_asked, error)
             raise
-        self._on_loop(self._end_asked, found)
+
+    def _answers(
+        self, questions: Sequence[Question], now: int
+    ) -> Generator[None, None, Mapping[Question, PoolSweep]]:
+        if not questions:
+            return {}
+        scan = QuestionScan(self._segment, questions)
+        brief = {index for index, question in enumerate(questions) if question.prefix}
+        gatherings = PoolGatherings(self._depth, brief=brief)
+        at = 0
+        while at < self._segment.numbers:
+            if self._asked.given_up:
+                return {}
+            step = scan.step(at, now=now, records_max=RECORDS_A_STEP_ASKED)
+            gatherings.add(step.clean)
+            at = step.end
+            yield
+        clean = gatherings.found()
+        return {
+            question: PoolSweep(
+                now, clean.get(index, CleanNumbers()), int(scan.next_clean_at[index])
+            )
+            for index, question in enumerate(questions)
+        }
 
 
 def _advanced(sweep: Iterator[None]) -> Iterator[None] | None:

@@ -17,7 +17,8 @@ from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.server.keeper.commands.command_fields import fill_change, read_numbers
 from ringfence.server.keeper.commands.command_log import ACTOR, CommandLog, said
-from ringfence.server.keeper.queue.candidates import Candidates, OrderedSweep
+from ringfence.server.keeper.queue.candidates import Candidates
+from ringfence.server.keeper.queue.scan_result import PoolSweep
 from ringfence.server.keeper.reservations.leases import returned
 from ringfence.server.keeper.reservations.reservation_messages import (
     COUNT_MAX,
@@ -41,14 +42,17 @@ from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, CONFIRMED
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
+LOOKS_MAX = 2  # for the order of a queue whose pool's rules change: then what was found is taken
 STATES_MAX = 64  # each may be named more than once, within reason
 _NOBODY = np.empty(0, np.uint64)  # which numbers, is known when it is decided
 
 _Verdicts = npt.NDArray[np.uint8]
 
 
-class _TooFewSeen(Exception):
-    """Among the candidates; before that is said the whole table has to be looked through."""
+class _LookFirst(Exception):
+    """Too few are among the candidates, or older ones may not be: before one is taken or that is
+    said, the whole table has to be looked through.
+    """
 
 
 class ReservationService:
@@ -83,7 +87,8 @@ class ReservationService:
         asked = read_numbers(request.numbers, COUNT_MAX) if request.numbers else None
         repeated = self._state.reservations.asked_before(actor, request.request_id)
         pool = repeated.pool if repeated else self._state.decided.pool_index(request.pool)
-        look: OrderedSweep | None = None
+        look: PoolSweep | None = None
+        looks = 0
 
         def decide(value: KeeperValue) -> Message:
             before = self._state.reservations.asked_before(actor, request.request_id)
@@ -93,6 +98,8 @@ class ReservationService:
                 return pb.Reservation.FromString(before.first_response)
             refused: list[types_pb2.Refusal] = []
             if asked is None:
+                if looks < LOOKS_MAX and not self._candidates.in_order(pool, request.prefix):
+                    raise _LookFirst
                 numbers = self._oldest(request, pool, value.decided_at, look)
             else:
                 numbers, refused = self._named(request, pool, asked, value.decided_at)
@@ -113,8 +120,9 @@ class ReservationService:
                 await self._log.settled()  # then their numbers are candidates again
             try:
                 return await self._log.carry_out("ReserveNumbers", context, decide, about=about)
-            except _TooFewSeen:
+            except _LookFirst:
                 look = await self._candidates.look(pool, request.prefix)
+                looks += 1
 
     async def confirm_reservation(self, message: bytes, context: Context) -> bytes:
         """Gives the numbers of a reservation, as far as they are clean still."""
@@ -212,17 +220,17 @@ class ReservationService:
         return response.SerializeToString()
 
     def _oldest(
-        self, request: pb.ReserveNumbersRequest, pool: int, now: int, look: OrderedSweep | None
+        self, request: pb.ReserveNumbersRequest, pool: int, now: int, look: PoolSweep | None
     ) -> Numbers:
-        numbers = self._candidates.oldest_clean(pool, request.count, request.prefix, now)
-        if len(numbers) < request.count and (look is None or not self._candidates.is_all(look)):
-            raise _TooFewSeen
+        numbers = self._candidates.oldest_clean(pool, request.count, request.prefix, now, look)
+        if len(numbers) < request.count and (look is None or not look.is_whole):
+            raise _LookFirst
         if look is not None and len(numbers) < (1 if request.allow_partial else request.count):
             raise too_few_clean(
                 request.pool,
                 wanted=request.count,
                 clean=len(numbers),
-                next_clean_at=look.sweep.next_clean_at,
+                next_clean_at=look.next_clean_at,
             )
         return numbers
 

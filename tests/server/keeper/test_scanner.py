@@ -3,103 +3,23 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support.scanning import TIMEOUT_S, Changes, Listener, an_array, scanning, told
 from support.small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
 
-from ringfence.engine.memory.layout import NUMBER_MASK
 from ringfence.engine.verdict.scan import CANDIDATE, TableScan
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import State, Verdict
 from ringfence.server.keeper.queue import scanner as scanner_module
-from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep, Scan
+from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep
 from ringfence.server.keeper.queue.scanner import Scanner, ScannerStopped
 from ringfence.server.keeper.queue.seen_verdicts import SeenVerdicts
-
-Changes = npt.NDArray[np.void]
-Told = tuple[int, Verdict, Verdict]
-"""A number, its verdict before and after."""
-
-LONG_S = 1000.0  # a period that no test waits for
-TIMEOUT_S = 20.0
-
-
-def told(changes: Changes) -> list[Told]:
-    """Rows of CHANGE as a person reads them."""
-    return [
-        (int(row["key"]) & NUMBER_MASK, Verdict(row["previous"]), Verdict(row["current"]))
-        for row in changes
-    ]
-
-
-def an_array(*numbers: int) -> npt.NDArray[np.uint64]:
-    return np.array(numbers, np.uint64)
-
-
-class Listener:
-    """Takes every change that it is told of, unless it was told not to."""
-
-    def __init__(self) -> None:
-        self.scanner: Scanner
-        self.began = 0
-        self.scans: list[Scan] = []
-        self.changes: list[Told] = []
-        self.left: list[Told] = []
-        self.leaves = False
-        self.on_begin: Callable[[], object] = lambda: None
-        self._ended = asyncio.Event()
-
-    def sweep_began(self) -> None:
-        assert threading.current_thread() is threading.main_thread()
-        self.began += 1
-        self.on_begin()
-
-    def verdicts_changed(self, changes: Changes, at: int) -> None:
-        if self.leaves:
-            self.left += told(changes)
-        else:
-            self.changes += told(self.scanner.settle(changes))
-
-    def sweep_ended(self, scan: Scan) -> None:
-        self.scans.append(scan)
-        self._ended.set()
-
-    async def next_scan(self) -> Scan:
-        """A scan that begins later than now."""
-        for _ in range(2):  # one may be under way
-            self._ended.clear()
-            await self._ended.wait()
-        return self.scans[-1]
-
-
-Act = Callable[[Scanner, Listener], Awaitable[None]]
-
-
-def scanning(
-    table: SmallTable, act: Act, *, period_s: float = 0.001, listening: type[Listener] = Listener
-) -> Listener:
-    """Lets a scanner run while something is done."""
-
-    async def run() -> Listener:
-        listener = listening()
-        listener.scanner = Scanner(
-            table.segment, listener, now=lambda: START + 1000, period_s=period_s, depth=5
-        )
-        listener.scanner.start()
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await act(listener.scanner, listener)
-        finally:
-            await listener.scanner.stop()
-        return listener
-
-    return asyncio.run(run())
 
 
 @pytest.fixture(autouse=True)
@@ -204,71 +124,6 @@ def test_change_that_is_not_settled_is_found_again() -> None:
         await listener.next_scan()
 
     assert scanning(table, act).changes == [(NUMBERS[4], Verdict.CLEAN, Verdict.NOISY)]
-
-
-def test_sweep_asked_for_finds_the_oldest_and_when_the_next_one_is_clean() -> None:
-    table = make_table()
-    insert(table.engine, [a_call(NUMBERS[0], 990), a_call(NUMBERS[7], 995)])
-
-    async def act(scanner: Scanner, _: Listener) -> None:
-        every = await scanner.sweep(0)
-        assert every.began_at == START + 1000
-        assert every.clean.count == 6
-        assert every.clean.oldest.tolist() == NUMBERS[1:6]
-        assert every.next_clean_at == START + 1090
-        one = await scanner.sweep(0, str(NUMBERS[7]))
-        assert (one.clean.count, one.next_clean_at) == (0, START + 1095)
-        other = await scanner.sweep(3)
-        assert (other.clean.count, other.next_clean_at) == (0, 0)
-        with pytest.raises(ValueError, match="prefix: value='x'"):
-            await scanner.sweep(0, "x")
-
-    scanning(table, act, period_s=LONG_S)
-
-
-def test_equal_questions_share_a_sweep_that_begins_after_all_of_them() -> None:
-    table = make_table()
-
-    async def act(scanner: Scanner, _: Listener) -> None:
-        first, second, other = await asyncio.gather(
-            scanner.sweep(0), scanner.sweep(0), scanner.sweep(0, "4")
-        )
-        assert first is second
-        assert other is not first
-
-    scanning(table, act, period_s=LONG_S)
-
-
-def test_question_is_not_answered_by_a_sweep_that_has_begun() -> None:
-    table = make_table()
-
-    async def act(scanner: Scanner, _: Listener) -> None:
-        later: list[asyncio.Task[object]] = []
-
-        def now() -> int:  # the sweep that was asked for is just beginning
-            if scanner._under_way is not None and not later:
-                later.append(asyncio.create_task(scanner.sweep(0)))
-            return START
-
-        scanner._now = now
-        first = await scanner.sweep(0)
-        assert later
-        assert await later[0] is not first
-
-    scanning(table, act, period_s=LONG_S)
-
-
-def test_caller_that_gives_up_leaves_the_sweep_to_the_others() -> None:
-    table = make_table()
-
-    async def act(scanner: Scanner, _: Listener) -> None:
-        impatient, patient = (asyncio.create_task(scanner.sweep(0)) for _ in range(2))
-        await asyncio.sleep(0)
-        impatient.cancel()
-        assert (await patient).clean.count == 8
-        assert impatient.cancelled()
-
-    scanning(table, act, period_s=LONG_S)
 
 
 def test_scanner_that_stops_tells_those_who_wait() -> None:

@@ -1,8 +1,5 @@
 """Reservations against the clock and against commands that come in between."""
 
-import asyncio
-import threading
-
 import pytest
 from support.keeper_inside import NOW, journal, run, segment
 
@@ -37,23 +34,6 @@ async def stock(inside, *numbers, pool="brisk"):
 async def reserve(inside, count, **fields):
     made = await inside.ask("ReserveNumbers", pool="brisk", count=count, **fields)
     return list(made.numbers)
-
-
-def test_pool_is_looked_through_again_when_settings_change_before_the_decision(segment, journal):
-    async def use(inside):
-        await stock(inside, FIRST, FIRST + 1, FIRST + 2)
-        assert await reserve(inside, 1) == [FIRST]  # a queue is known from now on
-        gate = threading.Event()
-        journal.after_commit(lambda: gate.wait(30) and None)
-        waiting = [
-            asyncio.create_task(inside.ask("PutPool", pool={"name": "new", "policy": "brisk"})),
-            asyncio.create_task(reserve(inside, 2)),
-        ]
-        await asyncio.sleep(0.1)
-        gate.set()
-        assert (await asyncio.gather(*waiting))[1] == [FIRST + 1, FIRST + 2]
-
-    run(segment, journal, use)
 
 
 def test_number_that_is_clean_again_is_taken_at_its_new_place_before_the_next_sweep(
@@ -152,26 +132,6 @@ def test_leases_are_due_oldest_first_by_their_last_end():
         assert [int(each.id, 16) for each in book.due(NOW + 5, 3)] == [1, 3, 4]
     assert book.due(NOW, 3) == []
     assert len(book.due(NOW + 9, 10)) == 5
-
-
-def test_pool_is_looked_through_again_when_settings_change_meanwhile(segment, journal):
-    async def use(inside):
-        await stock(inside, FIRST, FIRST + 1)
-        scanner = inside.keeper.candidates.scanner
-        sweep, swept = scanner.sweep, []
-
-        async def slow_sweep(pool, prefix=""):
-            found = await sweep(pool, prefix)
-            if not swept:
-                await inside.ask("PutPool", pool={"name": "new", "policy": "brisk"})
-            swept.append(found.clean.count)
-            return found
-
-        scanner.sweep = slow_sweep
-        assert await reserve(inside, 2) == [FIRST, FIRST + 1]
-        assert swept == [2, 2]
-
-    run(segment, journal, use)
 
 
 def test_numbers_of_ended_reservations_are_bounded_too(monkeypatch):
