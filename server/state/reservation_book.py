@@ -1,20 +1,27 @@
 """The keeper's book of reservations: as all decided commands leave them.
 
 Ended ones are kept for a while, and so are the request ids by which their makers may ask again.
-Everything here is bounded, and in memory alone: the journal and the snapshots have it durable.
+Everything here is bounded, and in memory alone: the journal and the snapshots have it durable. Live
+ones have their room whatever has ended: when that is short, ended ones go before their time, first
+those of the actor that takes it.
 """
 
 import heapq
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.link.refusal import no_such, over_quota
+from ringfence.server.state.book_entry import BookEntry, book_entry
+from ringfence.server.state.ended_reservations import EndedReservations
 from ringfence.v1 import types_pb2
 
 RESERVATIONS_MAX = 1_000_000  # kept at a time, live and ended
 LIVE_NUMBERS_MAX = 2_000_000  # in live reservations at a time
 NUMBERS_MAX = 10_000_000  # in all that are kept, with those that they refused
+ACTOR_NUMBERS_MAX = 5_000_000  # in live ones of one actor, with those that they refused
+LOOKED_AT_MAX = 2_000  # for one page of a list
 
 ACTIVE = types_pb2.RESERVATION_STATE_ACTIVE
 EXPIRED = types_pb2.RESERVATION_STATE_EXPIRED
@@ -27,13 +34,15 @@ class ReservationBook:
 
     def __init__(self, *, ended_kept_s: int) -> None:
         self._ended_kept_s = ended_kept_s
-        self._kept: dict[str, KeptReservation] = {}
+        self._kept: dict[str, BookEntry] = {}
         self._ids: list[str] = []  # ascending
         self._by_request: dict[tuple[str, str], str] = {}
         self._holders: dict[int, str] = {}
         self._leases: list[tuple[int, str]] = []  # heap; entries may be outdated
-        self._ended: list[tuple[int, str]] = []  # heap
-        self._numbers = 0  # in all reservations
+        self._ended = EndedReservations()
+        self._size = 0  # of all reservations: their numbers and those that they refused
+        self._live_size = 0  # of live ones
+        self._live_sizes: Counter[str] = Counter()  # by actor
         self.made = 0
         """How many were ever made."""
 
@@ -41,94 +50,127 @@ class ReservationBook:
         return len(self._kept)
 
     def __iter__(self) -> Iterator[KeptReservation]:
-        return iter(self._kept.values())
+        return (self._kept[reservation_id].whole() for reservation_id in self._ids)
 
     def get(self, reservation_id: str) -> KeptReservation:
         """A reservation by id; raises a refusal."""
         try:
-            return self._kept[reservation_id]
+            return self._kept[reservation_id].whole()
         except KeyError:
             raise no_such("reservation", reservation_id) from None
 
     def asked_before(self, actor: str, request_id: str) -> KeptReservation | None:
         """The reservation that the same request made."""
         made = self._by_request.get((actor, request_id)) if request_id else None
-        return None if made is None else self._kept[made]
+        return None if made is None else self._kept[made].whole()
 
     def holder(self, number: int) -> str:
         """The live reservation that has a number; "" = none."""
         return self._holders.get(number, "")
 
-    def following(self, last: str, pools: set[int], states: set[int]) -> Iterator[KeptReservation]:
-        """Reservations behind an id, oldest first."""
-        for position in range(bisect_right(self._ids, last), len(self._ids)):
-            kept = self._kept[self._ids[position]]
-            if (not pools or kept.pool in pools) and (not states or kept.state in states):
-                yield kept
+    def page(
+        self, last: str, pools: set[int], states: set[int], most: int
+    ) -> tuple[list[BookEntry], str]:
+        """Up to `most` reservations behind an id, oldest first, and the id behind which the next
+        page begins; "" = there is none. A page may be short, or empty: only so many are looked at.
+        """
+        found: list[BookEntry] = []
+        begin = bisect_right(self._ids, last)
+        looked_at = self._ids[begin : begin + most + LOOKED_AT_MAX]
+        for reservation_id in looked_at:
+            entry = self._kept[reservation_id]
+            if (pools and entry.pool not in pools) or (states and entry.state not in states):
+                continue
+            if len(found) == most:
+                return found, found[-1].id
+            found.append(entry)
+        more = begin + len(looked_at) < len(self._ids)
+        return found, looked_at[-1] if more else ""
 
     def due(self, now: int, most: int) -> list[KeptReservation]:
         """Some of the live reservations whose lease is over, oldest lease first."""
-        found: dict[str, KeptReservation] = {}
+        found: dict[str, BookEntry] = {}
         while self._leases and self._leases[0][0] <= now and len(found) < most:
             expires_at, reservation_id = heapq.heappop(self._leases)
-            kept = self._kept.get(reservation_id)
-            if kept is not None and kept.state == ACTIVE and kept.expires_at == expires_at:
-                found[kept.id] = kept
-        for kept in found.values():  # until a command has placed it as EXPIRED
-            heapq.heappush(self._leases, (kept.expires_at, kept.id))
-        return list(found.values())
+            entry = self._kept.get(reservation_id)
+            if entry is not None and entry.state == ACTIVE and entry.expires_at == expires_at:
+                found[entry.id] = entry
+        for entry in found.values():  # until a command has placed it as EXPIRED
+            heapq.heappush(self._leases, (entry.expires_at, entry.id))
+        return [entry.whole() for entry in found.values()]
 
-    def check_room(self, numbers: int) -> None:
-        """Raises a refusal when there is no room for a reservation of so many numbers."""
-        if len(self._kept) >= RESERVATIONS_MAX:
-            raise over_quota("reservations", f"value={len(self) + 1}, bound={RESERVATIONS_MAX}")
-        live = len(self._holders) + numbers
-        if live > LIVE_NUMBERS_MAX:
-            raise over_quota("reserved numbers", f"value={live}, bound={LIVE_NUMBERS_MAX}")
-        kept = self._numbers + numbers
-        if kept > NUMBERS_MAX:
-            raise over_quota("numbers of reservations", f"value={kept}, bound={NUMBERS_MAX}")
+    def check_room(self, actor: str, numbers: int, refused: int = 0) -> None:
+        """Raises a refusal when there is no room for a live reservation of an actor with so many
+        numbers and so many that it refused.
+        """
+        size = numbers + refused
+        for subject, value, bound in (
+            ("reservations", len(self) - len(self._ended) + 1, RESERVATIONS_MAX),
+            ("reserved numbers", len(self._holders) + numbers, LIVE_NUMBERS_MAX),
+            ("numbers of reservations", self._live_size + size, NUMBERS_MAX),
+            ("numbers of an actor", self._live_sizes[actor] + size, ACTOR_NUMBERS_MAX),
+        ):
+            if value > bound:
+                raise over_quota(subject, f"value={value}, bound={bound}")
 
     def place(self, reservations: Iterable[KeptReservation], now: int) -> None:
-        """Puts reservations as a command leaves them, and lets go of those that ended long ago."""
+        """Puts reservations as a command leaves them, and lets go of those that ended long ago, or
+        for which there is no room.
+        """
         for kept in reservations:
-            self._place(kept)
-        while self._ended and self._ended[0][0] <= now - self._ended_kept_s:
-            self._forget(heapq.heappop(self._ended)[1])
+            self._place(book_entry(kept))
+            while len(self) > RESERVATIONS_MAX or self._size > NUMBERS_MAX:
+                oldest = self._ended.oldest_of(kept.actor)
+                if not oldest:
+                    break
+                self._forget(oldest)
+        while oldest := self._ended.ended_until(now - self._ended_kept_s):
+            self._forget(oldest)
 
     def load(self, reservations: Sequence[KeptReservation], made: int) -> None:
         """Takes over all reservations of a snapshot."""
-        for kept in reservations:
-            self._place(kept)
+        entries = [book_entry(kept) for kept in reservations]
+        for entry in sorted(entries, key=lambda entry: entry.ended_at):
+            self._place(entry)
+        self._ids.sort()
         self.made = made
 
-    def _place(self, kept: KeptReservation) -> None:
-        before = self._kept.get(kept.id)
+    def _place(self, entry: BookEntry) -> None:
+        before = self._kept.get(entry.id)
         if before is None:
             self.made += 1
-            self._ids.append(kept.id)
-            if kept.request_id:
-                self._by_request[kept.actor, kept.request_id] = kept.id
-        elif before.state == ACTIVE:
-            for number in before.numbers:
-                self._holders.pop(number, None)
-        if before is not None:
-            self._numbers -= _numbers(before)
-        self._numbers += _numbers(kept)
-        self._kept[kept.id] = kept
-        if kept.state == ACTIVE:
-            self._holders.update(dict.fromkeys(kept.numbers, kept.id))
-            heapq.heappush(self._leases, (kept.expires_at, kept.id))
+            self._ids.append(entry.id)
+            if entry.request_id:
+                self._by_request[entry.actor, entry.request_id] = entry.id
         else:
-            heapq.heappush(self._ended, (kept.ended_at, kept.id))
+            self._leave(before)
+        self._size += entry.size
+        self._kept[entry.id] = entry
+        if entry.state == ACTIVE:
+            self._live_size += entry.size
+            self._live_sizes[entry.actor] += entry.size
+            self._holders.update(dict.fromkeys(entry.whole().numbers, entry.id))
+            heapq.heappush(self._leases, (entry.expires_at, entry.id))
+        else:
+            self._ended.add(entry)
+
+    def _leave(self, entry: BookEntry) -> None:
+        """A reservation is not any more what it was."""
+        self._size -= entry.size
+        if entry.state != ACTIVE:
+            self._ended.drop(entry)
+            return
+        for number in entry.whole().numbers:
+            self._holders.pop(number, None)
+        self._live_size -= entry.size
+        self._live_sizes[entry.actor] -= entry.size
+        if not self._live_sizes[entry.actor]:
+            del self._live_sizes[entry.actor]
 
     def _forget(self, reservation_id: str) -> None:
-        kept = self._kept.pop(reservation_id)
-        self._numbers -= _numbers(kept)
-        self._by_request.pop((kept.actor, kept.request_id), None)
+        entry = self._kept.pop(reservation_id)
+        self._leave(entry)
+        if self._by_request.get((entry.actor, entry.request_id)) == entry.id:
+            del self._by_request[entry.actor, entry.request_id]
         position = bisect_right(self._ids, reservation_id) - 1
         del self._ids[position]
-
-
-def _numbers(kept: KeptReservation) -> int:
-    return len(kept.numbers) + len(kept.refused)

@@ -169,14 +169,14 @@ class NumberCommands:
         held: dict[str, int] = {}  # place in value.reservations, from 1
         for row in np.flatnonzero(state == State.RESERVED).tolist():
             number = int(numbers_of(headers[row : row + 1])[0])
-            kept = self._state.reservations.get(self._state.reservations.holder(number))
-            if kept.id not in held:
-                value.reservations.append(kept)
-                held[kept.id] = len(value.reservations)
+            holder = self._state.reservations.holder(number)
+            if holder not in held:
+                value.reservations.append(self._state.reservations.get(holder))
+                held[holder] = len(value.reservations)
                 if not value.row_reservations:
                     value.row_reservations.extend([0] * len(headers))
-            value.row_reservations[row] = held[kept.id]
-            value.reservations[held[kept.id] - 1].refused.add(
+            value.row_reservations[row] = held[holder]
+            value.reservations[held[holder] - 1].refused.add(
                 number=number, verdict=types_pb2.VERDICT_HELD
             )
         for reservation in value.reservations:

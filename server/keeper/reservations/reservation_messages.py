@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ringfence.engine.settings.policy import check_name
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.link.refusal import bad_field
+from ringfence.server.state.book_entry import BookEntry
 from ringfence.v1 import number_service_pb2 as pb
 
 COUNT_MAX = 10_000
@@ -17,18 +18,31 @@ LEASE_S_MAX = 30 * 86_400
 REQUEST_ID_CHARS_MAX = 64
 
 
-def reservation_message(kept: KeptReservation, pool: str, *, brief: bool = False) -> pb.Reservation:
-    """A reservation as the contract shows it; a brief one without its numbers."""
+def reservation_message(kept: KeptReservation, pool: str) -> pb.Reservation:
+    """A reservation as the contract shows it."""
     return pb.Reservation(
         id=kept.id,
         pool=pool,
         state=kept.state,
-        numbers=() if brief else kept.numbers,
+        numbers=kept.numbers,
         expires_at=Timestamp(seconds=kept.expires_at),
-        refused=() if brief else kept.refused,
+        refused=kept.refused,
         count=len(kept.numbers),
         created_at=Timestamp(seconds=kept.created_at),
         actor=kept.actor,
+    )
+
+
+def brief_message(entry: BookEntry, pool: str) -> pb.Reservation:
+    """A reservation as the contract lists it: without its numbers."""
+    return pb.Reservation(
+        id=entry.id,
+        pool=pool,
+        state=entry.state,
+        expires_at=Timestamp(seconds=entry.expires_at),
+        count=entry.count,
+        created_at=Timestamp(seconds=entry.created_at),
+        actor=entry.actor,
     )
 
 

@@ -22,6 +22,7 @@ from ringfence.server.keeper.queue.scan_result import PoolSweep
 from ringfence.server.keeper.reservations.leases import returned
 from ringfence.server.keeper.reservations.reservation_messages import (
     COUNT_MAX,
+    brief_message,
     check_reserve_request,
     lease_s,
     request_digest,
@@ -211,11 +212,12 @@ class ReservationService:
         last = page_position(question, request.page_token)
         self._log.begin_due()
         response = pb.ListReservationsResponse()
-        for kept in self._state.reservations.following(last, pools, states):
-            if len(response.reservations) == size:
-                response.next_page_token = page_token(question, response.reservations[-1].id)
-                break
-            response.reservations.append(self._message(kept, brief=True))
+        page, behind = self._state.reservations.page(last, pools, states, size)
+        response.reservations.extend(
+            brief_message(entry, self._pool_name(entry.pool)) for entry in page
+        )
+        if behind:
+            response.next_page_token = page_token(question, behind)
         await self._log.settled()
         return response.SerializeToString()
 
@@ -264,7 +266,7 @@ class ReservationService:
         digest: bytes,
     ) -> Message:
         book = self._state.reservations
-        book.check_room(len(numbers) + len(refused))
+        book.check_room(value.actor, len(numbers), len(refused))
         expires_at = value.decided_at + duration_s
         kept = value.reservations.add(
             id=f"{book.made:012x}-{secrets.token_hex(4)}",
@@ -286,9 +288,12 @@ class ReservationService:
         kept.first_response = answer.SerializeToString()
         return answer
 
-    def _message(self, kept: KeptReservation, *, brief: bool = False) -> pb.Reservation:
-        pool = self._state.decided.pool(kept.pool)
-        return reservation_message(kept, pool.name if pool else "", brief=brief)
+    def _message(self, kept: KeptReservation) -> pb.Reservation:
+        return reservation_message(kept, self._pool_name(kept.pool))
+
+    def _pool_name(self, index: int) -> str:
+        pool = self._state.decided.pool(index)
+        return pool.name if pool else ""
 
 
 def _check_active(kept: KeptReservation) -> None:

@@ -99,8 +99,15 @@ def test_clock_that_steps_back_revives_no_lease(segment, journal):
     run(segment, journal, use)
 
 
-def kept(index, *numbers, state=ACTIVE, expires_at=NOW + 60, ended_at=0, request_id=""):
+def listed(book, last=0, *, pools=(), states=(), most=100):
+    """The reservations of a page, and behind which one the next one begins; 0 = there is none."""
+    page, behind = book.page(f"{last:012x}" if last else "", set(pools), set(states), most)
+    return [int(entry.id, 16) for entry in page], int(behind or "0", 16)
+
+
+def kept(index, *numbers, state=ACTIVE, expires_at=NOW + 60, ended_at=0, request_id="", **fields):
     return KeptReservation(
+        **fields,
         id=f"{index:012x}",
         state=state,
         numbers=numbers,
@@ -115,10 +122,10 @@ def test_ended_reservation_and_its_request_are_forgotten_together():
     book.place([kept(1, FIRST, request_id="a"), kept(2)], NOW)
     book.place([kept(1, state=CANCELLED, ended_at=NOW, request_id="a")], NOW)
     book.place([], NOW + 99)
-    assert book.asked_before("", "a") is book.get(f"{1:012x}")
+    assert book.asked_before("", "a") == book.get(f"{1:012x}")
     book.place([], NOW + 100)
     assert book.asked_before("", "a") is None
-    assert [each.id for each in book.following("", set(), set())] == [f"{2:012x}"]
+    assert listed(book) == ([2], 0)
     assert len(book) == 1
     with pytest.raises(Refusal):
         book.get(f"{1:012x}")
@@ -134,21 +141,125 @@ def test_leases_are_due_oldest_first_by_their_last_end():
     assert len(book.due(NOW + 9, 10)) == 5
 
 
-def test_numbers_of_ended_reservations_are_bounded_too(monkeypatch):
-    monkeypatch.setattr(reservation_book, "NUMBERS_MAX", 5)
+def test_pages_of_a_filter_are_bounded_by_what_is_looked_at(monkeypatch):
+    monkeypatch.setattr(reservation_book, "LOOKED_AT_MAX", 2)
     book = ReservationBook(ended_kept_s=100)
-    book.place([kept(1, FIRST, FIRST + 1, FIRST + 2)], NOW)
-    book.place([kept(1, FIRST, FIRST + 1, state=CANCELLED, ended_at=NOW)], NOW)
-    book.place([kept(2, FIRST)], NOW)
-    book.check_room(2)
-    with pytest.raises(Refusal) as caught:
-        book.check_room(3)
+    book.place([kept(n, pool=n % 2) for n in range(1, 10)], NOW)
+    assert listed(book, most=9) == (list(range(1, 10)), 0)
+    assert listed(book, most=4) == ([1, 2, 3, 4], 4)
+    assert listed(book, pools=[1], most=2) == ([1, 3], 4)
+    assert listed(book, 4, pools=[1], most=2) == ([5, 7], 8)
+    assert listed(book, 8, pools=[1], most=2) == ([9], 0)
+    assert listed(book, states=[CANCELLED], most=1) == ([], 3)
+    assert listed(book, 6, states=[CANCELLED], most=1) == ([], 0)
+
+
+def ended(index, *numbers, ended_at=NOW, **fields):
+    return kept(index, *numbers, state=CANCELLED, ended_at=ended_at, **fields)
+
+
+def refusals(count):
+    return [{"number": FIRST + number, "verdict": 9} for number in range(count)]
+
+
+def test_ended_reservations_leave_live_ones_their_room(monkeypatch):
+    monkeypatch.setattr(reservation_book, "NUMBERS_MAX", 6)
+    monkeypatch.setattr(reservation_book, "RESERVATIONS_MAX", 4)
+    book = ReservationBook(ended_kept_s=100)
+    for index in range(1, 9):
+        book.check_room("", 3)
+        book.place([kept(index, FIRST, FIRST + 1, FIRST + 2)], NOW)
+        book.place([ended(index, FIRST, FIRST + 1, FIRST + 2)], NOW)
+    assert listed(book) == ([7, 8], 0)
+    for index in range(9, 13):
+        book.check_room("", 1)
+        book.place([kept(index, FIRST + index)], NOW)
+    assert listed(book) == ([9, 10, 11, 12], 0)
+    with pytest.raises(Refusal, match="reservations: value=5, bound=4"):
+        book.check_room("", 1)
+
+
+def test_ended_reservations_of_who_takes_the_room_go_first(monkeypatch):
+    monkeypatch.setattr(reservation_book, "NUMBERS_MAX", 6)
+    book = ReservationBook(ended_kept_s=100)
+    book.place([ended(1, FIRST, actor="quiet", request_id="a")], NOW)
+    for index in range(2, 20):
+        book.place([ended(index, FIRST, FIRST + 1, actor="busy", request_id=str(index))], NOW)
+    assert listed(book) == ([1, 18, 19], 0)
+    assert book.asked_before("quiet", "a") == book.get(f"{1:012x}")
+    assert book.asked_before("busy", "17") is None
+    book.place([kept(20, FIRST, FIRST + 1, actor="new")], NOW)  # it has none: the oldest of all
+    assert listed(book) == ([18, 19, 20], 0)
+
+
+def test_those_that_were_cancelled_keep_nobody_from_reserving(segment, journal, monkeypatch):
+    monkeypatch.setattr(reservation_book, "NUMBERS_MAX", 50)
+
+    async def use(inside):
+        await stock(inside, FIRST, FIRST + 1)
+        unknown = range(FIRST + 100, FIRST + 109)
+        for index in range(9):
+            made = await inside.ask(
+                "ReserveNumbers",
+                pool="brisk",
+                numbers=[FIRST, *unknown],
+                allow_partial=True,
+                actor="busy",
+                request_id=str(index),
+            )
+            assert (len(made.numbers), len(made.refused)) == (1, 9)
+            await inside.ask("CancelReservation", id=made.id)
+        assert await reserve(inside, 2, actor="other") == [FIRST, FIRST + 1]
+        again = await inside.ask(
+            "ReserveNumbers",
+            pool="brisk",
+            numbers=[FIRST, *unknown],
+            allow_partial=True,
+            actor="busy",
+            request_id="8",
+        )
+        assert (again.id, again.state, list(again.numbers)) == (made.id, ACTIVE, [FIRST])
+
+    run(segment, journal, use)
+
+
+def test_actor_has_a_share_of_what_live_reservations_may_take(monkeypatch):
+    monkeypatch.setattr(reservation_book, "NUMBERS_MAX", 9)
+    monkeypatch.setattr(reservation_book, "ACTOR_NUMBERS_MAX", 5)
+    book = ReservationBook(ended_kept_s=100)
+    book.place([kept(1, FIRST + 9, refused=refusals(3), actor="busy")], NOW)
+    book.check_room("busy", 1)
+    with pytest.raises(Refusal, match="numbers of an actor: value=6, bound=5") as caught:
+        book.check_room("busy", 1, 1)
     assert caught.value.reason == "QUOTA"
-    assert "value=6, bound=5" in caught.value.text
-    book.place([], NOW + 100)  # the ended one is forgotten
-    book.check_room(4)
-    with pytest.raises(Refusal):
-        book.check_room(5)
+    book.check_room("other", 5)
+    with pytest.raises(Refusal, match="numbers of reservations: value=10, bound=9"):
+        book.check_room("other", 1, 5)
+    book.place([ended(1, FIRST + 9, refused=refusals(3), actor="busy")], NOW)
+    book.check_room("busy", 1, 4)
+
+
+def test_book_that_is_loaded_forgets_in_the_same_order():
+    book = ReservationBook(ended_kept_s=100)
+    live = [kept(4, FIRST, request_id="d"), kept(1, FIRST + 1)]
+    book.load([*live, ended(2), ended(3, request_id="c", ended_at=NOW - 9)], made=9)
+    assert (listed(book), book.made) == (([1, 2, 3, 4], 0), 9)
+    assert sorted(each.id for each in book) == [f"{index:012x}" for index in range(1, 5)]
+    assert book.holder(FIRST) == f"{4:012x}"
+    book.place([], NOW + 91)
+    assert listed(book) == ([1, 2, 4], 0)
+    book.place([], NOW + 100)
+    assert listed(book) == ([1, 4], 0)
+
+
+def test_whole_reservation_is_as_it_was_placed():
+    book = ReservationBook(ended_kept_s=100)
+    placed = kept(
+        1, FIRST, refused=refusals(2), actor="bss", first_response=b"first", request_digest=b"same"
+    )
+    book.place([placed], NOW)
+    assert book.get(placed.id) == placed
+    assert list(book) == book.due(NOW + 60, 9) == [placed]
 
 
 def test_book_has_bounds(monkeypatch):
@@ -156,13 +267,13 @@ def test_book_has_bounds(monkeypatch):
     monkeypatch.setattr(reservation_book, "LIVE_NUMBERS_MAX", 5)
     book = ReservationBook(ended_kept_s=100)
     book.place([kept(1, FIRST, FIRST + 1, FIRST + 2)], NOW)
-    book.check_room(2)
+    book.check_room("", 2)
     for numbers, value in ((3, "value=6, bound=5"), (10_000, "value=10003")):
         with pytest.raises(Refusal) as caught:
-            book.check_room(numbers)
+            book.check_room("", numbers)
         assert caught.value.reason == "QUOTA"
         assert value in caught.value.text
     book.place([kept(2)], NOW)
     with pytest.raises(Refusal) as caught:
-        book.check_room(0)
+        book.check_room("", 0)
     assert "value=3, bound=2" in caught.value.text
