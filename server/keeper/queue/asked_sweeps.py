@@ -6,7 +6,7 @@ Thread safety: all is for the loop, but for `asked` and `given_up`, which any th
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ringfence.engine.verdict.question_rows import Question
@@ -29,7 +29,9 @@ class _Wait:
 class AskedSweeps:
     """Questions for the next sweep, and those of the one under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, wake: Callable[[], object]) -> None:
+        """`wake` is called when there is something to begin."""
+        self._wake = wake
         self._next: dict[Question, _Wait] = {}
         self._under_way: dict[Question, _Wait] = {}
         self._waiting = 0
@@ -55,6 +57,7 @@ class AskedSweeps:
         wait = self._next.get(question)
         if wait is None:
             wait = self._next[question] = _Wait()
+            self._wake()  # not before it is there: who looks for it looks once
         wait.waiting += 1
         self._waiting += 1
         try:

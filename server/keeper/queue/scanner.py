@@ -98,8 +98,8 @@ class Scanner:
         self._scan = TableScan(segment)
         self._seen = SeenVerdicts(self._scan)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._asked = AskedSweeps()
         self._wake = threading.Event()
+        self._asked = AskedSweeps(self._wake.set)
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -132,7 +132,6 @@ class Scanner:
         Prefix(prefix)
         if self._stopping or self._loop is None:
             raise ScannerStopped("the scanner does not run")
-        self._wake.set()
         return await self._asked.ask(Question(pool, prefix))
 
     def settle(self, changes: npt.NDArray[np.void]) -> npt.NDArray[np.void]:

@@ -185,3 +185,17 @@ def test_those_with_a_prefix_are_found_in_brief(monkeypatch: pytest.MonkeyPatch)
         assert (await scanner.sweep(0, str(NUMBERS[3]))).is_whole
 
     scanning(make_table(), act, period_s=LONG_S)
+
+
+def test_question_is_there_when_the_scanner_is_woken_for_it() -> None:
+    seen: list[bool] = []
+    asked = asked_sweeps.AskedSweeps(lambda: seen.append(asked.asked))
+
+    async def leave() -> None:
+        waiting = asyncio.create_task(asked.ask(Question(0)))
+        await asyncio.sleep(0)
+        await have_left(waiting)
+
+    asyncio.run(leave())
+    assert seen == [True]
+    assert not asked.asked
