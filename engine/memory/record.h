@@ -56,7 +56,7 @@
 #include <stdint.h>
 
 #define SEGMENT_MAGIC 0x45434e4546474e52ull /* "RNGFENCE", little-endian */
-#define SEGMENT_VERSION 3u
+#define SEGMENT_VERSION 4u
 #define PAGE_BYTES 4096u
 
 #define NUMBER_BITS 50
@@ -200,6 +200,9 @@ struct segment {
     uint8_t start_id[16]; /* of the start of the server that uses it */
     /* the keeper */
     uint64_t written; /* the record whose header was written last, or is being, from 1; 0 = none */
+    /* Unix time less CLOCK_BOOTTIME, nanoseconds: the one time of all processes; 0 = nobody has
+     * said yet. The keeper, release; readers acquire */
+    uint64_t booted_at_ns;
     /* Spray callers: settings, written before workers run */
     uint64_t callers; /* that the caller table has room for; 0 = there is none */
     uint64_t spray_callers_max;

@@ -131,6 +131,7 @@ cdef extern from "record.h" nogil:
         uint64_t coverage_generation
         uint64_t applied
         uint64_t written
+        uint64_t booted_at_ns
         uint8_t boot_id[16]
         uint8_t start_id[16]
         uint64_t callers

@@ -87,6 +87,11 @@ class Segment:
     def applied(self) -> int:
         """The position of the keeper's journal up to which headers are written."""
     @property
+    def booted_at_ns(self) -> int:
+        """Unix time less CLOCK_BOOTTIME, in nanoseconds, as the keeper said; 0 = not yet."""
+    def publish_time(self, booted_at_ns: int) -> None:
+        """Says from now on what time it is: `booted_at_ns`, from 1; the keeper alone does."""
+    @property
     def settings_generation(self) -> int:
         """Counts the changes of pools and policies."""
     def counters(self) -> list[WorkerCounters]:

@@ -271,6 +271,15 @@ cdef class Segment:
         return load_acquire_u64(&self.head().applied)
 
     @property
+    def booted_at_ns(self):
+        return load_acquire_u64(&self.head().booted_at_ns)
+
+    def publish_time(self, booted_at_ns):
+        if not 0 < booted_at_ns < 1 << 63:
+            raise ValueError(f"booted_at_ns: value={booted_at_ns}, bound=1 to 2^63 - 1")
+        store_release_u64(&self.head().booted_at_ns, booted_at_ns)
+
+    @property
     def settings_generation(self):
         return load_acquire_u64(&self.head().settings_generation)
 

@@ -6,7 +6,6 @@ journal hold, applies what the segment lacks, and goes on from there.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -20,7 +19,9 @@ from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.changes.change_messages import change_messages
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
-from ringfence.server.keeper.commands.clock import Clock
+from ringfence.server.keeper.clock.clock_commands import ClockCommands
+from ringfence.server.keeper.clock.kept_time import KeptTime
+from ringfence.server.keeper.clock.machine import Machine
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.claim_reports import ClaimReports
 from ringfence.server.keeper.coverage.feed_commands import FeedCommands
@@ -44,6 +45,7 @@ from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2
 
 REPLAY_PAUSE_S = 0.1
+MACHINE = Machine()
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ class Keeper:
         config: Config,
         image: KeeperImage,
         snapshot_at: Callable[[], int],
-        wall_clock: Callable[[], float] = time.time,
+        machine: Machine = MACHINE,
     ) -> None:
         segment = verdicts.segment
         self._config = config
@@ -72,14 +74,14 @@ class Keeper:
         self.state = KeeperState(segment, writer, ended_kept_s=config.queue.reservations_kept)
         self.state.load(image)
         self.state.catch_up(keeper_values(journal, self.state.known))
-        clock = Clock(wall_clock, greatest=self.state.decided_at)
+        self.time = KeptTime(segment, machine, lambda: self.state.decided_at)
         leases = Leases(verdicts, self.state)
         self._changes: ChangeFeed[bytes] = ChangeFeed()
         self.backlog = HistoryBacklog(journal, config.history.backlog_bytes)
         self.log = CommandLog(
             journal,
             self.state,
-            clock.now,
+            self.time.now,
             applied=self._applied,
             held_up=lambda: self.backlog.text if self.backlog.exceeded else "",
             first=leases.expire,
@@ -89,15 +91,18 @@ class Keeper:
         )
         self._departures = Departures(verdicts, self.state, self.log, kept_s=config.queue.left_kept)
         self._leases = leases
-        traffic = FeedTraffic()
+        traffic = FeedTraffic(self.time.now)
         self.reports = ClaimReports(self.state, self.log, traffic)
-        counts = PoolCounts(TableScan(segment), clock.now)
+        counts = PoolCounts(TableScan(segment), self.time.now)
         self.commands: Mapping[str, Answer] = {
             **QuarantineCommands(verdicts, self.state, self.log, drain).answers,
             **NumberCommands(verdicts, self.state, self.log).answers,
             **SettingCommands(self.state, self.log, counts, VerdictReader(segment)).answers,
             **FeedCommands(self.state, self.log, traffic).answers,
-            "GetStatus": status_answer(segment, journal, config.server.workers, snapshot_at),
+            **ClockCommands(self.time, self.log).answers,
+            "GetStatus": status_answer(
+                segment, journal, self.time, config.server.workers, snapshot_at
+            ),
         }
         self.reservations = ReservationService(
             verdicts, self.state, self.log, self.candidates
@@ -105,6 +110,7 @@ class Keeper:
         self.internal = KeeperService(
             self.state,
             self.log,
+            self.time,
             feed=JournalFeed(journal),
             backlog=self.backlog,
             candidates=self.candidates,
@@ -128,6 +134,7 @@ class Keeper:
         """What it does unasked, until it is cancelled."""
         self.candidates.scanner.start()
         return [
+            self.time.watch(),
             self._leases.watch(self.log),
             self._departures.watch(),
             self.backlog.measure(),
@@ -151,7 +158,7 @@ async def open_keeper(
     config: Config,
     image: KeeperImage,
     snapshot_at: Callable[[], int] = lambda: 0,
-    wall_clock: Callable[[], float] = time.time,
+    machine: Machine = MACHINE,
 ) -> Keeper:
     """A keeper that may be asked."""
     while True:
@@ -164,7 +171,7 @@ async def open_keeper(
                 config=config,
                 image=image,
                 snapshot_at=snapshot_at,
-                wall_clock=wall_clock,
+                machine=machine,
             )
             break
         except JournalDown:  # it is just being opened again

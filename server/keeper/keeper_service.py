@@ -7,6 +7,7 @@ import grpc
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
+from ringfence.server.keeper.clock.kept_time import KeptTime
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.claim_reports import ClaimReports
 from ringfence.server.keeper.queue.candidates import Candidates
@@ -41,6 +42,7 @@ class KeeperService:
         self,
         state: KeeperState,
         log: CommandLog,
+        time: KeptTime,
         *,
         feed: JournalFeed,
         backlog: HistoryBacklog,
@@ -50,6 +52,7 @@ class KeeperService:
     ) -> None:
         self._state = state
         self._log = log
+        self._time = time
         self._feed = feed
         self._backlog = backlog
         self._candidates = candidates
@@ -75,8 +78,8 @@ class KeeperService:
         return ConfirmHistoryResponse()
 
     async def get_readiness(self, _: GetReadinessRequest) -> GetReadinessResponse:
-        """Whether commands are taken, and if not, why."""
-        return GetReadinessResponse(held_up=self._log.held_up)
+        """Whether commands are taken and time is agreed, and if not, why."""
+        return GetReadinessResponse(held_up=self._log.held_up, dispute=self._time.dispute)
 
     async def look_up_number(self, request: LookUpNumberRequest) -> LookUpNumberResponse:
         """What only the keeper knows of a number."""

@@ -9,17 +9,24 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.reading import read_spray
 from ringfence.server.journal.journal import Journal
+from ringfence.server.keeper.clock.clock import S
+from ringfence.server.keeper.clock.kept_time import KeptTime
 from ringfence.server.link.routes import Answer, parsing
 from ringfence.v1 import quarantine_service_pb2 as pb
 
 
 def status_answer(
-    segment: Segment, journal: Journal, workers: int, snapshot_at: Callable[[], int]
+    segment: Segment,
+    journal: Journal,
+    time: KeptTime,
+    workers: int,
+    snapshot_at: Callable[[], int],
 ) -> Answer:
     """An answer to GetStatus."""
 
     async def get_status(_: pb.GetStatusRequest) -> pb.GetStatusResponse:
         taken_at = snapshot_at()
+        reading = time.read()
         counters = segment.counters()
         spray = read_spray(segment)
         return pb.GetStatusResponse(
@@ -35,6 +42,10 @@ def status_answer(
             spray_numbers=spray.numbers,
             spray_window=Duration(seconds=spray.window_s) if spray.numbers else None,
             journal_writable=journal.writable,
+            time=Timestamp(seconds=time.now()),
+            time_dispute=time.dispute,
+            wall_clock=Timestamp(seconds=reading.wall_ns // S),
+            wall_clock_synchronised=reading.synchronised,
         )
 
     return parsing(pb.GetStatusRequest, get_status)

@@ -38,10 +38,12 @@ class GetReadinessRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetReadinessResponse(_message.Message):
-    __slots__ = ("held_up",)
+    __slots__ = ("held_up", "dispute")
     HELD_UP_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_FIELD_NUMBER: _ClassVar[int]
     held_up: str
-    def __init__(self, held_up: _Optional[str] = ...) -> None: ...
+    dispute: str
+    def __init__(self, held_up: _Optional[str] = ..., dispute: _Optional[str] = ...) -> None: ...
 
 class LookUpNumberRequest(_message.Message):
     __slots__ = ("number",)

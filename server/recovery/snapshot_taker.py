@@ -9,6 +9,7 @@ import logging
 import time
 
 from ringfence.engine.durable_files import sync
+from ringfence.engine.memory.one_time import OneTime
 from ringfence.engine.snapshot import (
     list_snapshots,
     prune_snapshots,
@@ -61,7 +62,7 @@ def _take(installation: Installation) -> None:
         keeper_position=applied,
         keeper_state=image.SerializeToString(),
         keeper_state_position=image.position,
-        taken_at=int(time.time()),
+        taken_at=OneTime(segment)(),
     )
     _log.info(
         "snapshot taken: %s, numbers=%d, in %.1fs",

@@ -153,7 +153,7 @@ class KeeperState:
         return image
 
     def _place(self, value: KeeperValue) -> None:
-        self.decided_at = value.decided_at
+        self.decided_at = max(self.decided_at, value.decided_at)
         self.coverage.take(value)
         self.reservations.place(value.reservations, value.decided_at)
         self.complaints.update(complaint.pool for complaint in value.complaints)

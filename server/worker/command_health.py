@@ -1,4 +1,7 @@
-"""Whether commands are taken: health of QuarantineService says it, and the log why not."""
+"""Whether commands are taken: health of QuarantineService says it, and the log why not.
+
+And whether time is disputed, which health says under a name of its own: commands go on then.
+"""
 
 import asyncio
 import logging
@@ -12,6 +15,8 @@ from ringfence.server.link.keeper_silence import WAIT_S
 
 READINESS = DESCRIPTOR.services_by_name["KeeperService"].methods_by_name["GetReadiness"]
 PAUSE_S = 0.5
+TIME = "ringfence.time"
+"""What health calls the time: SERVING = the wall clock is believed. The keeper logs why not."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,13 +56,18 @@ async def watch_commands(
     """
     commands = CommandHealth(time.monotonic())
     status = health_pb2.HealthCheckResponse
+    disputed = False
     while True:
         await asyncio.sleep(PAUSE_S)
         # One that is busy may be heard late, but who is not silent is to be looked at often.
         patience_s = WAIT_S if link.silence.lasts else GLANCE_S
         answer = await link.listen(READINESS, b"", patience_s)
         await link.give_up_silent()
-        held_up = None if answer is None else GetReadinessResponse.FromString(answer).held_up
+        readiness = None if answer is None else GetReadinessResponse.FromString(answer)
+        if readiness is not None and bool(readiness.dispute) != disputed:
+            disputed = not disputed
+            await healthy.set(TIME, status.NOT_SERVING if disputed else status.SERVING)
+        held_up = None if readiness is None else readiness.held_up
         if not commands.hear(held_up, time.monotonic(), link.silence.heard_at):
             continue
         if commands.held_up:

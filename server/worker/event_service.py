@@ -5,7 +5,6 @@ goes on: several batches share one write to the disk.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -47,8 +46,7 @@ class EventService:
         journal: AwaitedJournal,
         drain: Drain,
         reporter: ClaimReporter,
-        *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], int],
     ) -> None:
         self._inserter = inserter
         self._journal = journal
@@ -92,7 +90,7 @@ class EventService:
 
     def _take(self, message: bytes) -> _Taken:
         batch = self._decoder
-        now = int(self._clock())
+        now = self._clock()
         batch.decode(message)
         check_name("feed", batch.feed)
         if batch.watermark > now + CLAIM_AHEAD_S_MAX:

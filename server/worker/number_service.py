@@ -5,7 +5,6 @@ Place in the queue and reservation are the keeper's; without it they are left ou
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Mapping
 
 from ringfence.engine.events.wire import decode_check, encode_check
@@ -52,7 +51,7 @@ class NumberService:
         sweeper: VerdictReader,
         link: KeeperLink,
         settings: PublishedSettings,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], int],
     ) -> None:
         self._verdicts = verdicts
         self._sweeper = sweeper
@@ -77,14 +76,14 @@ class NumberService:
         if wrong.any():
             index = int(wrong.argmax())
             raise _not_a_number(f"numbers[{index}]", int(numbers[index]))
-        now = int(self._clock())
-        return encode_check(*self._verdicts.check_expected(numbers, now=now, at=at))
+        answers = self._verdicts.check_expected(numbers, now=self._clock(), at=at)
+        return encode_check(*answers)
 
     async def get_number(self, request: pb.GetNumberRequest) -> pb.Number:
         """One number explained."""
         if not is_number(request.number):
             raise _not_a_number("number", request.number)
-        now = int(self._clock())
+        now = self._clock()
         for _ in range(LOOKS_MAX):
             generation = self._settings.refresh()
             explanation = self._verdicts.explain(request.number, now=now, at=request.at)
@@ -123,7 +122,7 @@ class NumberService:
             )
         question = ("ListNumbers", request.pool, verdicts, request.overdue_only, request.prefix)
         record = _record(page_position(question, request.page_token))
-        now = int(self._clock())
+        now = self._clock()
         response = pb.ListNumbersResponse()
         for _ in range(STEPS_MAX):
             async with self._one_sweep:

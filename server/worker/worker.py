@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ringfence.engine.events.inserter import EventInserter
+from ringfence.engine.memory.one_time import OneTime
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import journal_identity, worker_name
@@ -23,7 +24,7 @@ from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.routes import service
 from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.server.worker.claim_reporter import ClaimReporter
-from ringfence.server.worker.command_health import watch_commands
+from ringfence.server.worker.command_health import TIME, watch_commands
 from ringfence.server.worker.event_service import EventService
 from ringfence.server.worker.feed_claims import FeedClaims
 from ringfence.server.worker.number_service import NumberService
@@ -39,6 +40,7 @@ COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService
 DRAIN_S = 6.0
 HEALTH_PAUSE_S = 0.1
 CALLS_MAX = 16_384  # with streams: 256 feeds, and as many watchers as there may be allocators
+TIME_PAUSE_S = 0.02
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 1),
     ("grpc.max_receive_message_length", 4 << 20),
@@ -73,7 +75,8 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     drain = Drain()
     link = KeeperLink(installation.keeper_address, lambda: segment.applied)
     reporter = ClaimReporter(journal, FeedClaims(segment), link)
-    events = EventService(inserter, AwaitedJournal(journal), drain, reporter)
+    clock = OneTime(segment)
+    events = EventService(inserter, AwaitedJournal(journal), drain, reporter, clock)
     history = KeeperLink(installation.history_address)
     settings = PublishedSettings(segment)
     watchers = WatchService(link, settings, drain)
@@ -81,7 +84,9 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
         **{method.name: link.answer(method) for method in NUMBERS.methods},
         "ListHistory": history.answer(NUMBERS.methods_by_name["ListHistory"]),
         **watchers.answers,
-        **NumberService(VerdictReader(segment), VerdictReader(segment), link, settings).answers,
+        **NumberService(
+            VerdictReader(segment), VerdictReader(segment), link, settings, clock
+        ).answers,
     }
     commands = {method.name: link.answer(method) for method in COMMANDS.methods}
     quarantine = COMMANDS.methods_by_name["QuarantineNumbers"]
@@ -100,6 +105,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     )
     healthy = await _add_health_and_reflection(server)
     server.add_insecure_port(address)
+    await _time_is_known(clock, stop)
     await server.start()
     signs.ready()
     _log.info("ready on %s", address)
@@ -124,6 +130,13 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     await link.close()
     await history.close()
     journal.close()
+
+
+async def _time_is_known(clock: OneTime, stop: asyncio.Event) -> None:
+    """Waits for a keeper that is still reading its journal, unless this process is to stop."""
+    while not clock.known and not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TIME_PAUSE_S)
 
 
 def _connections_max() -> int:
@@ -152,7 +165,7 @@ async def _watch_journal(journal: Journal, healthy: health.aio.HealthServicer) -
 async def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:
     names = [descriptor.full_name for descriptor in (EVENTS, NUMBERS, COMMANDS)]
     healthy = health.aio.HealthServicer()
-    for name in names:
+    for name in (*names, TIME):
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection(

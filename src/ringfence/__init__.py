@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ringfence.event_batch import caller_of_text
     from ringfence.event_stream import EventStream, EventStreamStats
     from ringfence.model import (
+        AcceptedClock,
         CheckedNumber,
         CommandResult,
         Event,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AcceptedClock",
     "AlreadyExists",
     "AsyncClient",
     "AsyncWatch",

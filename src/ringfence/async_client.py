@@ -125,6 +125,7 @@ class AsyncClient:
     list_unregistered_feeds = _asks(settings_calls.list_unregistered_feeds)
     delete_feed = _asks(settings_calls.delete_feed)
     get_status = _asks(settings_calls.get_status)
+    accept_clock = _asks(settings_calls.accept_clock)
 
     async def quarantine_numbers(
         self,

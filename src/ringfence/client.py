@@ -124,6 +124,7 @@ class Client:
     list_unregistered_feeds = _asks(settings_calls.list_unregistered_feeds)
     delete_feed = _asks(settings_calls.delete_feed)
     get_status = _asks(settings_calls.get_status)
+    accept_clock = _asks(settings_calls.accept_clock)
 
     def quarantine_numbers(
         self,

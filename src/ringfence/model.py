@@ -269,3 +269,15 @@ class Status:
     spray_window: timedelta
     snapshot_at: datetime | None
     journal_writable: bool
+    time: datetime | None = None  # for every decision; None = an older server does not say
+    time_dispute: str = ""  # why the wall clock is not believed; empty = time is not disputed
+    wall_clock: datetime | None = None  # of the server's machine
+    wall_clock_synchronised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedClock:
+    """What time it is once the wall clock was accepted."""
+
+    time: datetime
+    disputed: bool  # the wall clock is before that still

@@ -1,8 +1,9 @@
-"""Pools, policies, feeds and the status: the rest of QuarantineService, for both clients."""
+"""Pools, policies, feeds, status and clock: the rest of QuarantineService, for both clients."""
 
 from ringfence import model
 from ringfence import settings_messages as between
 from ringfence.calls import Ask, Listing, method
+from ringfence.messages import timestamp
 from ringfence.v1 import quarantine_service_pb2 as quarantine_v1
 
 _SERVICE = (quarantine_v1.DESCRIPTOR, "QuarantineService")
@@ -18,6 +19,7 @@ PUT_FEED = method(*_SERVICE, "PutFeed")
 LIST_FEEDS = method(*_SERVICE, "ListFeeds", repeatable=True)
 DELETE_FEED = method(*_SERVICE, "DeleteFeed")
 GET_STATUS = method(*_SERVICE, "GetStatus", repeatable=True)
+ACCEPT_CLOCK = method(*_SERVICE, "AcceptClock", repeatable=True)  # it says what shall be so
 
 
 def put_pool(pool: model.Pool, *, validate_only: bool = False) -> Ask[model.Pool]:
@@ -86,3 +88,14 @@ def delete_feed(name: str) -> Ask[None]:
 def get_status() -> Ask[model.Status]:
     """Says how the installation is doing."""
     return Ask(GET_STATUS, quarantine_v1.GetStatusRequest(), between.status)
+
+
+def accept_clock(
+    wall_clock: model.Moment | None = None, *, note: str = ""
+) -> Ask[model.AcceptedClock]:
+    """Believes the wall clock of the server's machine, where time is disputed.
+
+    `wall_clock` is what it showed; raises BadField if it shows something else by more than 300 s.
+    """
+    request = quarantine_v1.AcceptClockRequest(wall_clock=timestamp(wall_clock), note=note)
+    return Ask(ACCEPT_CLOCK, request, between.accepted_clock)

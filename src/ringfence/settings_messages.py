@@ -1,5 +1,7 @@
 """Policies, pools and feeds, and how they are doing, between `v1` and `ringfence.model`."""
 
+from datetime import UTC
+
 from ringfence import model
 from ringfence.messages import duration_message, enums, time_of
 from ringfence.v1 import quarantine_service_pb2 as quarantine_v1
@@ -137,4 +139,13 @@ def status(message: quarantine_v1.GetStatusResponse) -> model.Status:
         spray_window=message.spray_window.ToTimedelta(),
         snapshot_at=time_of(message, "snapshot_at"),
         journal_writable=message.journal_writable,
+        time=time_of(message, "time"),
+        time_dispute=message.time_dispute,
+        wall_clock=time_of(message, "wall_clock"),
+        wall_clock_synchronised=message.wall_clock_synchronised,
     )
+
+
+def accepted_clock(message: quarantine_v1.AcceptClockResponse) -> model.AcceptedClock:
+    """What time it is once the wall clock was accepted."""
+    return model.AcceptedClock(message.time.ToDatetime(tzinfo=UTC), message.disputed)

@@ -153,3 +153,12 @@ def test_feeds_come_back_as_they_were_put(servicer: Servicer, run: Run) -> None:
         ringfence.FeedStatus(ringfence.Feed("silent"), None, None, 0, 0, ()),
     ]
     assert run(lambda client: client.list_unregistered_feeds()) == ("stray",)
+
+
+def test_accepted_clock_is_the_time_from_then_on(servicer: Servicer, run: Run) -> None:
+    servicer.answer = lambda _: v1.AcceptClockResponse(time=Timestamp(seconds=SECONDS))
+    accepted = run(lambda client: client.accept_clock(MOMENT, note="why"))
+    assert accepted == ringfence.AcceptedClock(MOMENT, disputed=False)
+    assert servicer.requests == [
+        v1.AcceptClockRequest(wall_clock=Timestamp(seconds=SECONDS), note="why")
+    ]

@@ -14,6 +14,7 @@ from ringfence.server.keeper.keeper import open_keeper
 from ringfence.server.link.drain import Drain
 from ringfence.v1 import quarantine_service_pb2 as pb
 from support.engine import Engine
+from support.told_machine import told_machine
 
 NOW = 1_750_000_000
 NUMBER = 447700900123
@@ -60,7 +61,7 @@ class Served:
             Drain(),
             config=load_config(),
             image=KeeperImage(),
-            wall_clock=lambda: self.now,
+            machine=told_machine(lambda: self.now),
         )
         self.journal.after_commit(self._wait_at_gate)
 

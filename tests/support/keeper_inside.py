@@ -15,11 +15,13 @@ from ringfence.server.config.config import Config, load_config
 from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.lmdb_journal import open_journal
+from ringfence.server.keeper.clock.machine import Machine
 from ringfence.server.keeper.keeper import Keeper, open_keeper
 from ringfence.server.link.drain import Drain
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from support.engine import Engine
+from support.told_machine import told_machine
 
 NOW = 1_750_000_000
 KEY = bytes(range(16))
@@ -57,12 +59,19 @@ class Asked:
 class KeeperInside:
     """A keeper, and events for the numbers of its table."""
 
-    def __init__(self, segment: Segment, journal: Journal, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        segment: Segment,
+        journal: Journal,
+        config: Config | None = None,
+        machine: Machine | None = None,
+    ) -> None:
         self.segment = segment
         self.journal = journal
         self.now = NOW
         self.engine = Engine(segment, caller_key=KEY)
         self._config = config or load_config()
+        self._machine = machine or told_machine(lambda: self.now)
         self.keeper: Keeper
 
     async def start(self, image: KeeperImage | None = None) -> None:
@@ -75,7 +84,7 @@ class KeeperInside:
             Drain(),
             config=self._config,
             image=image or KeeperImage(),
-            wall_clock=lambda: self.now,
+            machine=self._machine,
         )
         self.keeper.candidates.scanner.start()
 
@@ -123,11 +132,12 @@ def run(
     *,
     config: Config | None = None,
     image: KeeperImage | None = None,
+    machine: Machine | None = None,
 ) -> None:
     """Runs `use` with a new keeper."""
 
     async def started() -> None:
-        keeper = KeeperInside(segment, journal, config)
+        keeper = KeeperInside(segment, journal, config, machine)
         await keeper.start(image)
         try:
             await use(keeper)

@@ -29,6 +29,7 @@ ORDER = (
     "server.keeper.numbers",
     "server.keeper.reservations",
     "server.keeper.queue",
+    "server.keeper.clock",
     "server.keeper.commands",
     "server.worker",
     "server.state",

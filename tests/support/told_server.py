@@ -70,7 +70,7 @@ class Servicer(
     HoldNumbers = UnholdNumbers = RestoreNumbers = RetireNumbers = _take
     OverrideNumbers = MoveNumbers = ReportComplaint = _take
     PutPool = ListPools = DeletePool = PutPolicy = ListPolicies = DeletePolicy = _take
-    PutFeed = ListFeeds = DeleteFeed = GetStatus = _take
+    PutFeed = ListFeeds = DeleteFeed = GetStatus = AcceptClock = _take
     QuarantineNumbers = _take_stream
     WatchNumbers = _take_watch
 

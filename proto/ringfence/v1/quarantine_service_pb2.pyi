@@ -376,7 +376,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "workers", "capacity_numbers", "numbers", "ring_entries", "events_total", "spray_callers", "spray_events", "spray_numbers", "spray_window", "snapshot_at", "journal_writable")
+    __slots__ = ("version", "workers", "capacity_numbers", "numbers", "ring_entries", "events_total", "spray_callers", "spray_events", "spray_numbers", "spray_window", "snapshot_at", "journal_writable", "time", "time_dispute", "wall_clock", "wall_clock_synchronised")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_NUMBERS_FIELD_NUMBER: _ClassVar[int]
@@ -389,6 +389,10 @@ class GetStatusResponse(_message.Message):
     SPRAY_WINDOW_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_AT_FIELD_NUMBER: _ClassVar[int]
     JOURNAL_WRITABLE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    TIME_DISPUTE_FIELD_NUMBER: _ClassVar[int]
+    WALL_CLOCK_FIELD_NUMBER: _ClassVar[int]
+    WALL_CLOCK_SYNCHRONISED_FIELD_NUMBER: _ClassVar[int]
     version: str
     workers: int
     capacity_numbers: int
@@ -401,4 +405,24 @@ class GetStatusResponse(_message.Message):
     spray_window: _duration_pb2.Duration
     snapshot_at: _timestamp_pb2.Timestamp
     journal_writable: bool
-    def __init__(self, version: _Optional[str] = ..., workers: _Optional[int] = ..., capacity_numbers: _Optional[int] = ..., numbers: _Optional[int] = ..., ring_entries: _Optional[int] = ..., events_total: _Optional[int] = ..., spray_callers: _Optional[int] = ..., spray_events: _Optional[int] = ..., spray_numbers: _Optional[int] = ..., spray_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., snapshot_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., journal_writable: _Optional[bool] = ...) -> None: ...
+    time: _timestamp_pb2.Timestamp
+    time_dispute: str
+    wall_clock: _timestamp_pb2.Timestamp
+    wall_clock_synchronised: bool
+    def __init__(self, version: _Optional[str] = ..., workers: _Optional[int] = ..., capacity_numbers: _Optional[int] = ..., numbers: _Optional[int] = ..., ring_entries: _Optional[int] = ..., events_total: _Optional[int] = ..., spray_callers: _Optional[int] = ..., spray_events: _Optional[int] = ..., spray_numbers: _Optional[int] = ..., spray_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., snapshot_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., journal_writable: _Optional[bool] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time_dispute: _Optional[str] = ..., wall_clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., wall_clock_synchronised: _Optional[bool] = ...) -> None: ...
+
+class AcceptClockRequest(_message.Message):
+    __slots__ = ("wall_clock", "note")
+    WALL_CLOCK_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    wall_clock: _timestamp_pb2.Timestamp
+    note: str
+    def __init__(self, wall_clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class AcceptClockResponse(_message.Message):
+    __slots__ = ("time", "disputed")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    DISPUTED_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    disputed: bool
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disputed: _Optional[bool] = ...) -> None: ...

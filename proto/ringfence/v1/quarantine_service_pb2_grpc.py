@@ -125,6 +125,11 @@ class QuarantineServiceStub:
                 request_serializer=ringfence_dot_v1_dot_quarantine__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=ringfence_dot_v1_dot_quarantine__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.AcceptClock = channel.unary_unary(
+                '/ringfence.v1.QuarantineService/AcceptClock',
+                request_serializer=ringfence_dot_v1_dot_quarantine__service__pb2.AcceptClockRequest.SerializeToString,
+                response_deserializer=ringfence_dot_v1_dot_quarantine__service__pb2.AcceptClockResponse.FromString,
+                _registered_method=True)
 
 
 class QuarantineServiceServicer:
@@ -258,6 +263,13 @@ class QuarantineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcceptClock(self, request, context):
+        """Believes the wall clock of the server's machine where time is disputed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QuarantineServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -350,6 +362,11 @@ def add_QuarantineServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=ringfence_dot_v1_dot_quarantine__service__pb2.GetStatusRequest.FromString,
                     response_serializer=ringfence_dot_v1_dot_quarantine__service__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'AcceptClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptClock,
+                    request_deserializer=ringfence_dot_v1_dot_quarantine__service__pb2.AcceptClockRequest.FromString,
+                    response_serializer=ringfence_dot_v1_dot_quarantine__service__pb2.AcceptClockResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -839,6 +856,33 @@ class QuarantineService:
             '/ringfence.v1.QuarantineService/GetStatus',
             ringfence_dot_v1_dot_quarantine__service__pb2.GetStatusRequest.SerializeToString,
             ringfence_dot_v1_dot_quarantine__service__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptClock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringfence.v1.QuarantineService/AcceptClock',
+            ringfence_dot_v1_dot_quarantine__service__pb2.AcceptClockRequest.SerializeToString,
+            ringfence_dot_v1_dot_quarantine__service__pb2.AcceptClockResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,6 @@ Keeper and database may be away for as long as they like: the journal keeps what
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -14,6 +13,7 @@ import grpc
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ringfence.engine.memory.one_time import OneTime
 from ringfence.engine.settings.reading import read_pools
 from ringfence.server.folder.installation import Installation
 from ringfence.server.followers.history.database import HistoryError, history_url, open_writer, told
@@ -118,12 +118,14 @@ class Follower:
 
     async def _skip(self, oldest: int) -> None:
         try:
+            segment = self._installation.open_segment()
             pools = {
                 index: pool.name
-                for index, pool in enumerate(read_pools(self._installation.open_segment()))
+                for index, pool in enumerate(read_pools(segment))
                 if pool is not None
             }
-            await self._in_thread(lambda: self._writer.skip(oldest, pools, int(time.time())))
+            now = OneTime(segment)()  # the keeper has said it: it has answered
+            await self._in_thread(lambda: self._writer.skip(oldest, pools, now))
         except SQLAlchemyError as error:
             self._stumble(f"the history database cannot be used: {told(error)}")
         else:

@@ -4,7 +4,6 @@ In memory only: after a restart it begins at 0. Bounded by the number of feeds t
 registered at one time.
 """
 
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 
@@ -44,14 +43,14 @@ class _Window:
 class FeedTraffic:
     """Told by the workers' reports, about once a second each."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._feeds: OrderedDict[str, tuple[_Window, _Window]] = OrderedDict()
         self._unregistered: OrderedDict[str, None] = OrderedDict()
 
     def count(self, events: Mapping[str, int], unregistered: Iterable[str]) -> None:
         """Feeds have sent so many events; names have sent that no registered feed has."""
-        now = int(self._clock())
+        now = self._clock()
         for feed, count in events.items():
             if feed not in self._feeds:
                 self._feeds[feed] = _Window(MINUTE_S, 1), _Window(DAY_S, MINUTE_S)
@@ -70,7 +69,7 @@ class FeedTraffic:
         """Of the last minute and of the last day."""
         if feed not in self._feeds:
             return 0, 0
-        now = int(self._clock())
+        now = self._clock()
         minute, day = self._feeds[feed]
         return minute.total(now), day.total(now)
 

@@ -41,6 +41,7 @@ _MODULES = {
     "feeds": "ringfence.cli.feeds",
     "watch": "ringfence.cli.watch",
     "status": "ringfence.cli.status",
+    "clock": "ringfence.cli.clock",
     "simulate": "ringfence.cli.simulate",
     "data": "ringfence.cli.data",
     "adapter": "ringfence.cli.adapter",

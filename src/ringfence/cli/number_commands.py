@@ -1,6 +1,5 @@
 """`ringfence hold`, `unhold`, `restore`, `retire`, `override`, `move`: operators' commands."""
 
-import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import IO, Any
@@ -13,10 +12,12 @@ from ringfence import Client, CommandResult, Refusal
 from ringfence.cli.number_input import read_numbers
 from ringfence.cli.options import (
     Command,
+    ask_first,
     client_options,
     json_option,
     note_option,
     numbers_input,
+    yes_option,
 )
 from ringfence.cli.output import print_facts, print_json, progress
 from ringfence.engine.number import format_number
@@ -45,9 +46,6 @@ def _options(*, note_needed: bool = False) -> Callable[[Command], Command]:
     return decorate
 
 
-_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
-
-
 @click.command()
 @_options()
 def hold(numbers: Numbers, note: str, as_json: bool, client: Client) -> None:
@@ -71,37 +69,37 @@ def unhold(numbers: Numbers, note: str, as_json: bool, client: Client) -> None:
 
 @click.command()
 @_options()
-@_yes_option
+@yes_option
 def restore(numbers: Numbers, note: str, yes: bool, as_json: bool, client: Client) -> None:
     """Give numbers back to their former owners.
 
     From quarantine, hold or retirement. They are no longer tracked, and their events are forgotten.
     """
-    _ask_first(yes, f"Give {_counted(numbers)} back to the former owners? Their events are lost.")
+    ask_first(yes, f"Give {_counted(numbers)} back to the former owners? Their events are lost.")
     _carry_out("restored", partial(client.restore_numbers, note=note), numbers, as_json)
 
 
 @click.command()
 @_options(note_needed=True)
-@_yes_option
+@yes_option
 def retire(numbers: Numbers, note: str, yes: bool, as_json: bool, client: Client) -> None:
     """Take numbers out of use for good.
 
     From quarantine or hold.
     """
-    _ask_first(yes, f"Take {_counted(numbers)} out of use for good?")
+    ask_first(yes, f"Take {_counted(numbers)} out of use for good?")
     _carry_out("retired", partial(client.retire_numbers, note=note), numbers, as_json)
 
 
 @click.command()
 @_options(note_needed=True)
-@_yes_option
+@yes_option
 def override(numbers: Numbers, note: str, yes: bool, as_json: bool, client: Client) -> None:
     """Declare quarantined numbers clean, against all rules.
 
     They stay clean until the next event that counts.
     """
-    _ask_first(yes, f"Declare {_counted(numbers)} clean, whatever the traffic was?")
+    ask_first(yes, f"Declare {_counted(numbers)} clean, whatever the traffic was?")
     _carry_out("overridden", partial(client.override_numbers, note=note), numbers, as_json)
 
 
@@ -118,17 +116,6 @@ def move(numbers: Numbers, pool: str, note: str, as_json: bool, client: Client) 
 
 def _counted(numbers: Numbers) -> str:
     return f"{len(numbers):,} number{'' if len(numbers) == 1 else 's'}"
-
-
-def _ask_first(yes: bool, question: str) -> None:
-    """Returns if the user wants it; ends the command if not, or if nobody can be asked."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("this command asks, and standard input is no terminal: give --yes")
-    if not click.confirm(question, err=True):
-        click.echo("nothing has changed", err=True)
-        click.get_current_context().exit(1)
 
 
 def _carry_out(

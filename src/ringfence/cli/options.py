@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -239,3 +240,17 @@ def note_option(*, required: bool = False) -> Callable[[Command], Command]:
         help="Why, for the history; at most 500 characters.",
         **default,
     )
+
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def ask_first(yes: bool, question: str) -> None:
+    """Returns if the user wants it; ends the command if not, or if nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("this command asks, and standard input is no terminal: give --yes")
+    if not click.confirm(question, err=True):
+        click.echo("nothing has changed", err=True)
+        click.get_current_context().exit(1)

@@ -15,9 +15,11 @@ T = TypeVar("T")
 class SettingsGroup(click.Group):
     """A group that lists when no command is named: `ringfence pools --json`."""
 
+    unnamed = "list"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
+            args = [self.unnamed, *args]
         return super().parse_args(ctx, args)
 
 

@@ -3,6 +3,7 @@
 import click
 
 from ringfence import Client
+from ringfence.cli.clock import clock_text
 from ringfence.cli.options import client_options, json_option
 from ringfence.cli.output import print_facts, print_json
 from ringfence.server.config.duration import format_duration
@@ -35,5 +36,6 @@ def status(as_json: bool, client: Client) -> None:
             ),
             "last snapshot": time_text(now.snapshot_at),
             "journal": "writable" if now.journal_writable else "not writable",
+            "time": clock_text(now),
         }
     )

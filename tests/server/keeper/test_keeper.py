@@ -10,6 +10,7 @@ import grpc
 import pytest
 from support.engine import Engine
 from support.server_process import DEADLINE_S
+from support.told_machine import told_machine
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.writer import TableWriter
@@ -58,7 +59,7 @@ def with_keeper(tmp_path: Path) -> Callable[[Callable[..., Awaitable[None]]], No
                 Drain(),
                 config=load_config(),
                 image=KeeperImage(),
-                wall_clock=lambda: NOW,
+                machine=told_machine(lambda: NOW),
             )
             async with (
                 served(service(COMMANDS, keeper.commands), "127.0.0.1:0") as address,

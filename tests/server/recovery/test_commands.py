@@ -18,7 +18,6 @@ from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.journal.lmdb_journal import open_journal
-from ringfence.server.keeper.commands.clock import Clock
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.state.keeper_state import KeeperState
@@ -209,7 +208,7 @@ def test_keeper_whose_commit_fails_refuses_what_waits_and_ends(segment):
         ended = asyncio.Event()
         journal: Any = FailingJournal()
         state = KeeperState(segment, TableWriter(segment), ended_kept_s=60)
-        log = CommandLog(journal, state, Clock(lambda: NOW).now, end=ended.set)
+        log = CommandLog(journal, state, lambda: NOW, end=ended.set)
         answers = [log.begin(KeeperValue(), lambda _: pb.Pool()) for _ in range(3)]
         for answer in answers:
             with pytest.raises(Refusal) as caught:

@@ -11,7 +11,6 @@ from google.rpc.status_pb2 import Status
 from support.server_process import DEADLINE_S
 
 from ringfence.engine.answers import Unsettled
-from ringfence.server.keeper.commands.clock import Clock
 from ringfence.server.link.paging import page_position, page_token
 from ringfence.server.link.refusal import Refusal, bad_field, keeper_away
 from ringfence.server.link.routes import service
@@ -83,12 +82,6 @@ def test_status_keeps_its_bound_and_its_reason(refusal: Refusal):
     info = ErrorInfo()
     assert status.details[0].Unpack(info)
     assert (info.domain, info.reason) == ("ringfence", refusal.reason)
-
-
-def test_clock_never_goes_back():
-    readings = iter([100.9, 99.0, 101.0])
-    clock = Clock(lambda: next(readings))
-    assert [clock.now() for _ in range(3)] == [100, 100, 101]
 
 
 def test_token_stands_for_its_position_in_its_question_only():
