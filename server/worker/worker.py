@@ -105,7 +105,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     )
     healthy = await _add_health_and_reflection(server)
     server.add_insecure_port(address)
-    await _time_is_known(clock, stop)
+    await wait_for_time(clock, stop)
     await server.start()
     signs.ready()
     _log.info("ready on %s", address)
@@ -132,7 +132,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     journal.close()
 
 
-async def _time_is_known(clock: OneTime, stop: asyncio.Event) -> None:
+async def wait_for_time(clock: OneTime, stop: asyncio.Event) -> None:
     """Waits for a keeper that is still reading its journal, unless this process is to stop."""
     while not clock.known and not stop.is_set():
         with suppress(TimeoutError):

@@ -51,7 +51,7 @@ def test_clock_shows_both_times_and_whether_they_are_disputed(
 ) -> None:
     assert facts(ringfence("clock", code=1)) == {
         "time": TIME,
-        "wall clock": f"{WALL}, nobody keeps it",
+        "wall clock": f"{WALL}, not synchronised",
         "disputed": DISPUTE,
     }
     (shown,) = objects(ringfence("clock", "--json", code=1))
@@ -85,7 +85,7 @@ def test_accept_asks_first_and_nobody_to_ask_is_wrong_usage(
     told: Told, ringfence: Ringfence
 ) -> None:
     result = ringfence("clock", "accept", code=2)
-    assert f"wall clock: {WALL}, nobody keeps it" in result.stderr
+    assert f"wall clock: {WALL}, not synchronised" in result.stderr
     assert "give --yes" in result.stderr
     assert told.accepted == []
 

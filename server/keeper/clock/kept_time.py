@@ -31,8 +31,8 @@ class KeptTime:
         reading = machine.read()
         if not greatest() and not reading.synchronised:
             _log.warning(
-                "this is a first start, and nobody keeps the clock of this machine: what it shows,"
-                " %s, is taken for the time, which never goes back; see `ringfence clock`",
+                "this is a first start, and the clock of this machine is not synchronised: what it"
+                " shows, %s, is taken for the time, which never goes back; see `ringfence clock`",
                 rfc_3339(reading.wall_ns // S),
             )
         self._clock = Clock(reading, greatest(), booted_at_ns=segment.booted_at_ns)

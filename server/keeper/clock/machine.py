@@ -1,4 +1,4 @@
-"""The clocks of the machine: what they show at one moment, and whether the wall clock is kept."""
+"""The clocks of the machine: what they show at one moment, and whether one is synchronised."""
 
 import ctypes
 import time
@@ -11,7 +11,7 @@ from ringfence.engine.memory.one_time import boottime_ns
 READS_MAX = 8
 NEAR_NS = 20_000  # between two readings of CLOCK_BOOTTIME: nothing has come between
 TIMEX_BYTES = 512  # more than `struct timex` has anywhere
-TIME_ERROR = 5  # adjtimex: nobody keeps the clock
+TIME_ERROR = 5  # adjtimex: the clock is not synchronised
 
 _libc = ctypes.CDLL(None)
 

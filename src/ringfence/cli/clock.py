@@ -89,10 +89,10 @@ def clock_text(now: Status) -> str:
 
 
 def _print(now: Status, *, err: bool = False) -> None:
-    kept = "synchronised" if now.wall_clock_synchronised else "nobody keeps it"
+    state = "synchronised" if now.wall_clock_synchronised else "not synchronised"
     facts = {
         "time": time_text(now.time),
-        "wall clock": f"{time_text(now.wall_clock)}, {kept}",
+        "wall clock": f"{time_text(now.wall_clock)}, {state}",
         "disputed": now.time_dispute or "no",
     }
     if err:

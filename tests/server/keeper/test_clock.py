@@ -115,7 +115,7 @@ def test_leap_of_a_day_is_believed_when_it_has_stood_for_a_minute_synchronised()
     assert agrees(running)
 
 
-def test_minute_begins_anew_when_the_clock_leaps_again_or_nobody_keeps_it() -> None:
+def test_minute_begins_anew_when_the_clock_leaps_again_or_loses_synchronisation() -> None:
     running = judged(synchronised=True)
     running.leap(2 * HOUR_S)
     running.go(50)

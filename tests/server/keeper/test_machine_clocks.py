@@ -33,7 +33,7 @@ def test_machine_without_adjtimex_is_not_synchronised(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("state", "synchronised"), [(0, True), (4, True), (5, False), (-1, False)])
-def test_state_of_adjtimex_says_whether_somebody_keeps_the_clock(
+def test_state_of_adjtimex_says_whether_the_clock_is_synchronised(
     monkeypatch: pytest.MonkeyPatch, state: int, synchronised: bool
 ) -> None:
     class Libc:

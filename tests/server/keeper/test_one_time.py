@@ -179,7 +179,7 @@ def test_dispute_its_end_and_a_step_are_logged_once_each(segment, journal, clock
 
 
 @pytest.mark.parametrize("synchronised", [False, True])
-def test_first_start_warns_where_nobody_keeps_the_clock(
+def test_first_start_warns_where_the_clock_is_not_synchronised(
     segment, journal, clocks, caplog, synchronised
 ):
     clocks.synchronised = synchronised
