@@ -16,7 +16,6 @@ from ringfence.server.config.config import Config
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
-from ringfence.server.keeper.changes.change_messages import change_messages
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
 from ringfence.server.keeper.clock.clock_commands import ClockCommands
@@ -38,7 +37,6 @@ from ringfence.server.keeper.settings.config_differences import config_differenc
 from ringfence.server.keeper.settings.first_settings import first_settings
 from ringfence.server.keeper.settings.setting_commands import SettingCommands
 from ringfence.server.keeper.status import status_answer
-from ringfence.server.link.change_feed import ChangeFeed
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.routes import Answer
 from ringfence.server.state.keeper_state import KeeperState
@@ -76,7 +74,6 @@ class Keeper:
         self.state.catch_up(keeper_values(journal, self.state.known))
         self.time = KeptTime(segment, machine, lambda: self.state.decided_at)
         leases = Leases(verdicts, self.state)
-        self._changes: ChangeFeed[bytes] = ChangeFeed()
         self.backlog = HistoryBacklog(journal, config.history.backlog_bytes)
         self.log = CommandLog(
             journal,
@@ -114,7 +111,6 @@ class Keeper:
             feed=JournalFeed(journal),
             backlog=self.backlog,
             candidates=self.candidates,
-            changes=self._changes,
             reports=self.reports,
         ).answers
 
@@ -144,9 +140,6 @@ class Keeper:
     def _applied(self, position: int, value: KeeperValue, size_bytes: int) -> None:
         self.backlog.appended(position, size_bytes)
         self.candidates.applied(value)
-        if len(self._changes):
-            for message in change_messages(value, self.state.published):
-                self._changes.tell(message.SerializeToString())
 
 
 async def open_keeper(

@@ -1,17 +1,19 @@
 """What the keeper does for the other processes of its server, see keeper_service.proto."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 
 import grpc
 
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage
+from ringfence.server.keeper.changes.change_messages import ChangeMessages
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
 from ringfence.server.keeper.clock.kept_time import KeptTime
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.claim_reports import ClaimReports
 from ringfence.server.keeper.queue.candidates import Candidates
-from ringfence.server.link.change_feed import ChangeFeed
 from ringfence.server.link.drain import Context
 from ringfence.server.link.keeper_service_pb2 import (
     DESCRIPTOR,
@@ -30,6 +32,7 @@ from ringfence.server.link.routes import Answer, parse, parsing, path
 from ringfence.server.state.keeper_state import KeeperState
 
 PIECE_BYTES = 1 << 20
+SHORT_BYTES = 1 << 14  # of a journal's value: read on the loop, a longer one beside it
 IMAGE_WAIT_S = 30.0  # for a keeper that is being replaced
 
 
@@ -47,7 +50,6 @@ class KeeperService:
         feed: JournalFeed,
         backlog: HistoryBacklog,
         candidates: Candidates,
-        changes: ChangeFeed[bytes],
         reports: ClaimReports,
     ) -> None:
         self._state = state
@@ -56,7 +58,6 @@ class KeeperService:
         self._feed = feed
         self._backlog = backlog
         self._candidates = candidates
-        self._changes = changes
         self._reports = reports
 
     @property
@@ -96,11 +97,20 @@ class KeeperService:
         return ReportClaimsResponse(position=self._reports.take(request))
 
     async def watch_changes(self, _: bytes, context: Context) -> None:
-        """Every change of a verdict from now on."""
-        with self._changes.listen() as messages:
+        """Every change of a verdict from now on, each when it holds."""
+        pools = enumerate(self._state.published.pools)
+        messages = ChangeMessages({index: pool.name for index, pool in pools if pool})
+        async with aclosing(self._feed.follow(self._state.applied)) as values:
             await context.send_initial_metadata(())  # from now on
-            async for message in messages:
-                await context.write(message)
+            async for position, value in values:
+                if position > self._state.applied:
+                    await self._log.settled()
+                if len(value) <= SHORT_BYTES:
+                    told = messages.of(position, value)
+                else:
+                    told = await asyncio.to_thread(messages.of, position, value)
+                for message in told:
+                    await context.write(message)
 
     async def read_image(self, data: bytes, context: Context) -> None:
         """The keeper's state and its position, in pieces."""

@@ -22,56 +22,61 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from ringfence.v1 import number_service_pb2 as ringfence_dot_v1_dot_number__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ringfence/server/link/keeper_service.proto\x12\x17ringfence.server.keeper\x1a!ringfence/v1/number_service.proto\"5\n\x14\x46ollowJournalRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"8\n\x15\x46ollowJournalResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x0c\")\n\x15\x43onfirmHistoryRequest\x12\x10\n\x08position\x18\x01 \x01(\x04\"\x18\n\x16\x43onfirmHistoryResponse\"\x15\n\x13GetReadinessRequest\"8\n\x14GetReadinessResponse\x12\x0f\n\x07held_up\x18\x01 \x01(\t\x12\x0f\n\x07\x64ispute\x18\x02 \x01(\t\"%\n\x13LookUpNumberRequest\x12\x0e\n\x06number\x18\x01 \x01(\x06\"C\n\x14LookUpNumberResponse\x12\x13\n\x0breservation\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x04\"\x15\n\x13WatchChangesRequest\"\x95\x01\n\x10ReadImageRequest\x12N\n\x0b\x63laims_upto\x18\x01 \x03(\x0b\x32\x39.ringfence.server.keeper.ReadImageRequest.ClaimsUptoEntry\x1a\x31\n\x0f\x43laimsUptoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"!\n\x11ReadImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xf4\x02\n\x13ReportClaimsRequest\x12\x0f\n\x07journal\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\x0c\n\x04upto\x18\x03 \x01(\x04\x12H\n\x06\x63laims\x18\x04 \x03(\x0b\x32\x38.ringfence.server.keeper.ReportClaimsRequest.ClaimsEntry\x12H\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x38.ringfence.server.keeper.ReportClaimsRequest.EventsEntry\x12\x14\n\x0cunregistered\x18\x06 \x03(\t\x1aV\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\'.ringfence.server.keeper.ReportedClaims:\x02\x38\x01\x1a-\n\x0b\x45ventsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"3\n\x0eReportedClaims\x12\x0e\n\x06\x62ounds\x18\x01 \x03(\x07\x12\x11\n\twatermark\x18\x02 \x01(\r\"(\n\x14ReportClaimsResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x32\x85\x06\n\rKeeperService\x12p\n\rFollowJournal\x12-.ringfence.server.keeper.FollowJournalRequest\x1a..ringfence.server.keeper.FollowJournalResponse0\x01\x12q\n\x0e\x43onfirmHistory\x12..ringfence.server.keeper.ConfirmHistoryRequest\x1a/.ringfence.server.keeper.ConfirmHistoryResponse\x12k\n\x0cGetReadiness\x12,.ringfence.server.keeper.GetReadinessRequest\x1a-.ringfence.server.keeper.GetReadinessResponse\x12k\n\x0cLookUpNumber\x12,.ringfence.server.keeper.LookUpNumberRequest\x1a-.ringfence.server.keeper.LookUpNumberResponse\x12\x62\n\x0cWatchChanges\x12,.ringfence.server.keeper.WatchChangesRequest\x1a\".ringfence.v1.WatchNumbersResponse0\x01\x12\x64\n\tReadImage\x12).ringfence.server.keeper.ReadImageRequest\x1a*.ringfence.server.keeper.ReadImageResponse0\x01\x12k\n\x0cReportClaims\x12,.ringfence.server.keeper.ReportClaimsRequest\x1a-.ringfence.server.keeper.ReportClaimsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ringfence/server/link/keeper_service.proto\x12\x17ringfence.server.keeper\"5\n\x14\x46ollowJournalRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"8\n\x15\x46ollowJournalResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x0c\")\n\x15\x43onfirmHistoryRequest\x12\x10\n\x08position\x18\x01 \x01(\x04\"\x18\n\x16\x43onfirmHistoryResponse\"\x15\n\x13GetReadinessRequest\"8\n\x14GetReadinessResponse\x12\x0f\n\x07held_up\x18\x01 \x01(\t\x12\x0f\n\x07\x64ispute\x18\x02 \x01(\t\"%\n\x13LookUpNumberRequest\x12\x0e\n\x06number\x18\x01 \x01(\x06\"C\n\x14LookUpNumberResponse\x12\x13\n\x0breservation\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x04\"\x15\n\x13WatchChangesRequest\"\xe4\x01\n\x14WatchChangesResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x12\n\nchanged_at\x18\x02 \x01(\r\x12\x0c\n\x04keys\x18\x03 \x01(\x0c\x12\x10\n\x08previous\x18\x04 \x01(\x0c\x12\x0f\n\x07\x63urrent\x18\x05 \x01(\x0c\x12G\n\x05pools\x18\x06 \x03(\x0b\x32\x38.ringfence.server.keeper.WatchChangesResponse.PoolsEntry\x1a,\n\nPoolsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x95\x01\n\x10ReadImageRequest\x12N\n\x0b\x63laims_upto\x18\x01 \x03(\x0b\x32\x39.ringfence.server.keeper.ReadImageRequest.ClaimsUptoEntry\x1a\x31\n\x0f\x43laimsUptoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"!\n\x11ReadImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xf4\x02\n\x13ReportClaimsRequest\x12\x0f\n\x07journal\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\x0c\n\x04upto\x18\x03 \x01(\x04\x12H\n\x06\x63laims\x18\x04 \x03(\x0b\x32\x38.ringfence.server.keeper.ReportClaimsRequest.ClaimsEntry\x12H\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x38.ringfence.server.keeper.ReportClaimsRequest.EventsEntry\x12\x14\n\x0cunregistered\x18\x06 \x03(\t\x1aV\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\'.ringfence.server.keeper.ReportedClaims:\x02\x38\x01\x1a-\n\x0b\x45ventsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"3\n\x0eReportedClaims\x12\x0e\n\x06\x62ounds\x18\x01 \x03(\x07\x12\x11\n\twatermark\x18\x02 \x01(\r\"(\n\x14ReportClaimsResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x32\x90\x06\n\rKeeperService\x12p\n\rFollowJournal\x12-.ringfence.server.keeper.FollowJournalRequest\x1a..ringfence.server.keeper.FollowJournalResponse0\x01\x12q\n\x0e\x43onfirmHistory\x12..ringfence.server.keeper.ConfirmHistoryRequest\x1a/.ringfence.server.keeper.ConfirmHistoryResponse\x12k\n\x0cGetReadiness\x12,.ringfence.server.keeper.GetReadinessRequest\x1a-.ringfence.server.keeper.GetReadinessResponse\x12k\n\x0cLookUpNumber\x12,.ringfence.server.keeper.LookUpNumberRequest\x1a-.ringfence.server.keeper.LookUpNumberResponse\x12m\n\x0cWatchChanges\x12,.ringfence.server.keeper.WatchChangesRequest\x1a-.ringfence.server.keeper.WatchChangesResponse0\x01\x12\x64\n\tReadImage\x12).ringfence.server.keeper.ReadImageRequest\x1a*.ringfence.server.keeper.ReadImageResponse0\x01\x12k\n\x0cReportClaims\x12,.ringfence.server.keeper.ReportClaimsRequest\x1a-.ringfence.server.keeper.ReportClaimsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringfence.server.link.keeper_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_WATCHCHANGESRESPONSE_POOLSENTRY']._loaded_options = None
+  _globals['_WATCHCHANGESRESPONSE_POOLSENTRY']._serialized_options = b'8\001'
   _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._loaded_options = None
   _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_options = b'8\001'
   _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._loaded_options = None
   _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_options = b'8\001'
   _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._loaded_options = None
   _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_options = b'8\001'
-  _globals['_FOLLOWJOURNALREQUEST']._serialized_start=106
-  _globals['_FOLLOWJOURNALREQUEST']._serialized_end=159
-  _globals['_FOLLOWJOURNALRESPONSE']._serialized_start=161
-  _globals['_FOLLOWJOURNALRESPONSE']._serialized_end=217
-  _globals['_CONFIRMHISTORYREQUEST']._serialized_start=219
-  _globals['_CONFIRMHISTORYREQUEST']._serialized_end=260
-  _globals['_CONFIRMHISTORYRESPONSE']._serialized_start=262
-  _globals['_CONFIRMHISTORYRESPONSE']._serialized_end=286
-  _globals['_GETREADINESSREQUEST']._serialized_start=288
-  _globals['_GETREADINESSREQUEST']._serialized_end=309
-  _globals['_GETREADINESSRESPONSE']._serialized_start=311
-  _globals['_GETREADINESSRESPONSE']._serialized_end=367
-  _globals['_LOOKUPNUMBERREQUEST']._serialized_start=369
-  _globals['_LOOKUPNUMBERREQUEST']._serialized_end=406
-  _globals['_LOOKUPNUMBERRESPONSE']._serialized_start=408
-  _globals['_LOOKUPNUMBERRESPONSE']._serialized_end=475
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=477
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=498
-  _globals['_READIMAGEREQUEST']._serialized_start=501
-  _globals['_READIMAGEREQUEST']._serialized_end=650
-  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_start=601
-  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_end=650
-  _globals['_READIMAGERESPONSE']._serialized_start=652
-  _globals['_READIMAGERESPONSE']._serialized_end=685
-  _globals['_REPORTCLAIMSREQUEST']._serialized_start=688
-  _globals['_REPORTCLAIMSREQUEST']._serialized_end=1060
-  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_start=927
-  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_end=1013
-  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_start=1015
-  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_end=1060
-  _globals['_REPORTEDCLAIMS']._serialized_start=1062
-  _globals['_REPORTEDCLAIMS']._serialized_end=1113
-  _globals['_REPORTCLAIMSRESPONSE']._serialized_start=1115
-  _globals['_REPORTCLAIMSRESPONSE']._serialized_end=1155
-  _globals['_KEEPERSERVICE']._serialized_start=1158
-  _globals['_KEEPERSERVICE']._serialized_end=1931
+  _globals['_FOLLOWJOURNALREQUEST']._serialized_start=71
+  _globals['_FOLLOWJOURNALREQUEST']._serialized_end=124
+  _globals['_FOLLOWJOURNALRESPONSE']._serialized_start=126
+  _globals['_FOLLOWJOURNALRESPONSE']._serialized_end=182
+  _globals['_CONFIRMHISTORYREQUEST']._serialized_start=184
+  _globals['_CONFIRMHISTORYREQUEST']._serialized_end=225
+  _globals['_CONFIRMHISTORYRESPONSE']._serialized_start=227
+  _globals['_CONFIRMHISTORYRESPONSE']._serialized_end=251
+  _globals['_GETREADINESSREQUEST']._serialized_start=253
+  _globals['_GETREADINESSREQUEST']._serialized_end=274
+  _globals['_GETREADINESSRESPONSE']._serialized_start=276
+  _globals['_GETREADINESSRESPONSE']._serialized_end=332
+  _globals['_LOOKUPNUMBERREQUEST']._serialized_start=334
+  _globals['_LOOKUPNUMBERREQUEST']._serialized_end=371
+  _globals['_LOOKUPNUMBERRESPONSE']._serialized_start=373
+  _globals['_LOOKUPNUMBERRESPONSE']._serialized_end=440
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=442
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=463
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=466
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=694
+  _globals['_WATCHCHANGESRESPONSE_POOLSENTRY']._serialized_start=650
+  _globals['_WATCHCHANGESRESPONSE_POOLSENTRY']._serialized_end=694
+  _globals['_READIMAGEREQUEST']._serialized_start=697
+  _globals['_READIMAGEREQUEST']._serialized_end=846
+  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_start=797
+  _globals['_READIMAGEREQUEST_CLAIMSUPTOENTRY']._serialized_end=846
+  _globals['_READIMAGERESPONSE']._serialized_start=848
+  _globals['_READIMAGERESPONSE']._serialized_end=881
+  _globals['_REPORTCLAIMSREQUEST']._serialized_start=884
+  _globals['_REPORTCLAIMSREQUEST']._serialized_end=1256
+  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_start=1123
+  _globals['_REPORTCLAIMSREQUEST_CLAIMSENTRY']._serialized_end=1209
+  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_start=1211
+  _globals['_REPORTCLAIMSREQUEST_EVENTSENTRY']._serialized_end=1256
+  _globals['_REPORTEDCLAIMS']._serialized_start=1258
+  _globals['_REPORTEDCLAIMS']._serialized_end=1309
+  _globals['_REPORTCLAIMSRESPONSE']._serialized_start=1311
+  _globals['_REPORTCLAIMSRESPONSE']._serialized_end=1351
+  _globals['_KEEPERSERVICE']._serialized_start=1354
+  _globals['_KEEPERSERVICE']._serialized_end=2138
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,3 @@
-from ringfence.v1 import number_service_pb2 as _number_service_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -62,6 +61,29 @@ class LookUpNumberResponse(_message.Message):
 class WatchChangesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class WatchChangesResponse(_message.Message):
+    __slots__ = ("position", "changed_at", "keys", "previous", "current", "pools")
+    class PoolsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: str
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[str] = ...) -> None: ...
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    changed_at: int
+    keys: bytes
+    previous: bytes
+    current: bytes
+    pools: _containers.ScalarMap[int, str]
+    def __init__(self, position: _Optional[int] = ..., changed_at: _Optional[int] = ..., keys: _Optional[bytes] = ..., previous: _Optional[bytes] = ..., current: _Optional[bytes] = ..., pools: _Optional[_Mapping[int, str]] = ...) -> None: ...
 
 class ReadImageRequest(_message.Message):
     __slots__ = ("claims_upto",)

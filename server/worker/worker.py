@@ -4,6 +4,7 @@ import asyncio
 import logging
 import resource
 import signal
+import sys
 from contextlib import suppress
 
 import grpc
@@ -23,6 +24,7 @@ from ringfence.server.link.drain import Drain
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.routes import service
 from ringfence.server.link.signs_of_life import SignsOfLife
+from ringfence.server.link.turns import SWITCH_S, Turns
 from ringfence.server.worker.claim_reporter import ClaimReporter
 from ringfence.server.worker.command_health import TIME, watch_commands
 from ringfence.server.worker.event_service import EventService
@@ -58,6 +60,7 @@ _log = logging.getLogger(__name__)
 
 def run_worker(installation: Installation, index: int, address: str, signs: SignsOfLife) -> None:
     """Serves until SIGTERM, then drains."""
+    sys.setswitchinterval(SWITCH_S)
     asyncio.run(_serve(installation, index, address, signs))
 
 
@@ -79,7 +82,8 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     events = EventService(inserter, AwaitedJournal(journal), drain, reporter, clock)
     history = KeeperLink(installation.history_address)
     settings = PublishedSettings(segment)
-    watchers = WatchService(link, settings, drain)
+    turns = Turns("long-reads")
+    watchers = WatchService(segment, link, settings, drain, turns)
     numbers = {
         **{method.name: link.answer(method) for method in NUMBERS.methods},
         "ListHistory": history.answer(NUMBERS.methods_by_name["ListHistory"]),

@@ -1,46 +1,48 @@
-"""Changes of verdicts as watchers are told: from a value of the keeper's journal."""
+"""Changes of verdicts as workers are told of them: from values of the keeper's journal."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.table.header_rows import key_numbers, key_pools
+from ringfence.engine.table.header_rows import key_pools
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.journal.keeper_values import headers_of
-from ringfence.server.state.settings_book import SettingsBook
-from ringfence.v1 import number_service_pb2 as pb
+from ringfence.server.link.keeper_service_pb2 import WatchChangesResponse
 
-CHANGES_MAX = 4_096  # in one message
+CHANGES_MAX = 4_096  # in one message, as the contract has it for watchers
 
 
-def change_messages(value: KeeperValue, book: SettingsBook) -> Iterator[pb.WatchNumbersResponse]:
-    """Messages with all changes of one value; rows whose verdict stays are none."""
-    keys = np.fromiter(value.keys, np.uint64, len(value.keys))
-    if value.headers:
-        keys = headers_of(value)["key"]
-    previous = np.frombuffer(value.previous, np.uint8)
-    current = np.frombuffer(value.current, np.uint8)
-    changed = previous != current
-    rows = list(
-        zip(
-            key_numbers(keys[changed]).tolist(),
-            key_pools(keys[changed]).tolist(),
-            previous[changed].tolist(),
-            current[changed].tolist(),
-            strict=True,
-        )
-    )
-    changed_at = Timestamp(seconds=value.decided_at)
-    for begin in range(0, len(rows), CHANGES_MAX):
-        message = pb.WatchNumbersResponse()
-        for number, index, before, after in rows[begin : begin + CHANGES_MAX]:
-            pool = book.pool(index)
-            message.changes.add(
-                number=number,
-                pool=pool.name if pool else "",
-                previous=before,
-                current=after,
-                changed_at=changed_at,
+class ChangeMessages:
+    """The messages for one reader of the journal, which gives each value in its order."""
+
+    def __init__(self, pools: Mapping[int, str]) -> None:
+        """`pools` has the names by index at the position where the reader begins."""
+        self._pools = dict(pools)
+
+    def of(self, position: int, data: bytes) -> list[bytes]:
+        """Messages with all changes of the value there; rows whose verdict stays are none."""
+        value = KeeperValue.FromString(data)
+        for placed in value.pools:
+            self._pools[placed.index] = placed.pool.name  # empty where it was deleted
+        if value.headers:
+            keys = headers_of(value)["key"]
+        else:
+            keys = np.fromiter(value.keys, "<u8", len(value.keys))
+        previous = np.frombuffer(value.previous, np.uint8)
+        current = np.frombuffer(value.current, np.uint8)
+        changed = previous != current
+        keys, previous, current = keys[changed], previous[changed], current[changed]
+        messages = []
+        for begin in range(0, len(keys), CHANGES_MAX):
+            part = slice(begin, begin + CHANGES_MAX)
+            pools: list[int] = np.unique(key_pools(keys[part])).tolist()
+            message = WatchChangesResponse(
+                position=position,
+                changed_at=value.decided_at,
+                keys=keys[part].tobytes(),
+                previous=previous[part].tobytes(),
+                current=current[part].tobytes(),
+                pools={index: self._pools.get(index, "") for index in pools},
             )
-        yield message
+            messages.append(message.SerializeToString())
+        return messages

@@ -234,6 +234,19 @@ def test_slow_watcher_is_cut_and_a_fast_one_is_told_everything(server, peer):
         assert [fast.next()[0] for _ in range(sent * len(asked))] == asked * sent
 
 
+def test_a_worker_has_no_more_watchers_than_the_bound(own_server):
+    with peer_of(own_server) as peer:
+        calls = [watch(peer) for _ in range(1_024)]
+        for call in calls:
+            next(call)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(watch(peer))
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert reason_of(caught.value) == "QUOTA"
+        for call in calls:
+            call.cancel()
+
+
 def test_watchers_are_cut_when_the_keeper_is_replaced_and_may_watch_again(own_server):
     with peer_of(own_server) as peer:
         put_policy(peer, "brisk")
