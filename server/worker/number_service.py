@@ -1,15 +1,21 @@
 """NumberService, the part that a worker answers from the segment: check, get and list.
 
+What is long is done beside the loop, in slices of about 2 ms that take turns with those of others.
 Place in the queue and reservation are the keeper's; without it they are left out.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
 
 from ringfence.engine.events.wire import decode_check, encode_check
+from ringfence.engine.memory.segment import Segment
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN, is_number
 from ringfence.engine.settings.policy import check_name
+from ringfence.engine.table.header_rows import Numbers
+from ringfence.engine.verdict.listing import NumberList
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import Verdict
 from ringfence.server.link.drain import Context
@@ -21,15 +27,18 @@ from ringfence.server.link.keeper_service_pb2 import (
 )
 from ringfence.server.link.paging import page_position, page_size, page_token
 from ringfence.server.link.refusal import bad_field, keeper_away
-from ringfence.server.link.routes import Answer, parsing
-from ringfence.server.worker.number_messages import brief_message, full_message
+from ringfence.server.link.routes import Answer, parse, parsing
+from ringfence.server.link.turns import Turns
+from ringfence.server.worker.number_messages import full_message
 from ringfence.server.worker.published_settings import PublishedSettings
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
-RECORDS_A_STEP = 1 << 19  # a few milliseconds without the event loop
-STEPS_MAX = 64  # then a page ends, be it empty: no call sweeps a whole large table
-NUMBERS_A_TURN = 500  # then other calls get theirs
+NUMBERS_A_SLICE = 2_048  # of a check
+SHORT_CHECK_BYTES = 4_096  # about 500 numbers, which are checked at once
+RECORDS_A_SLICE = 1 << 14  # of a list, and
+LISTED_A_SLICE = 1_024
+SLICES_MAX = 1 << 11  # then a page ends, be it empty: no call sweeps a whole large table
 LOOKS_MAX = 10
 VERDICTS_MAX = 64  # each may be named more than once, within reason
 RECORD = re.compile(r"[0-9]{0,12}", re.ASCII)
@@ -41,23 +50,24 @@ PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 class NumberService:
     """Answers for numbers from the segment alone; works while the keeper is away.
 
-    An verdicts serves one thread at a time. `sweeper` is for the threads in which lists look
-    through the table, one at a time; `verdicts` for everything else, in the event loop.
+    A VerdictReader serves one thread: there is one for the loop, and one for the thread of `turns`.
     """
 
     def __init__(
         self,
-        verdicts: VerdictReader,
-        sweeper: VerdictReader,
+        segment: Segment,
         link: KeeperLink,
         settings: PublishedSettings,
+        turns: Turns,
         clock: Callable[[], int],
     ) -> None:
-        self._verdicts = verdicts
-        self._sweeper = sweeper
+        self._segment = segment
+        self._verdicts = VerdictReader(segment)
+        self._sliced = VerdictReader(segment)
+        self._list = NumberList(segment)
         self._link = link
-        self._one_sweep = asyncio.Lock()
         self._settings = settings
+        self._turns = turns
         self._clock = clock
 
     @property
@@ -66,18 +76,22 @@ class NumberService:
         return {
             "CheckNumbers": self.check_numbers,
             "GetNumber": parsing(pb.GetNumberRequest, self.get_number),
-            "ListNumbers": parsing(pb.ListNumbersRequest, self.list_numbers),
+            "ListNumbers": self.list_numbers,
         }
 
     async def check_numbers(self, message: bytes, _: Context) -> bytes:
-        """Verdicts, clean_at and expected_at of up to 100,000 numbers."""
-        numbers, at = decode_check(message)
-        wrong = (numbers < NUMBER_MIN) | (numbers > NUMBER_MAX)
-        if wrong.any():
-            index = int(wrong.argmax())
-            raise _not_a_number(f"numbers[{index}]", int(numbers[index]))
-        answers = self._verdicts.check_expected(numbers, now=self._clock(), at=at)
-        return encode_check(*answers)
+        """Verdicts, clean_at and expected_at of up to 100,000 numbers, all at one time."""
+        now = self._clock()
+        if len(message) <= SHORT_CHECK_BYTES:
+            numbers, at = _asked(message)
+            return encode_check(*self._verdicts.check_expected(numbers, now=now, at=at))
+        numbers, at = await self._turns.take(partial(_asked, message))
+        slices = []
+        for begin in range(0, len(numbers), NUMBERS_A_SLICE):
+            part = numbers[begin : begin + NUMBERS_A_SLICE]
+            check = partial(self._sliced.check_expected, part, now=now, at=at)
+            slices.append(await self._turns.take(check, later=True))
+        return encode_check(*map(np.concatenate, zip(*slices, strict=True)))
 
     async def get_number(self, request: pb.GetNumberRequest) -> pb.Number:
         """One number explained."""
@@ -89,7 +103,7 @@ class NumberService:
             explanation = self._verdicts.explain(request.number, now=now, at=request.at)
             if explanation is None:
                 return pb.Number(number=request.number, verdict=types_pb2.VERDICT_UNTRACKED)
-            if self._verdicts.segment.settings_generation == generation:
+            if self._segment.settings_generation == generation:
                 pool = self._settings.pool(explanation.pool)
                 number = full_message(explanation, pool, self._settings.policy_of(pool))
                 await self._add_place(number)
@@ -107,8 +121,9 @@ class NumberService:
                 number.reservation = place.reservation
                 number.queue_position = place.queue_position
 
-    async def list_numbers(self, request: pb.ListNumbersRequest) -> pb.ListNumbersResponse:
+    async def list_numbers(self, message: bytes, _: Context) -> bytes:
         """A page of numbers in the order in which they came; 10,000 have less than 3 MiB."""
+        request = parse(pb.ListNumbersRequest, message)
         self._settings.refresh()
         size = page_size(request.page_size)
         pool = -1
@@ -122,32 +137,45 @@ class NumberService:
             )
         question = ("ListNumbers", request.pool, verdicts, request.overdue_only, request.prefix)
         record = _record(page_position(question, request.page_token))
-        now = self._clock()
-        response = pb.ListNumbersResponse()
-        for _ in range(STEPS_MAX):
-            async with self._one_sweep:
-                numbers, record = await asyncio.to_thread(
-                    self._sweeper.select,
-                    record,
-                    now=now,
-                    numbers_max=min(NUMBERS_A_TURN, size - len(response.numbers)),
-                    records_max=RECORDS_A_STEP,
-                    pool=pool,
-                    verdicts=verdicts,
-                    overdue_only=request.overdue_only,
-                    prefix=request.prefix,
-                )
-            for number in numbers.tolist():
-                explanation = self._verdicts.explain(number, now=now)
-                self._settings.refresh()  # its pool was published before the number joined it
-                if explanation is not None:
-                    place = self._settings.pool(explanation.pool)
-                    response.numbers.append(brief_message(explanation, place))
-            if record >= self._verdicts.segment.numbers or len(response.numbers) >= size:
+        select = partial(
+            self._sliced.select,
+            now=self._clock(),
+            records_max=RECORDS_A_SLICE,
+            pool=pool,
+            verdicts=verdicts,
+            overdue_only=request.overdue_only,
+            prefix=request.prefix,
+        )
+        found, pieces = 0, []
+        for index in range(SLICES_MAX):
+            wanted = min(LISTED_A_SLICE, size - found)
+            look = partial(self._look, select, record, wanted)
+            listed, piece, record = await self._turns.take(look, later=index > 0)
+            found += listed
+            pieces.append(piece)
+            if record >= self._segment.numbers or found >= size:
                 break
-        if record < self._verdicts.segment.numbers:
-            response.next_page_token = page_token(question, str(record))
-        return response
+        end = pb.ListNumbersResponse()
+        if record < self._segment.numbers:
+            end.next_page_token = page_token(question, str(record))
+        return b"".join((*pieces, end.SerializeToString()))
+
+    def _look(
+        self, select: partial[tuple[Numbers, int]], record: int, wanted: int
+    ) -> tuple[int, bytes, int]:
+        """How many numbers a slice of a list has, these as bytes, and the record to go on from."""
+        numbers, after = select(record, numbers_max=wanted)
+        return len(numbers), self._list.encode(numbers, now=select.keywords["now"]), after
+
+
+def _asked(message: bytes) -> tuple[Numbers, int]:
+    """The numbers and the time that a check asks about; raises for an impossible number."""
+    numbers, at = decode_check(message)
+    wrong = (numbers < NUMBER_MIN) | (numbers > NUMBER_MAX)
+    if wrong.any():
+        index = int(wrong.argmax())
+        raise _not_a_number(f"numbers[{index}]", int(numbers[index]))
+    return numbers, at
 
 
 def _record(position: str) -> int:

@@ -13,7 +13,6 @@ from grpc_reflection.v1alpha import reflection
 
 from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.one_time import OneTime
-from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import journal_identity, worker_name
 from ringfence.server.journal.awaited_journal import AwaitedJournal
@@ -88,9 +87,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
         **{method.name: link.answer(method) for method in NUMBERS.methods},
         "ListHistory": history.answer(NUMBERS.methods_by_name["ListHistory"]),
         **watchers.answers,
-        **NumberService(
-            VerdictReader(segment), VerdictReader(segment), link, settings, clock
-        ).answers,
+        **NumberService(segment, link, settings, turns, clock).answers,
     }
     commands = {method.name: link.answer(method) for method in COMMANDS.methods}
     quarantine = COMMANDS.methods_by_name["QuarantineNumbers"]
