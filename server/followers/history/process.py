@@ -6,7 +6,7 @@ It is ready when it can be asked, not when the database is there: nothing waits 
 import asyncio
 import logging
 import signal
-from concurrent.futures import ThreadPoolExecutor
+import sys
 
 import grpc
 from sqlalchemy import Engine
@@ -15,22 +15,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from ringfence.server.folder.installation import Installation
 from ringfence.server.followers.history.database import history_url, open_reader, told
 from ringfence.server.followers.history.follower import Follower
-from ringfence.server.followers.history.reader import list_history
+from ringfence.server.followers.history.reader import HistoryPage
+from ringfence.server.link.drain import Context
 from ringfence.server.link.refusal import keeper_away
-from ringfence.server.link.routes import parsing, service
+from ringfence.server.link.routes import parse, service
 from ringfence.server.link.signs_of_life import SignsOfLife
+from ringfence.server.link.turns import SWITCH_S, Turns
 from ringfence.v1 import number_service_pb2
-from ringfence.v1.number_service_pb2 import ListHistoryRequest, ListHistoryResponse
+from ringfence.v1.number_service_pb2 import ListHistoryRequest
 
 NUMBERS = number_service_pb2.DESCRIPTOR.services_by_name["NumberService"]
 STOP_S = 1.0
-READERS = 4
 
 _log = logging.getLogger(__name__)
 
 
 def run_history(installation: Installation, signs: SignsOfLife) -> None:
     """Serves until SIGTERM."""
+    sys.setswitchinterval(SWITCH_S)
     asyncio.run(_serve(installation, signs))
 
 
@@ -42,9 +44,7 @@ async def _serve(installation: Installation, signs: SignsOfLife) -> None:
         follower, open_reader(history_url(installation.config.history, installation.data))
     )
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        (service(NUMBERS, {"ListHistory": parsing(ListHistoryRequest, answers.list_history)}),)
-    )
+    server.add_generic_rpc_handlers((service(NUMBERS, {"ListHistory": answers.list_history}),))
     installation.history_socket.unlink(missing_ok=True)  # of the process before
     server.add_insecure_port(installation.history_address)
     await server.start()
@@ -65,15 +65,18 @@ class HistoryAnswers:
     def __init__(self, follower: Follower, engine: Engine) -> None:
         self._follower = follower
         self._engine = engine
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="history-reader")
+        self._turns = Turns("history-reader")
 
-    async def list_history(self, request: ListHistoryRequest) -> ListHistoryResponse:
+    async def list_history(self, message: bytes, _: Context) -> bytes:
         """What is committed; refused while it is not certain whose history it is."""
+        request = parse(ListHistoryRequest, message)
         if self._follower.trouble is not None:
             raise keeper_away(self._follower.trouble)
+        page = HistoryPage(self._engine, request)
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, list_history, self._engine, request
-            )
+            whole = await self._turns.take(page.read)
+            while not whole:
+                whole = await self._turns.take(page.read, later=True)
         except SQLAlchemyError as error:
             raise keeper_away(f"the history database cannot be used: {told(error)}") from None
+        return page.encoded

@@ -1,6 +1,8 @@
-"""ListHistory: pages of changes, newest first, straight off the indexes.
+"""ListHistory: pages of changes, newest first, straight off the indexes, in slices.
 
-A page token is the place of the page's last entry. Newer entries come before it and move nothing.
+A page token is the place of the page's last entry, and so is where a slice goes on. Newer entries
+come before it and move nothing, and what is behind it never changes: slices need no transaction in
+common.
 """
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,39 +14,65 @@ from ringfence.server.link.paging import PAGE_BYTES_MAX, page_position, page_siz
 from ringfence.server.link.refusal import bad_field
 from ringfence.v1.number_service_pb2 import HistoryEntry, ListHistoryRequest, ListHistoryResponse
 
+ENTRIES_A_SLICE = 128  # about 2 ms
 ENTRY_COST_BYTES = 8  # in a response, besides its own bytes
 POSITION_MAX = 2**63 - 1
 TIME_MAX = 2**32
 
 
-def list_history(engine: Engine, request: ListHistoryRequest) -> ListHistoryResponse:
-    """A page of what is committed; raises a refusal for a bad field and SQLAlchemy's errors."""
-    size = page_size(request.page_size)
-    if request.number and not is_number(request.number):
-        raise bad_field("number", f"value={request.number}, bound=7 to 15 digits")
-    since = _moment(request.since) if request.HasField("since") else None
-    until = _moment(request.until) if request.HasField("until") else None
-    question = ("history", request.number, request.pool, since, until)
-    token = page_position(question, request.page_token)
-    with engine.begin() as connection:
-        statement = _statement(connection, request, since, until)
-        if token:
-            statement = statement.where(
-                tuple_(CHANGES.c.position, CHANGES.c.row) < tuple_(*_place(token))
-            )
+class HistoryPage:
+    """A page of what is committed; in one thread at a time."""
+
+    def __init__(self, engine: Engine, request: ListHistoryRequest) -> None:
+        """Raises a refusal for a bad field."""
+        self._engine = engine
+        self._request = request
+        self._size = page_size(request.page_size)
+        if request.number and not is_number(request.number):
+            raise bad_field("number", f"value={request.number}, bound=7 to 15 digits")
+        self._since = _moment(request.since) if request.HasField("since") else None
+        self._until = _moment(request.until) if request.HasField("until") else None
+        self._question = ("history", request.number, request.pool, self._since, self._until)
+        token = page_position(self._question, request.page_token)
+        self._place = _place(token) if token else None  # of the last entry
+        self._statement: Select[tuple[object, ...]] | None = None
+        self._pieces: list[bytes] = []
+        self._entries = 0
+        self._entries_bytes = 0
+
+    @property
+    def encoded(self) -> bytes:
+        """What was read so far, as a ListHistoryResponse."""
+        return b"".join(self._pieces)
+
+    def read(self) -> bool:
+        """Reads a slice; whether the page is whole. Raises SQLAlchemy's errors."""
         # One more than asked for says that there is another page.
-        rows = connection.execute(statement.limit(size + 1)).all()
-    response = ListHistoryResponse()
-    size_bytes = 0
-    for index, row in enumerate(rows):
-        entry = _entry(row)
-        size_bytes += entry.ByteSize() + ENTRY_COST_BYTES
-        if index == size or size_bytes > PAGE_BYTES_MAX:
-            before = rows[index - 1]
-            response.next_page_token = page_token(question, f"{before.position}.{before.row}")
-            break
-        response.entries.append(entry)
-    return response
+        wanted = min(ENTRIES_A_SLICE, self._size + 1 - self._entries)
+        with self._engine.begin() as connection:
+            if self._statement is None:
+                self._statement = _statement(connection, self._request, self._since, self._until)
+            statement = self._statement
+            if self._place is not None:
+                place = tuple_(CHANGES.c.position, CHANGES.c.row)
+                statement = statement.where(place < tuple_(*self._place))
+            rows = connection.execute(statement.limit(wanted)).all()
+        piece = ListHistoryResponse()
+        whole = len(rows) < wanted
+        for row in rows:
+            entry = _entry(row)
+            self._entries_bytes += entry.ByteSize() + ENTRY_COST_BYTES
+            if self._entries == self._size or self._entries_bytes > PAGE_BYTES_MAX:
+                assert self._place is not None
+                position, index = self._place
+                piece.next_page_token = page_token(self._question, f"{position}.{index}")
+                whole = True
+                break
+            piece.entries.append(entry)
+            self._entries += 1
+            self._place = row.position, row.row
+        self._pieces.append(piece.SerializeToString())
+        return whole
 
 
 def _statement(
