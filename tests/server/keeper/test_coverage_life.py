@@ -90,7 +90,7 @@ def test_channels_of_one_feed_complete_each_other_in_either_order(segment, journ
     halves = [[(s, s + 10) for s in seconds], [(s + 10, s + 20) for s in seconds]]
 
     async def use(inside):
-        await prepare(inside, "wide", window_s=1_000, coverage=1.0)
+        await prepare(inside, "wide", window_s=1_000, coverage=0.999)
         await quarantine(inside, FIRST, NOW - 1_000, observed_since=[NOW - 1_000])
         await claims(inside, "wide", *halves[first], journal="worker-0")
         assert verdict(inside) == "UNOBSERVED"
@@ -104,10 +104,10 @@ def test_channels_of_one_feed_complete_each_other_in_either_order(segment, journ
 
 def test_gap_counts_until_it_has_left_the_window(segment, journal):
     async def use(inside):
-        await prepare(inside, "msc", window_s=1_000, quiet_s=500, coverage=1.0)
+        await prepare(inside, "msc", window_s=500, quiet_s=400, coverage=0.999)
         await quarantine(inside, FIRST, NOW - 9_000, observed_since=[NOW - 9_000])
         await claims(inside, "msc", (NOW - 9_000, NOW - 100), (NOW - 99, NOW + 9_000))
-        inside.now = NOW - 99 + 1_500 - 1
+        inside.now = NOW - 99 + 900 - 1
         assert verdict(inside) == "UNOBSERVED"
         inside.now += 1
         assert verdict(inside) == "CLEAN"
@@ -170,7 +170,7 @@ def test_deleted_feed_takes_its_coverage_along(segment, journal):
 
 def test_claim_of_a_time_to_come_covers_it_when_it_has_come(segment, journal):
     async def use(inside):
-        await prepare(inside, "early", window_s=1_000, coverage=1.0)
+        await prepare(inside, "early", window_s=900, coverage=0.999)
         await quarantine(inside, FIRST, NOW - 1_000, observed_since=[NOW - 1_000])
         await claims(inside, "early", (NOW - 1_000, NOW + 290))
         assert verdict(inside) == "CLEAN"
