@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from support.history_values import NUMBERS, START
 from support.postgres_cluster import DATABASES, NEEDS_POSTGRESQL, PostgresCluster
 from support.server_process import wait_until
 
+from ringfence.engine.memory.one_time import boottime_ns
 from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import Policy, Pool, Rule
 from ringfence.engine.settings.writing import publish_settings
@@ -86,6 +88,7 @@ def test_lost_database_begins_again_and_the_hole_is_kept(history: HistoryInstall
     )
     policies = [Policy("quiet", (Rule(Measure.EVENTS, 86_400, 3),))]
     publish_settings(segment, policies, [Pool("was-in-the-hole", "quiet")])
+    segment.publish_time(time.time_ns() - boottime_ns())  # as a keeper does at its start
     history.start_history()
     history.wait_for(7)
     entries = history.pages()
