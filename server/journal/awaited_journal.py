@@ -18,6 +18,7 @@ class AwaitedJournal:
         self._journal = journal
         self._loop = asyncio.get_running_loop()
         self._answers: list[_Answer] = []  # only the journal's thread touches it
+        self._committed = asyncio.Event()
         journal.after_commit(self._tell_loop)
 
     async def append(self, value: bytes) -> int:
@@ -27,6 +28,15 @@ class AwaitedJournal:
         cancelled, the value may be in the journal or not.
         """
         return await self.submit(value)
+
+    async def room(self, size: int) -> None:
+        """Waits until a value of this size would be taken, however slow the disk is: the journal is
+        down when it has failed. What is submitted before anything else is awaited finds the room.
+        """
+        while not self._journal.has_room(size):
+            self._committed.clear()
+            if not self._journal.has_room(size):  # no commit between the two
+                await self._committed.wait()
 
     def submit(self, value: bytes) -> asyncio.Future[int]:
         """Appends at once; the future has the position as soon as the value is durable.
@@ -42,7 +52,11 @@ class AwaitedJournal:
     def _tell_loop(self) -> None:
         answers, self._answers = self._answers, []
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(_tell, answers)
+            self._loop.call_soon_threadsafe(self._tell, answers)
+
+    def _tell(self, answers: list[_Answer]) -> None:
+        _tell(answers)
+        self._committed.set()
 
 
 def _retrieve(future: asyncio.Future[int]) -> None:

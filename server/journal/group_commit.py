@@ -104,6 +104,13 @@ class GroupCommit:
         """Has `call` called whenever the `done` of all values of one commit were called."""
         self._after_commit.append(call)
 
+    def has_room(self, size: int) -> bool:
+        """Whether what waits for the disk leaves room; see `journal.Journal.has_room`."""
+        with self._work:
+            waiting = self._pending_bytes
+            fits = waiting + size + VALUE_COST_BYTES <= self._pending_max_bytes
+            return fits or waiting == 0 or not self.writable
+
     def append(self, value: bytes, done: Done) -> None:
         """Makes a value durable, then calls `done`; see `journal.Journal.append`."""
         with self._work:

@@ -95,6 +95,11 @@ class Journal(JournalReader, Protocol):
     def commits_total(self) -> int:
         """How many commits have put values on disk since the journal was opened."""
 
+    def has_room(self, size: int) -> bool:
+        """Whether what waits for the disk leaves room for a value of this size; True also when none
+        is taken at all, as `append` says why. After a commit there may be more room.
+        """
+
     def append(self, value: bytes, done: Done) -> None:
         """Makes a value durable, then calls `done` with its position, or with what went wrong.
 

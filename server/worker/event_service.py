@@ -1,7 +1,8 @@
 """EventService: batches of events, from the bytes of the message to the bytes of the answer.
 
 A batch is inserted, then journalled, then answered when the journal holds it. Meanwhile its stream
-goes on: several batches share one write to the disk.
+goes on: several batches share one write to the disk. On a slow disk a batch waits until there is
+room for it, and its stream with it.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from ringfence.server.worker.claim_reporter import ClaimReporter
 
 CLAIM_AHEAD_S_MAX = 300
 UNANSWERED_MAX = 32  # of one stream
+VALUE_REST_BYTES = 512  # of a journalled value: events take fewer bytes there than in their message
 
 
 class _Taken(NamedTuple):
@@ -77,12 +79,14 @@ class EventService:
 
     async def record_events(self, message: bytes, _: Context) -> bytes:
         """Answers one batch."""
+        await self._journal.room(len(message) + VALUE_REST_BYTES)
         return await self._answer(self._take(message))
 
     async def _read(self, context: Context, unanswered: _Unanswered) -> Exception | None:
         """Takes batches until the stream ends; returns what ended it if the client did not."""
         try:
             while (message := await self._drain.read(context)) is not None:
+                await self._journal.room(len(message) + VALUE_REST_BYTES)
                 await unanswered.put(self._take(message))
         except Exception as error:
             return error
