@@ -43,8 +43,8 @@
  *        control (odd) - release fence - fields - key - control (even, release).
  *        Readers: control (acquire), fields, acquire fence, control again.
  *   events_total    any worker, fetch-add, relaxed
- *   entries         any worker, compare-and-swap, never to a smaller value (see ring.pxd), but out of
- *        the ring of a number that left; the keeper empties rings of numbers that come or leave
+ *   entries         any worker, compare-and-swap, never to a smaller value (see ring.pxd), but out
+ *        of the ring of a number that left; the keeper empties rings of numbers that come or leave
  *   spray map       any worker sets bits, the keeper clears some; relaxed
  *   callers         any worker, compare-and-swap; a statistic
  */
