@@ -54,3 +54,10 @@ def test_reserve_benchmark_reserves_in_every_way(tmp_path: Path) -> None:
     printed = run("reserve.py", "--numbers", "20000", "--times", "2", "--folder", str(tmp_path))
     assert [row[0] for row in rows(printed)] == ["1", "100", "10,000", "1"]
     assert not list(tmp_path.iterdir())
+
+
+def test_benchmark_of_long_reads_has_a_row_for_each_kind(tmp_path: Path) -> None:
+    options = ("--numbers", "2000", "--seconds", "0.2", "--folder", str(tmp_path))
+    kinds = [row[0].split()[1] for row in rows(run("beside.py", *options))]
+    assert kinds == ["checks", "check", "list", "read"]
+    assert not list(tmp_path.iterdir())
