@@ -96,6 +96,7 @@ def known(peer: Peer) -> list[Any]:
     for answer in answers:
         answer.ClearField("queue_position")
         answer.ClearField("coverage")
+        answer.ClearField("expected_at")
         answer.ClearField("events_total")  # counts what was sent again after a loss
     return [*answers, status(peer).spray_callers]
 

@@ -5,6 +5,8 @@ when it goes on so do commands.
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -13,6 +15,7 @@ from support.server_process import (
     DEADLINE_S,
     OpenStream,
     Peer,
+    ServerProcess,
     has_retry_info,
     peer_of,
     reason_of,
@@ -56,6 +59,19 @@ def refusal(peer: Peer, name: str) -> grpc.RpcError:
     return caught.value
 
 
+@contextmanager
+def stopped_keeper(server: ServerProcess) -> Iterator[None]:
+    """The keeper hangs, and nobody replaces it: the supervisor is stopped as well."""
+    processes = server.pid("keeper"), server.process.pid
+    for pid in reversed(processes):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
 def check_refusal(error: grpc.RpcError) -> None:
     assert error.code() == grpc.StatusCode.UNAVAILABLE, error
     assert reason_of(error) == "KEEPER"
@@ -68,14 +84,13 @@ def test_large_commands_that_wait_for_a_stopped_keeper_do_not_fill_a_worker(tmp_
         peer_of(server) as peer,
     ):
         put_pool(peer, "before")
-        worker, keeper = server.pid("worker-0"), server.pid("keeper")
+        worker = server.pid("worker-0")
         before_mib = memory_mib(worker, "VmRSS")
         request = commands.HoldNumbersRequest(numbers=[NUMBER] * LARGE_NUMBERS)
         data = request.SerializeToString()
         assert len(data) >= 512 << 10
         others = [Peer(server.address) for _ in range(CONNECTIONS)]
-        os.kill(keeper, signal.SIGSTOP)
-        try:
+        with stopped_keeper(server):
             asked: list[grpc.Future] = []
             for begin in range(0, LARGE, WAVE):
                 asked += [
@@ -86,8 +101,6 @@ def test_large_commands_that_wait_for_a_stopped_keeper_do_not_fill_a_worker(tmp_
                 ]
                 wait_for_answers(asked)
             errors = [call.exception() for call in asked]
-        finally:
-            os.kill(keeper, signal.SIGCONT)
         for error in errors:
             check_refusal(error)
         texts = {error.details().partition(":")[0] for error in errors}
@@ -122,8 +135,7 @@ def test_nobody_waits_for_a_keeper_that_hangs_and_all_goes_on_with_it(own_server
         put_pool(peer, "before")
         keeper = own_server.pid("keeper")
         stream = OpenStream(peer)
-        os.kill(keeper, signal.SIGSTOP)
-        try:
+        with stopped_keeper(own_server):
             assert "the keeper does not answer" in refusal(peer, "first").details()
             began = time.process_time(), time.monotonic()
             for name in ("second", "third", "fourth", "fifth"):
@@ -135,8 +147,6 @@ def test_nobody_waits_for_a_keeper_that_hangs_and_all_goes_on_with_it(own_server
                 list(watching)  # a message without changes is first
             check_refusal(caught.value)
             print(f"refused in {time.monotonic() - began[1]:.3f} s")
-        finally:
-            os.kill(keeper, signal.SIGCONT)
         stream.close()
         wait_until(lambda: is_taken(peer))
         assert own_server.pid("keeper") == keeper
