@@ -1,6 +1,7 @@
 """A verdict is of one life of its number: the ring that is read is that of the header."""
 
 import os
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from support.engine import Engine
 from support.small_table import KEY, NUMBERS, START, SmallTable, make_table
 from support.writing_processes import start
 
+from ringfence.engine.answers import Unsettled
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import EventKind, State, Verdict
@@ -47,8 +49,9 @@ def test_number_that_was_never_clean_is_never_called_so(tmp_path: Path) -> None:
     asked = np.full(LOOKS_AT_ONCE, NUMBER, np.uint64)
     seen = np.zeros(256, np.int64)
     while not line.poll():
-        verdicts, _ = table.engine.check(asked, now=NOW)
-        seen += np.bincount(verdicts, minlength=256)
+        with suppress(Unsettled):  # the writer lost its core in the middle of a header
+            verdicts, _ = table.engine.check(asked, now=NOW)
+            seen += np.bincount(verdicts, minlength=256)
     process.join()
     print({Verdict(verdict).name: int(seen[verdict]) for verdict in np.flatnonzero(seen)})
     assert seen[Verdict.NOISY] and seen[Verdict.HELD] and seen[Verdict.UNTRACKED]
