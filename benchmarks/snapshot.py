@@ -145,7 +145,7 @@ def measure(options: argparse.Namespace, work: Work, taken: Segment, folder: Pat
                 number=next(numbers),
                 positions={"worker-0": 1},
                 keeper_position=1,
-                keeper_state=b"",
+                keeper_state=[],
                 taken_at=work.now,
             )
         )

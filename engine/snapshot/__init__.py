@@ -18,6 +18,7 @@ from ringfence.engine.snapshot.read import (
     check_snapshot,
     free_numbers,
     newest_taken_at,
+    read_hand_outs,
     read_header,
     read_keeper_state,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "load_snapshot",
     "newest_taken_at",
     "prune_snapshots",
+    "read_hand_outs",
     "read_header",
     "read_keeper_state",
     "remove_unfinished",

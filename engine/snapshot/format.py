@@ -6,7 +6,7 @@ No input or output here: values become bytes and bytes become values.
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -17,17 +17,22 @@ from ringfence.engine.settings.policy import NO_SPRAY, Spray
 from ringfence.engine.snapshot.record_blocks import SPRAY_MAP_BYTES, callers_bytes
 
 MAGIC = b"RNGFSNAP"
-VERSION = 2
+VERSION = 3
 OLDEST_VERSION = 1
+PARTS_VERSION = 3
+"""Since which the keeper's state is in parts; before, all of it is one."""
 BLOCK_BYTES = 1 << 22
 """Of a block's payload, as this program writes it; a whole number of records for every K."""
 BLOCK_BYTES_MAX = 1 << 26
 FILE_ID_BYTES = 16
+COUNT_MOST = 2**64 - 1
 
 PREAMBLE = struct.Struct("<8sII16s")
 """Magic, version, CRC-32C of the rest of the preamble, file id."""
 FRAME = struct.Struct("<IIQ")
 """In front of each block's payload: checksum, kind, bytes of the payload."""
+PART = struct.Struct("<I")
+"""In front of each part of the keeper's state: its bytes."""
 TRAILER = struct.Struct("<QQ")
 """Payload of the last block: how many blocks, with this one, and how many bytes the file has."""
 
@@ -44,6 +49,7 @@ class Kind(IntEnum):
     SPRAY_MAP = 4
     TRAILER = 5
     CALLERS = 6
+    HAND_OUTS = 7
 
 
 class Block(NamedTuple):
@@ -78,14 +84,23 @@ class SnapshotHeader:
     keeper_position: int
     """Applied when the copy began: headers need what is behind it in the keeper's journal."""
     keeper_state_position: int
-    """What `keeper_state` stands for, exactly."""
+    """What the keeper's state and the hand-outs stand for, exactly."""
     keeper_state_bytes: int
     block_bytes: int = BLOCK_BYTES
     spray: Spray = NO_SPRAY  # version 1 has none
     """Under which the spray map was made; its `callers` are those of the file."""
+    hand_outs_bytes: int = 0  # versions 1 and 2 have none
 
     def encode(self) -> bytes:
-        """The header as JSON, for the payload of block 0."""
+        """The header as JSON, for the payload of block 0.
+
+        As long as it is with the largest sizes: it is written when they are known, and has its
+        place before.
+        """
+        largest = replace(self, keeper_state_bytes=COUNT_MOST, hand_outs_bytes=COUNT_MOST)
+        return self._json().ljust(len(largest._json()))
+
+    def _json(self) -> bytes:
         fields = asdict(self)
         fields["folder_id"] = self.folder_id.hex()
         return json.dumps(fields, sort_keys=True).encode()
@@ -111,6 +126,7 @@ class SnapshotHeader:
         for field in ("number", "numbers", "taken_at", "keeper_position", "keeper_state_position"):
             _check_count(field, getattr(self, field))
         _check_count("keeper_state_bytes", self.keeper_state_bytes)
+        _check_count("hand_outs_bytes", self.hand_outs_bytes)
         _check_count("block_bytes", self.block_bytes)
         for name, position in self.positions.items():
             _check_count(f"positions[{name}]", position)
@@ -136,7 +152,7 @@ class SnapshotHeader:
 
 
 def _check_count(field: str, value: object) -> None:
-    if not isinstance(value, int) or not 0 <= value < 2**64:
+    if not isinstance(value, int) or not 0 <= value <= COUNT_MOST:
         raise ValueError(f"{field}: value={value}, bound=0 to 2**64 - 1")
 
 
@@ -190,6 +206,7 @@ def layout(header: SnapshotHeader, header_bytes: int) -> Iterator[Block]:
     sections = [
         (Kind.HEADER, header_bytes),
         (Kind.KEEPER_STATE, header.keeper_state_bytes),
+        (Kind.HAND_OUTS, header.hand_outs_bytes),
         (Kind.RECORDS, header.records_bytes),
         (Kind.SPRAY_MAP, SPRAY_MAP_BYTES),
         (Kind.CALLERS, callers_bytes(header.spray.callers)),
@@ -197,7 +214,7 @@ def layout(header: SnapshotHeader, header_bytes: int) -> Iterator[Block]:
     ]
     number, offset = 0, PREAMBLE.size
     for kind, section_bytes in sections:
-        cut = kind in (Kind.KEEPER_STATE, Kind.RECORDS, Kind.CALLERS)
+        cut = kind not in (Kind.HEADER, Kind.SPRAY_MAP, Kind.TRAILER)
         most = header.block_bytes if cut else section_bytes
         for first_byte in range(0, section_bytes, most):
             size_bytes = min(most, section_bytes - first_byte)

@@ -53,7 +53,8 @@ def load_snapshot(
     """
     with SnapshotFile(path) as file:
         _check_fits(file, segment)
-        file.check(Kind.KEEPER_STATE)  # no table without its keeper's state
+        for kind in (Kind.KEEPER_STATE, Kind.HAND_OUTS):
+            file.check(kind)  # no table without its keeper's state
         with ThreadPoolExecutor(threads, thread_name_prefix="snapshot") as pool:
             free = _read_records(file, segment, pool, progress)
             over = _former_lives_over(segment, free, file.header.taken_at)

@@ -1,7 +1,7 @@
 """Reads a snapshot: every byte is checked before anybody sees it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -11,7 +11,15 @@ import numpy.typing as npt
 from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotDamaged, SnapshotError, SnapshotNewer
 from ringfence.engine.snapshot.folder import list_snapshots
-from ringfence.engine.snapshot.format import FRAME, PREAMBLE, TRAILER, Block, Kind, SnapshotHeader
+from ringfence.engine.snapshot.format import (
+    FRAME,
+    PART,
+    PREAMBLE,
+    TRAILER,
+    Block,
+    Kind,
+    SnapshotHeader,
+)
 from ringfence.engine.table.header_rows import key_numbers
 from ringfence.engine.words import State
 
@@ -30,7 +38,7 @@ class SnapshotFile:
         except OSError as error:
             raise SnapshotError(f"{path}: snapshot not opened: {error}") from error
         try:
-            self._file_id = self._read_preamble()
+            self.version, self._file_id = self._read_preamble()
             self.header, self.blocks = self._read_header()
             self._check_trailer()
         except BaseException:
@@ -88,7 +96,7 @@ class SnapshotFile:
         """The error that names a block of this file."""
         return SnapshotDamaged(self.path, what, offset=block.offset, block=block.number)
 
-    def _read_preamble(self) -> bytes:
+    def _read_preamble(self) -> tuple[int, bytes]:
         try:
             version, file_id = layout.decode_preamble(os.pread(self._fd, PREAMBLE.size, 0))
         except (OSError, ValueError) as error:
@@ -100,7 +108,7 @@ class SnapshotFile:
                 f"{self.path}: snapshot of a format that never was: version={version}, "
                 f"limit={layout.OLDEST_VERSION}"
             )
-        return file_id
+        return version, file_id
 
     def _read_header(self) -> tuple[SnapshotHeader, list[Block]]:
         first = Block(0, Kind.HEADER, PREAMBLE.size, 0, 0)
@@ -157,10 +165,47 @@ def newest_taken_at(folder: Path) -> int:
         return 0
 
 
-def read_keeper_state(path: Path) -> bytes:
-    """The bytes that the keeper gave; raises SnapshotDamaged, SnapshotNewer, SnapshotError."""
+def read_keeper_state(path: Path) -> Generator[bytes, None, None]:
+    """The parts of its state that the keeper gave, in their order; a file of before they were
+    invented has one. No more than one of them is held.
+
+    Raises SnapshotDamaged, SnapshotNewer, SnapshotError.
+    """
     with SnapshotFile(path) as file:
-        return b"".join(payload.tobytes() for _, payload in file.read_blocks(Kind.KEEPER_STATE))
+        payloads = file.read_blocks(Kind.KEEPER_STATE)
+        if file.version < layout.PARTS_VERSION:
+            yield b"".join(bytes(payload) for _, payload in payloads)
+            return
+        left = bytearray()
+        for _, payload in payloads:
+            left += payload
+            at = 0
+            while (end := _end_of_part(left, at)) <= len(left):
+                yield bytes(left[at + PART.size : end])
+                at = end
+            del left[:at]
+        if left:
+            *_, last = file.blocks_of(Kind.KEEPER_STATE)
+            raise file.damaged(f"part cut short: bytes={len(left)}", last)
+
+
+def _end_of_part(parts: bytearray, at: int) -> int:
+    """Where the part that begins there ends: beyond all of it as long as that cannot be said."""
+    begin = at + PART.size
+    if len(parts) < begin:
+        return begin
+    size_bytes: int = PART.unpack_from(parts, at)[0]
+    return begin + size_bytes
+
+
+def read_hand_outs(path: Path) -> Iterator[memoryview]:
+    """The hand-outs that the keeper gave, in pieces, in memory that the next one reuses.
+
+    Raises SnapshotDamaged, SnapshotNewer, SnapshotError.
+    """
+    with SnapshotFile(path) as file:
+        for _, payload in file.read_blocks(Kind.HAND_OUTS):
+            yield payload
 
 
 def check_snapshot(

@@ -5,8 +5,9 @@ workers' positions and then the keeper's applied one before it calls. FORMATS.md
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,15 @@ from ringfence.engine.snapshot.folder import (
     snapshot_path,
     unfinished_path,
 )
-from ringfence.engine.snapshot.format import FRAME, TRAILER, Block, Kind, SnapshotHeader
+from ringfence.engine.snapshot.format import (
+    FRAME,
+    PART,
+    PREAMBLE,
+    TRAILER,
+    Block,
+    Kind,
+    SnapshotHeader,
+)
 from ringfence.engine.snapshot.record_blocks import copy_callers, copy_records, copy_spray_map
 
 SYNC_BYTES = 1 << 26
@@ -38,16 +47,19 @@ def write_snapshot(
     number: int,
     positions: Mapping[str, int],
     keeper_position: int,
-    keeper_state: bytes,
+    keeper_state: Iterable[bytes],
+    hand_outs: Iterable[bytes] = (),
     taken_at: int,
     keeper_state_position: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Writes `folder`/snapshot-<number>.rfs, durable and whole when this returns; its path.
 
-    Times are unix seconds. `keeper_state_position` is `keeper_position` unless given. Removes what
-    killed writers left. Raises SnapshotError when the number is taken or the file cannot be
-    written, and leaves nothing then, as far as the disk lets it.
+    Times are unix seconds. The parts of the keeper's state, less than 4 GiB each, and then the
+    hand-outs, in pieces of any size, are written as they come, and none of them is kept.
+    `keeper_state_position` is `keeper_position` unless given. Removes what killed writers left.
+    Raises SnapshotError when the number is taken or the file cannot be written, and what comes out
+    of the iterators; leaves nothing then, as far as the disk lets it.
     """
     target = snapshot_path(folder, number)
     written = unfinished_path(folder, number)
@@ -63,7 +75,7 @@ def write_snapshot(
         keeper_state_position=(
             keeper_position if keeper_state_position is None else keeper_state_position
         ),
-        keeper_state_bytes=len(keeper_state),
+        keeper_state_bytes=0,  # nobody knows yet
         block_bytes=layout.BLOCK_BYTES,
         spray=read_spray(segment),
     )
@@ -77,7 +89,7 @@ def write_snapshot(
         remove_unfinished(folder)
         fd = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _write_file(fd, segment, header, memoryview(keeper_state), progress)
+            _write_file(fd, segment, header, keeper_state, hand_outs, progress=progress)
         finally:
             os.close(fd)
         os.rename(written, target)
@@ -97,41 +109,95 @@ def _write_file(
     fd: int,
     segment: Segment,
     header: SnapshotHeader,
-    keeper_state: memoryview,
+    keeper_state: Iterable[bytes],
+    hand_outs: Iterable[bytes],
+    *,
     progress: Progress | None,
 ) -> None:
-    file_id = os.urandom(layout.FILE_ID_BYTES)
-    encoded = header.encode()
-    blocks = list(layout.layout(header, len(encoded)))
-    file_bytes = blocks[-1].offset + FRAME.size + blocks[-1].size_bytes
-    os.posix_fallocate(fd, 0, file_bytes)  # too little room is known now and not in an hour
-    _write_whole(fd, memoryview(layout.encode_preamble(layout.VERSION, file_id)))
+    header_bytes = len(header.encode())
+    _, table_bytes = _blocks(header, header_bytes)
+    os.posix_fallocate(fd, 0, table_bytes)  # too little room is known now and not in an hour
+    file = _BlockFile(fd, header_bytes)
+    framed = (piece for part in keeper_state for piece in (PART.pack(len(part)), part))
+    header = replace(
+        header,
+        keeper_state_bytes=file.write_all(Kind.KEEPER_STATE, framed, header.block_bytes),
+        hand_outs_bytes=file.write_all(Kind.HAND_OUTS, hand_outs, header.block_bytes),
+    )
+    blocks, file_bytes = _blocks(header, header_bytes)
+    os.posix_fallocate(fd, 0, file_bytes)
     buffer = np.empty(header.block_bytes // 8, np.uint64)
-    synced = 0
-    for block in blocks:
+    for block in blocks[file.number :]:
         match block.kind:
-            case Kind.HEADER:
-                payload = memoryview(encoded)
-            case Kind.KEEPER_STATE:
-                payload = keeper_state[block.first_byte : block.first_byte + block.size_bytes]
             case Kind.RECORDS:
                 payload = _copied_records(segment, block, buffer)
             case Kind.SPRAY_MAP:
                 payload = _copied_spray_map(segment, block)
             case Kind.CALLERS:
                 payload = _copied_callers(segment, block, buffer)
-            case Kind.TRAILER:
+            case _:
                 payload = memoryview(TRAILER.pack(len(blocks), file_bytes))
-        _write_whole(
-            fd, memoryview(layout.encode_frame(file_id, block.number, block.kind, payload))
-        )
-        _write_whole(fd, payload)
-        if block.offset - synced >= SYNC_BYTES:
-            os.fdatasync(fd)
-            synced = block.offset
+        file.write(block.kind, payload)
         if progress is not None:
-            progress(block.offset + FRAME.size + block.size_bytes, file_bytes)
+            progress(file.offset, file_bytes)
+    file.write_header(header.encode())
     os.fsync(fd)
+
+
+def _blocks(header: SnapshotHeader, header_bytes: int) -> tuple[list[Block], int]:
+    """All blocks of a file, and its bytes."""
+    blocks = list(layout.layout(header, header_bytes))
+    return blocks, blocks[-1].offset + FRAME.size + blocks[-1].size_bytes
+
+
+class _BlockFile:
+    """A snapshot as far as it is written; the header, which says how long it is, comes last."""
+
+    def __init__(self, fd: int, header_bytes: int) -> None:
+        self._fd = fd
+        self._file_id = os.urandom(layout.FILE_ID_BYTES)
+        self._synced = 0
+        self.number = 1
+        """Of the next block."""
+        self.offset = PREAMBLE.size + FRAME.size + header_bytes
+        """Where it goes."""
+
+    def write(self, kind: Kind, payload: memoryview) -> None:
+        """Writes the next block."""
+        self._put(self.offset, self.number, kind, payload)
+        self.number += 1
+        self.offset += FRAME.size + len(payload)
+        if self.offset - self._synced >= SYNC_BYTES:
+            os.fdatasync(self._fd)
+            self._synced = self.offset
+
+    def write_all(self, kind: Kind, pieces: Iterable[bytes], block_bytes: int) -> int:
+        """Writes pieces of any size as blocks of one; how many bytes it were."""
+        block, filled, size_bytes = memoryview(bytearray(block_bytes)), 0, 0
+        for piece in pieces:
+            left = memoryview(piece)
+            size_bytes += len(left)
+            while left:
+                taken = left[: block_bytes - filled]
+                block[filled : filled + len(taken)] = taken
+                filled += len(taken)
+                left = left[len(taken) :]
+                if filled == block_bytes:
+                    self.write(kind, block)
+                    filled = 0
+        if filled:
+            self.write(kind, block[:filled])
+        return size_bytes
+
+    def write_header(self, payload: bytes) -> None:
+        """Writes what stands in front of all blocks that were written."""
+        _write_whole(self._fd, 0, memoryview(layout.encode_preamble(layout.VERSION, self._file_id)))
+        self._put(PREAMBLE.size, 0, Kind.HEADER, memoryview(payload))
+
+    def _put(self, offset: int, number: int, kind: Kind, payload: memoryview) -> None:
+        frame = layout.encode_frame(self._file_id, number, kind, payload)
+        _write_whole(self._fd, offset, memoryview(frame))
+        _write_whole(self._fd, offset + FRAME.size, payload)
 
 
 def _copied_records(
@@ -156,6 +222,8 @@ def _copied_spray_map(segment: Segment, block: Block) -> memoryview:
     return copied.data.cast("B")
 
 
-def _write_whole(fd: int, content: memoryview) -> None:
+def _write_whole(fd: int, offset: int, content: memoryview) -> None:
     while content:
-        content = content[os.write(fd, content) :]
+        written = os.pwrite(fd, content, offset)
+        offset += written
+        content = content[written:]

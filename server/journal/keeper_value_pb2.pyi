@@ -133,7 +133,7 @@ class Complaint(_message.Message):
     def __init__(self, number: _Optional[int] = ..., pool: _Optional[int] = ..., policy: _Optional[str] = ..., assigned_at: _Optional[int] = ..., received_at: _Optional[int] = ...) -> None: ...
 
 class KeeperImage(_message.Message):
-    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "hand_outs", "assigned_total", "complaints", "feeds", "claims", "journals")
+    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "hand_outs", "assigned_total", "complaints", "feeds", "claims", "journals", "hand_out_runs")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
@@ -146,11 +146,12 @@ class KeeperImage(_message.Message):
     FEEDS_FIELD_NUMBER: _ClassVar[int]
     CLAIMS_FIELD_NUMBER: _ClassVar[int]
     JOURNALS_FIELD_NUMBER: _ClassVar[int]
+    HAND_OUT_RUNS_FIELD_NUMBER: _ClassVar[int]
     position: int
     decided_at: int
     policies: _containers.RepeatedCompositeFieldContainer[PlacedPolicy]
     pools: _containers.RepeatedCompositeFieldContainer[PlacedPool]
-    reservations: _containers.RepeatedCompositeFieldContainer[KeptReservation]
+    reservations: _containers.RepeatedScalarFieldContainer[bytes]
     reservations_made: int
     hand_outs: bytes
     assigned_total: _containers.RepeatedScalarFieldContainer[int]
@@ -158,4 +159,5 @@ class KeeperImage(_message.Message):
     feeds: _containers.RepeatedCompositeFieldContainer[PlacedFeed]
     claims: _containers.RepeatedCompositeFieldContainer[FeedClaims]
     journals: _containers.RepeatedCompositeFieldContainer[JournalPosition]
-    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[_Union[KeptReservation, _Mapping]]] = ..., reservations_made: _Optional[int] = ..., hand_outs: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ...) -> None: ...
+    hand_out_runs: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[bytes]] = ..., reservations_made: _Optional[int] = ..., hand_outs: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ..., hand_out_runs: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -14,7 +14,7 @@ from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.verdict.scan import TableScan
 from ringfence.server.config.config import Config
 from ringfence.server.journal.journal import Journal, JournalDown
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
@@ -31,6 +31,7 @@ from ringfence.server.keeper.numbers.number_commands import NumberCommands
 from ringfence.server.keeper.numbers.quarantine_commands import QuarantineCommands
 from ringfence.server.keeper.queue.candidates import Candidates
 from ringfence.server.keeper.queue.pool_counts import PoolCounts
+from ringfence.server.keeper.reservations.hand_out_merges import keep_merging
 from ringfence.server.keeper.reservations.leases import Leases
 from ringfence.server.keeper.reservations.reservation_service import ReservationService
 from ringfence.server.keeper.settings.config_differences import config_differences
@@ -39,6 +40,8 @@ from ringfence.server.keeper.settings.setting_commands import SettingCommands
 from ringfence.server.keeper.status import status_answer
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.routes import Answer
+from ringfence.server.link.turns import Turns
+from ringfence.server.state.keeper_image import StoredImage
 from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2
 
@@ -62,7 +65,7 @@ class Keeper:
         drain: Drain,
         *,
         config: Config,
-        image: KeeperImage,
+        image: StoredImage,
         snapshot_at: Callable[[], int],
         machine: Machine = MACHINE,
     ) -> None:
@@ -88,6 +91,7 @@ class Keeper:
         )
         self._departures = Departures(verdicts, self.state, self.log, kept_s=config.queue.left_kept)
         self._leases = leases
+        self._turns = Turns("beside-the-loop")
         traffic = FeedTraffic(self.time.now)
         self.reports = ClaimReports(self.state, self.log, traffic)
         counts = PoolCounts(TableScan(segment), self.time.now)
@@ -112,6 +116,7 @@ class Keeper:
             backlog=self.backlog,
             candidates=self.candidates,
             reports=self.reports,
+            turns=self._turns,
         ).answers
 
     async def begin(self) -> None:
@@ -135,6 +140,7 @@ class Keeper:
             self._departures.watch(),
             self.backlog.measure(),
             self.reports.keep_flushing(),
+            keep_merging(self.state.hand_outs, self._turns, self.time.now),
         ]
 
     def _applied(self, position: int, value: KeeperValue, size_bytes: int) -> None:
@@ -149,7 +155,7 @@ async def open_keeper(
     drain: Drain,
     *,
     config: Config,
-    image: KeeperImage,
+    image: StoredImage,
     snapshot_at: Callable[[], int] = lambda: 0,
     machine: Machine = MACHINE,
 ) -> Keeper:

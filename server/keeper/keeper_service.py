@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
-import grpc
-
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.keeper.changes.change_messages import ChangeMessages
 from ringfence.server.keeper.changes.history_backlog import HistoryBacklog
 from ringfence.server.keeper.changes.journal_feed import JournalFeed
 from ringfence.server.keeper.clock.kept_time import KeptTime
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.claim_reports import ClaimReports
+from ringfence.server.keeper.image_stream import image_messages
 from ringfence.server.keeper.queue.candidates import Candidates
 from ringfence.server.link.drain import Context
 from ringfence.server.link.keeper_service_pb2 import (
@@ -24,16 +22,14 @@ from ringfence.server.link.keeper_service_pb2 import (
     LookUpNumberRequest,
     LookUpNumberResponse,
     ReadImageRequest,
-    ReadImageResponse,
     ReportClaimsRequest,
     ReportClaimsResponse,
 )
-from ringfence.server.link.routes import Answer, parse, parsing, path
+from ringfence.server.link.routes import Answer, parse, parsing
+from ringfence.server.link.turns import Turns
 from ringfence.server.state.keeper_state import KeeperState
 
-PIECE_BYTES = 1 << 20
 SHORT_BYTES = 1 << 14  # of a journal's value: read on the loop, a longer one beside it
-IMAGE_WAIT_S = 30.0  # for a keeper that is being replaced
 
 
 class KeeperService:
@@ -51,6 +47,7 @@ class KeeperService:
         backlog: HistoryBacklog,
         candidates: Candidates,
         reports: ClaimReports,
+        turns: Turns,
     ) -> None:
         self._state = state
         self._log = log
@@ -59,6 +56,7 @@ class KeeperService:
         self._backlog = backlog
         self._candidates = candidates
         self._reports = reports
+        self._turns = turns
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -113,30 +111,10 @@ class KeeperService:
                     await context.write(message)
 
     async def read_image(self, data: bytes, context: Context) -> None:
-        """The keeper's state and its position, in pieces."""
+        """The keeper's state at one moment, and its position."""
         await self._reports.reach(parse(ReadImageRequest, data).claims_upto)
-        position = self._log.position()  # of all that the image has: nothing is decided between
-        image = self._state.image()
-        self._reports.fill(image)  # or their values could not be let go of
-        image.position = await position
-        whole = image.SerializeToString()
-        for begin in range(0, len(whole), PIECE_BYTES):
-            piece = ReadImageResponse(data=whole[begin : begin + PIECE_BYTES])
-            await context.write(piece.SerializeToString())
-
-
-def ask_for_image(address: str, claims_upto: Mapping[str, int]) -> KeeperImage:
-    """The image of the running keeper at a socket, if possible with the claims up to positions of
-    workers' journals; raises grpc.RpcError.
-    """
-    method = KeeperService.DESCRIPTOR.methods_by_name["ReadImage"]
-    with grpc.insecure_channel(address) as channel:
-        ask = channel.unary_stream(
-            path(method),
-            request_serializer=ReadImageRequest.SerializeToString,
-            response_deserializer=ReadImageResponse.FromString,
-        )
-        pieces = ask(
-            ReadImageRequest(claims_upto=claims_upto), wait_for_ready=True, timeout=IMAGE_WAIT_S
-        )
-        return KeeperImage.FromString(b"".join(piece.data for piece in pieces))
+        position = self._log.position()  # of all that the moment has: nothing is decided between
+        moment = self._state.moment(self._reports.claims(), self._reports.journals())
+        with closing(moment):
+            async for message in image_messages(moment, await position, self._turns):
+                await context.write(message)

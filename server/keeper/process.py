@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from contextlib import suppress
 
 import grpc
@@ -20,6 +21,7 @@ from ringfence.server.keeper.keeper_service import KeeperService
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.routes import service
 from ringfence.server.link.signs_of_life import SignsOfLife
+from ringfence.server.link.turns import SWITCH_S
 from ringfence.server.state.keeper_image import newest_image
 from ringfence.v1 import number_service_pb2, quarantine_service_pb2
 
@@ -32,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 def run_keeper(installation: Installation, signs: SignsOfLife) -> None:
     """Serves until SIGTERM."""
+    sys.setswitchinterval(SWITCH_S)
     asyncio.run(_serve(installation, signs))
 
 

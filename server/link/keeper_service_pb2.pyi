@@ -99,10 +99,14 @@ class ReadImageRequest(_message.Message):
     def __init__(self, claims_upto: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class ReadImageResponse(_message.Message):
-    __slots__ = ("data",)
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    data: bytes
-    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+    __slots__ = ("position", "part", "hand_outs")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    HAND_OUTS_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    part: bytes
+    hand_outs: bytes
+    def __init__(self, position: _Optional[int] = ..., part: _Optional[bytes] = ..., hand_outs: _Optional[bytes] = ...) -> None: ...
 
 class ReportClaimsRequest(_message.Message):
     __slots__ = ("journal", "after", "upto", "claims", "events", "unregistered")

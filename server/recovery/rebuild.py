@@ -33,7 +33,7 @@ from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.journal.opened_journals import opened_journals
 from ringfence.server.recovery.recovered import Recovered
 from ringfence.server.recovery.replay import Replay, ReplayBase
-from ringfence.server.state.keeper_image import read_image
+from ringfence.server.state.keeper_image import read_settings
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def _load(
                 progress=show,
                 drop_free_also_in=found[1] if len(found) > 1 else None,
             )
-            image = read_image(found[0])
+            image = read_settings(found[0])
         except SnapshotDamaged as error:
             _log.warning("%s; going on without it", error)
             damaged.append(error.path)

@@ -37,6 +37,7 @@ class ReplayBase:
     positions: Mapping[str, int] = field(default_factory=dict)
     keeper_position: int = 0
     image: KeeperImage = field(default_factory=KeeperImage)
+    """The keeper's, without reservations and hand-outs."""
     spray: Spray | None = None
     """Under which its spray map was made; None = nobody knows."""
 

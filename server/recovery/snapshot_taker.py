@@ -22,9 +22,9 @@ from ringfence.server.folder.journal_folders import KEEPER, journal_identity, wo
 from ringfence.server.folder.snapshot_lock import change_snapshots
 from ringfence.server.folder.truncation import publish_truncation
 from ringfence.server.journal.truncation import truncate_orphan
-from ringfence.server.keeper.keeper_service import ask_for_image
 from ringfence.server.link.signs_of_life import SignsOfLife
-from ringfence.server.state.keeper_image import read_image
+from ringfence.server.recovery.asked_image import asked_image
+from ringfence.server.state.keeper_image import read_settings
 
 KEPT = 2
 
@@ -52,18 +52,19 @@ def _take(installation: Installation) -> None:
         if installation.journal_folder(worker_name(index)).exists()
     }
     applied = segment.applied  # after the positions: see the engine's FORMATS.md
-    image = ask_for_image(installation.keeper_address, positions)
     present = list_snapshots(folder)
-    path = write_snapshot(
-        segment,
-        folder,
-        number=snapshot_number(present[0]) + 1 if present else 1,
-        positions=positions,
-        keeper_position=applied,
-        keeper_state=image.SerializeToString(),
-        keeper_state_position=image.position,
-        taken_at=OneTime(segment)(),
-    )
+    with asked_image(installation.keeper_address, positions) as image:
+        path = write_snapshot(
+            segment,
+            folder,
+            number=snapshot_number(present[0]) + 1 if present else 1,
+            positions=positions,
+            keeper_position=applied,
+            keeper_state=image.parts(),
+            hand_outs=image.hand_outs(),
+            keeper_state_position=image.position,
+            taken_at=OneTime(segment)(),
+        )
     _log.info(
         "snapshot taken: %s, numbers=%d, in %.1fs",
         path.name,
@@ -78,7 +79,7 @@ def _truncate(installation: Installation) -> None:
         return
     older = read_header(kept[KEPT - 1])
     claims_upto = {
-        journal.name: journal.position for journal in read_image(kept[KEPT - 1]).journals
+        journal.name: journal.position for journal in read_settings(kept[KEPT - 1]).journals
     }
     # The keeper reads claims from the workers' journals: what it has not taken stays.
     upto = {name: min(at, claims_upto.get(name, 0)) for name, at in older.positions.items()}

@@ -36,6 +36,15 @@ class BookEntry:
 
 def book_entry(kept: KeptReservation) -> BookEntry:
     """A reservation as the book keeps it."""
+    return _entry(kept, kept.SerializeToString())
+
+
+def read_entry(data: bytes) -> BookEntry:
+    """A reservation of a book that kept it as these bytes; raises DecodeError."""
+    return _entry(KeptReservation.FromString(data), data)
+
+
+def _entry(kept: KeptReservation, data: bytes) -> BookEntry:
     return BookEntry(
         id=kept.id,
         pool=kept.pool,
@@ -47,5 +56,5 @@ def book_entry(kept: KeptReservation) -> BookEntry:
         ended_at=kept.ended_at,
         actor=kept.actor,
         request_id=kept.request_id,
-        data=kept.SerializeToString(),
+        data=data,
     )

@@ -7,6 +7,7 @@ be told of it before everything decided is durable.
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 
@@ -23,11 +24,19 @@ from ringfence.engine.table.header_rows import (
 )
 from ringfence.engine.table.writer import TableFull, TableWriter
 from ringfence.engine.words import State
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_value_pb2 import (
+    FeedClaims,
+    JournalPosition,
+    KeeperImage,
+    KeeperValue,
+)
 from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.link.refusal import in_use
+from ringfence.server.state.book_entry import BookEntry, read_entry
 from ringfence.server.state.coverage_book import CoverageBook
-from ringfence.server.state.hand_out_book import HAND_OUT, HandOutBook
+from ringfence.server.state.hand_out_book import HandOutBook
+from ringfence.server.state.image_moment import ImageMoment
+from ringfence.server.state.keeper_image import StoredImage
 from ringfence.server.state.pending_changes import PendingChanges
 from ringfence.server.state.reservation_book import ReservationBook
 from ringfence.server.state.settings_book import SettingsBook
@@ -96,17 +105,22 @@ class KeeperState:
         self.writer.set_applied(position)
         self.pending.drop_oldest()
 
-    def load(self, image: KeeperImage) -> None:
+    def load(self, image: StoredImage) -> None:
         """Begins with what a snapshot has."""
-        for book in (self.published, self.decided):
-            book.place(image)
-        self.coverage.take(image)
-        self.reservations.load(image.reservations, image.reservations_made)
-        self.hand_outs.load(np.frombuffer(image.hand_outs, HAND_OUT))
-        self.assigned_total.update(dict(enumerate(image.assigned_total)))
-        self.complaints.update(dict(enumerate(image.complaints)))
-        self.decided_at = image.decided_at
-        self._imaged = image.position
+        entries: list[BookEntry] = []
+        made = 0
+        for part in image.parts:
+            for book in (self.published, self.decided):
+                book.place(part)
+            self.coverage.take(part)
+            entries.extend(map(read_entry, part.reservations))
+            made += part.reservations_made  # as all that is no list, it is in one part alone
+            self.assigned_total.update(dict(enumerate(part.assigned_total)))
+            self.complaints.update(dict(enumerate(part.complaints)))
+            self.decided_at = max(self.decided_at, part.decided_at)
+            self._imaged = max(self._imaged, part.position)
+        self.reservations.load(entries, made)
+        self.hand_outs.load(image.runs)
 
     @property
     def known(self) -> int:
@@ -136,21 +150,29 @@ class KeeperState:
         self.writer.apply(latest_rows(np.concatenate(headers)))
         self.writer.set_applied(position)
 
-    def image(self) -> KeeperImage:
-        """Everything, as all decided commands leave it; the position is not set."""
+    def moment(
+        self, claims: Iterable[FeedClaims] = (), journals: Iterable[JournalPosition] = ()
+    ) -> ImageMoment:
+        """Everything, as all decided commands leave it, to be read while others are decided; to be
+        closed. Claims and positions that no command has yet may be added.
+        """
         indexes = range(len(self.decided.pools))
-        image = KeeperImage(
+        head = KeeperImage(
             decided_at=self.decided_at,
-            reservations=self.reservations,
             reservations_made=self.reservations.made,
-            hand_outs=self.hand_outs.rows(self.decided_at).tobytes(),
             assigned_total=[self.assigned_total[index] for index in indexes],
             complaints=[self.complaints[index] for index in indexes],
-            claims=self.coverage.claims(),
-            journals=self.coverage.journals(),
+            journals=chain(self.coverage.journals(), journals),
         )
-        self.decided.fill(image)
-        return image
+        return ImageMoment(
+            head=head,
+            policies=tuple(self.decided.policies),
+            pools=tuple(self.decided.pools),
+            feeds=tuple(self.decided.feeds),
+            claims=chain(self.coverage.claims(), claims),
+            reservations=self.reservations.moment(),
+            runs=self.hand_outs.runs(),
+        )
 
     def _place(self, value: KeeperValue) -> None:
         self.decided_at = max(self.decided_at, value.decided_at)

@@ -9,12 +9,13 @@ those of the actor that takes it.
 import heapq
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.link.refusal import no_such, over_quota
 from ringfence.server.state.book_entry import BookEntry, book_entry
 from ringfence.server.state.ended_reservations import EndedReservations
+from ringfence.server.state.reservation_moment import ReservationMoment
 from ringfence.v1 import types_pb2
 
 RESERVATIONS_MAX = 1_000_000  # kept at a time, live and ended
@@ -40,6 +41,7 @@ class ReservationBook:
         self._holders: dict[int, str] = {}
         self._leases: list[tuple[int, str]] = []  # heap; entries may be outdated
         self._ended = EndedReservations()
+        self._moments: list[ReservationMoment] = []
         self._size = 0  # of all reservations: their numbers and those that they refused
         self._live_size = 0  # of live ones
         self._live_sizes: Counter[str] = Counter()  # by actor
@@ -127,16 +129,23 @@ class ReservationBook:
         while oldest := self._ended.ended_until(now - self._ended_kept_s):
             self._forget(oldest)
 
-    def load(self, reservations: Sequence[KeptReservation], made: int) -> None:
+    def moment(self) -> ReservationMoment:
+        """The book as it is now, to be read while it goes on; to be closed."""
+        moment = ReservationMoment(self._ids, self._kept, self._moments.remove)
+        self._moments.append(moment)
+        return moment
+
+    def load(self, entries: Iterable[BookEntry], made: int) -> None:
         """Takes over all reservations of a snapshot."""
-        entries = [book_entry(kept) for kept in reservations]
-        for entry in sorted(entries, key=lambda entry: entry.ended_at):
+        for entry in sorted(entries, key=lambda entry: (entry.ended_at, entry.id)):
             self._place(entry)
         self._ids.sort()
         self.made = made
 
     def _place(self, entry: BookEntry) -> None:
         before = self._kept.get(entry.id)
+        for moment in self._moments:
+            moment.changes(entry.id, before)
         if before is None:
             self.made += 1
             self._ids.append(entry.id)
@@ -169,6 +178,8 @@ class ReservationBook:
 
     def _forget(self, reservation_id: str) -> None:
         entry = self._kept.pop(reservation_id)
+        for moment in self._moments:
+            moment.changes(reservation_id, entry)
         self._leave(entry)
         if self._by_request.get((entry.actor, entry.request_id)) == entry.id:
             del self._by_request[entry.actor, entry.request_id]

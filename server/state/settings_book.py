@@ -142,15 +142,6 @@ class SettingsBook:
             _put(self.feeds, feed.index, read_feed(feed.feed) if feed.HasField("feed") else None)
         return bool(value.policies or value.pools or value.feeds)
 
-    def fill(self, image: KeeperImage) -> None:
-        """Adds all indexes with what is there; empty ones too, not to be taken again yet."""
-        for index, policy in enumerate(self.policies):
-            image.policies.add(index=index, policy=policy_message(policy) if policy else None)
-        for index, pool in enumerate(self.pools):
-            image.pools.add(index=index, pool=pool_message(pool) if pool else None)
-        for index, feed in enumerate(self.feeds):
-            image.feeds.add(index=index, feed=feed_message(feed) if feed else None)
-
 
 def _put(settings: list[Setting | None], index: int, setting: Setting | None) -> None:
     settings.extend([None] * (index + 1 - len(settings)))

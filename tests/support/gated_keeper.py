@@ -9,9 +9,9 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.writer import TableWriter
 from ringfence.server.config.config import load_config
 from ringfence.server.journal.journal import Journal
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.keeper.keeper import open_keeper
 from ringfence.server.link.drain import Drain
+from ringfence.server.state.keeper_image import StoredImage
 from ringfence.v1 import quarantine_service_pb2 as pb
 from support.engine import Engine
 from support.told_machine import told_machine
@@ -60,7 +60,7 @@ class Served:
             self.journal,
             Drain(),
             config=load_config(),
-            image=KeeperImage(),
+            image=StoredImage(),
             machine=told_machine(lambda: self.now),
         )
         self.journal.after_commit(self._wait_at_gate)

@@ -13,11 +13,11 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.writer import TableWriter
 from ringfence.server.config.config import Config, load_config
 from ringfence.server.journal.journal import Journal
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.keeper.clock.machine import Machine
 from ringfence.server.keeper.keeper import Keeper, open_keeper
 from ringfence.server.link.drain import Drain
+from ringfence.server.state.keeper_image import StoredImage
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
 from support.engine import Engine
@@ -74,7 +74,7 @@ class KeeperInside:
         self._machine = machine or told_machine(lambda: self.now)
         self.keeper: Keeper
 
-    async def start(self, image: KeeperImage | None = None) -> None:
+    async def start(self, image: StoredImage | None = None) -> None:
         """Opens it; one that is opened on the same segment and journal is its replacement."""
         self.writer = TableWriter(self.segment)
         self.keeper = await open_keeper(
@@ -83,7 +83,7 @@ class KeeperInside:
             self.journal,
             Drain(),
             config=self._config,
-            image=image or KeeperImage(),
+            image=image or StoredImage(),
             machine=self._machine,
         )
         self.keeper.candidates.scanner.start()
@@ -131,7 +131,7 @@ def run(
     use: Callable[[KeeperInside], Awaitable[None]],
     *,
     config: Config | None = None,
-    image: KeeperImage | None = None,
+    image: StoredImage | None = None,
     machine: Machine | None = None,
 ) -> None:
     """Runs `use` with a new keeper."""

@@ -24,7 +24,8 @@ MANY = list(range(447700900000, 447700901000))
 BLOCK_BYTES = 4096
 SPRAY = week_spray(callers=1024)
 POSITIONS = {"worker-0": 17, "worker-1": 2**40}
-KEEPER_STATE = bytes(range(256)) * 40  # more than two blocks
+KEEPER_PARTS = [bytes(range(256)) * 40, b"", b"the end"]  # the first is more than two blocks
+HAND_OUTS = [bytes(range(255, -1, -1)) * 20, b"", b"0123456789abcdef"]
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ class Taken:
             number=number,
             positions=POSITIONS,
             keeper_position=5,
-            keeper_state=KEEPER_STATE,
+            keeper_state=KEEPER_PARTS,
+            hand_outs=HAND_OUTS,
             keeper_state_position=6,
             taken_at=START + 1000,
         )

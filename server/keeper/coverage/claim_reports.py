@@ -8,12 +8,12 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from ringfence.engine.memory.layout import WORKERS_MAX
 from ringfence.server.journal.journal import JournalError
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
+from ringfence.server.journal.keeper_value_pb2 import FeedClaims, JournalPosition, KeeperValue
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
@@ -108,18 +108,33 @@ class ClaimReports:
                     self._news.set()
             await asyncio.sleep(PERIOD_S)
 
-    def fill(self, value: KeeperValue | KeeperImage) -> None:
-        """Adds what was reported and is not journalled yet. As claims are a join, and durable in
-        the workers' journals, an image may have them before they are in the keeper's.
+    def claims(self) -> Iterator[FeedClaims]:
+        """What was reported and is not journalled yet, each made when it is asked for. As claims
+        are a join, and durable in the workers' journals, an image may have them before they are
+        in the keeper's, and later ones with them.
         """
-        for index, watermark in sorted(self._watermarks.items()):
-            if self._state.decided.feed(index) is not None:  # it was not deleted since
-                intervals = self._covered[index].intervals
-                bounds = [bound for interval in intervals for bound in interval]
-                value.claims.add(feed=index, bounds=bounds, watermark=watermark)
-        for name, position in sorted(self._positions.items()):
-            value.journals.add(name=name, position=position)
+        waiting = [
+            (index, watermark, self._covered[index])
+            for index, watermark in sorted(self._watermarks.items())
+            if self._state.decided.feed(index) is not None  # it was not deleted since
+        ]
+        return (
+            FeedClaims(
+                feed=index,
+                bounds=[bound for interval in covered.intervals for bound in interval],
+                watermark=watermark,
+            )
+            for index, watermark, covered in waiting
+        )
+
+    def journals(self) -> list[JournalPosition]:
+        """Up to which positions all that was reported."""
+        return [
+            JournalPosition(name=name, position=position)
+            for name, position in sorted(self._positions.items())
+        ]
 
     def _decide(self, value: KeeperValue) -> quarantine_service_pb2.DeleteFeedResponse:
-        self.fill(value)
+        value.claims.extend(self.claims())
+        value.journals.extend(self.journals())
         return quarantine_service_pb2.DeleteFeedResponse()  # nobody asked

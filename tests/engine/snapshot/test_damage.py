@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.snapshot_files import KEEPER_STATE, Taken, busy_table, empty_segment, small_blocks
+from support.snapshot_files import KEEPER_PARTS, Taken, busy_table, empty_segment, small_blocks
 
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
@@ -75,7 +75,8 @@ def test_snapshot_has_blocks_of_every_kind(path: Path) -> None:
     blocks = blocks_of(path)
     kinds = [block.kind for block in blocks]
     assert kinds == [
-        Kind.HEADER, *[Kind.KEEPER_STATE] * 3, *[Kind.RECORDS] * 4, Kind.SPRAY_MAP,
+        Kind.HEADER, *[Kind.KEEPER_STATE] * 3, *[Kind.HAND_OUTS] * 2, *[Kind.RECORDS] * 4,
+        Kind.SPRAY_MAP,
         *[Kind.CALLERS] * 18, Kind.TRAILER,
     ]  # fmt: skip
     assert [block.number for block in blocks] == list(range(len(blocks)))
@@ -158,10 +159,10 @@ def test_whole_block_of_an_equal_snapshot_is_found(tmp_path: Path) -> None:
 
 def test_damaged_keepers_state_is_not_given_out(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    content[content.index(KEEPER_STATE[:1000]) + 500] ^= 4
+    content[content.index(KEEPER_PARTS[0][:1000]) + 500] ^= 4
     path.write_bytes(content)
     with pytest.raises(SnapshotDamaged):
-        read_keeper_state(path)
+        list(read_keeper_state(path))
 
 
 def with_version(path: Path, version: int) -> Path:
@@ -175,8 +176,8 @@ def with_version(path: Path, version: int) -> Path:
 
 def test_newer_format_is_refused_by_name(path: Path) -> None:
     newer = with_version(path, snapshot_format.VERSION + 1)
-    for refuse in (check_snapshot, read_header, read_keeper_state):
-        with pytest.raises(SnapshotNewer, match="newer format: version=3, limit=2") as caught:
+    for refuse in (check_snapshot, read_header, lambda path: list(read_keeper_state(path))):
+        with pytest.raises(SnapshotNewer, match="newer format: version=4, limit=3") as caught:
             refuse(newer)
         assert str(newer) in str(caught.value)
     segment = empty_segment()

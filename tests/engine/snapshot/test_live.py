@@ -113,7 +113,7 @@ def test_copy_made_under_inserts_and_what_was_sent_since_before_it_equal_the_tab
         number=1,
         positions={f"worker-{sender}": at for sender, at in enumerate(before)},
         keeper_position=0,
-        keeper_state=b"",
+        keeper_state=[],
         taken_at=0,
         progress=wait_for_batches,
     )
@@ -164,7 +164,7 @@ def write_snapshots(line: Connection, path: str, folder: str, number: int) -> No
             number=each,
             positions={},
             keeper_position=0,
-            keeper_state=b"",
+            keeper_state=[],
             taken_at=0,
             progress=lambda done, total: line.send("writing"),
         )
@@ -241,7 +241,7 @@ def test_disk_that_goes_away_is_an_error_and_never_lists_a_half_snapshot(tmp_pat
                 number=2,
                 positions={},
                 keeper_position=0,
-                keeper_state=b"",
+                keeper_state=[],
                 taken_at=0,
                 progress=go_away,
             )
@@ -269,7 +269,8 @@ class FailingOs:
 @pytest.mark.parametrize(
     ("name", "calls"),
     [
-        ("open", 1), ("posix_fallocate", 1), ("write", 1), ("write", 20), ("write", 75),
+        ("open", 1), ("posix_fallocate", 1), ("posix_fallocate", 2),
+        ("pwrite", 1), ("pwrite", 20), ("pwrite", 75),
         ("fdatasync", 1), ("fdatasync", 3), ("fsync", 1), ("rename", 1), ("fsync", 2),
     ],
 )  # fmt: skip
@@ -311,7 +312,7 @@ def test_position_that_is_none_is_refused(tmp_path: Path) -> None:
             number=1,
             positions={"worker-0": -1},
             keeper_position=0,
-            keeper_state=b"",
+            keeper_state=[],
             taken_at=0,
         )
     assert not list(tmp_path.iterdir())

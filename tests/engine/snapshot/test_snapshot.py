@@ -11,7 +11,8 @@ from support.engine import Engine
 from support.small_table import NUMBERS, START, SmallTable, a_call, insert, make_table
 from support.snapshot_files import (
     BLOCK_BYTES,
-    KEEPER_STATE,
+    HAND_OUTS,
+    KEEPER_PARTS,
     MANY,
     POSITIONS,
     Taken,
@@ -30,6 +31,7 @@ from ringfence.engine.snapshot import (
     list_snapshots,
     load_snapshot,
     prune_snapshots,
+    read_hand_outs,
     read_header,
     read_keeper_state,
     snapshot_number,
@@ -108,8 +110,9 @@ def test_header_says_what_was_given(tmp_path: Path) -> None:
     assert header.taken_at == START + 1000
     assert header.positions == POSITIONS
     assert (header.keeper_position, header.keeper_state_position) == (5, 6)
-    assert header.keeper_state_bytes == len(KEEPER_STATE)
-    assert read_keeper_state(path) == KEEPER_STATE
+    assert header.keeper_state_bytes == sum(len(part) + 4 for part in KEEPER_PARTS)
+    assert list(read_keeper_state(path)) == KEEPER_PARTS
+    assert b"".join(map(bytes, read_hand_outs(path))) == b"".join(HAND_OUTS)
     assert check_snapshot(path) == header
 
 
@@ -120,11 +123,11 @@ def test_keepers_state_stands_for_its_position_unless_another_is_given(tmp_path:
         number=1,
         positions={},
         keeper_position=7,
-        keeper_state=b"",
+        keeper_state=[],
         taken_at=0,
     )
     assert read_header(path).keeper_state_position == 7
-    assert read_keeper_state(path) == b""
+    assert [*read_keeper_state(path), *read_hand_outs(path)] == []
 
 
 def test_empty_table_comes_back_empty(tmp_path: Path) -> None:
@@ -201,7 +204,7 @@ def test_numbers_that_come_during_the_copy_are_left_to_the_journal(tmp_path: Pat
         number=1,
         positions={},
         keeper_position=0,
-        keeper_state=b"",
+        keeper_state=[],
         taken_at=0,
         progress=quarantine_one,
     )

@@ -5,16 +5,17 @@ import asyncio
 import pytest
 from rich.progress import Progress
 from support.keeper_inside import NOW, KeeperInside, journal, run, segment
+from support.kept_image import image_now, stored, whole
 
 from ringfence.engine.memory.layout import FEED_INTERVALS_MAX, FEEDS_MAX
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.reading import read_feeds
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
 from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.recovery.replay import Replay, ReplayBase
+from ringfence.server.state.keeper_image import StoredImage
 
 __all__ = ["journal", "segment"]  # fixtures
 
@@ -167,10 +168,7 @@ def test_image_has_what_was_reported_also_before_it_is_journalled(segment, journ
         report(inside, 0, 3, east=[10, 20])
         await flush(inside)
         report(inside, 3, 5, east=[30, 40])
-        image = inside.keeper.state.image()
-        inside.keeper.reports.fill(image)
-        image.position = journal.last
-        images.append(image)
+        images.append(image_now(inside.keeper, journal.last))
         await flush(inside)
         report(inside, 5, 6, east=[50, 60])
         await flush(inside)
@@ -180,9 +178,9 @@ def test_image_has_what_was_reported_also_before_it_is_journalled(segment, journ
         assert inside.keeper.reports.held("worker-0") == 6
 
     run(segment, journal, use)
-    for image in (KeeperImage(), *images):
+    for image in (StoredImage(), *images):
         again = Segment.create(None, capacity_numbers=100)
-        replay = Replay(again, ReplayBase(image=image), [journal], Progress(disable=True))
+        replay = Replay(again, ReplayBase(image=whole(image)), [journal], Progress(disable=True))
         replay.commands(journal)  # what workers see before there is a keeper
         assert covered_of(again) == [[(10, 20), (30, 40), (50, 60)]]
         run(Segment.create(None, capacity_numbers=100), journal, look, image=image)
@@ -194,10 +192,7 @@ def test_image_has_claims_that_the_journal_never_got(segment, journal):
     async def use(inside):
         await inside.ask("PutFeed", feed={"name": "west"})
         report(inside, 0, 3, west=[10, 20])
-        image = inside.keeper.state.image()
-        inside.keeper.reports.fill(image)
-        image.position = journal.last
-        images.append(image)
+        images.append(image_now(inside.keeper, journal.last))
 
     async def look(inside):
         assert inside.keeper.reports.held("worker-0") == 3
@@ -215,9 +210,7 @@ def test_image_alone_says_what_the_keeper_has_of_the_journals(segment, journal):
         report(inside, 0, 3, west=[10, 20])
         report(inside, 0, 7, "worker-1", west=[20, 30])
         await flush(inside)
-        image = inside.keeper.state.image()
-        image.position = journal.last
-        images.append(image)
+        images.append(stored(inside.keeper.state.moment(), journal.last))
 
     async def look(inside):
         held = inside.keeper.reports.held
@@ -297,9 +290,8 @@ def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_
             each = [bound for begin in bounds[::2] for bound in (begin, begin + 2)]
             request.claims[0].CopyFrom(ReportedClaims(bounds=each, watermark=each[-1]))
             assert inside.keeper.reports.take(request) == upto
-        value = KeeperValue()
-        inside.keeper.reports.fill(value)
-        assert len(value.claims[0].bounds) == 2 * FEED_INTERVALS_MAX
+        (waiting,) = inside.keeper.reports.claims()
+        assert len(waiting.bounds) == 2 * FEED_INTERVALS_MAX
         await flush(inside)
         (feed,) = read_feeds(inside.segment)
         assert (len(feed.covered), feed.watermark) == (FEED_INTERVALS_MAX, AGO + 1_039_998)

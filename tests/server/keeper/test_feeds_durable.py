@@ -176,7 +176,7 @@ def test_journals_keep_the_claims_that_the_older_snapshot_does_not_have(tmp_path
             number=number,
             positions={f"worker-{index}": 9 * number for index in range(3)},
             keeper_position=5 * number,
-            keeper_state=image.SerializeToString(),
+            keeper_state=[image.SerializeToString()],
             keeper_state_position=5 * number,
             taken_at=hour_ago(),
         )

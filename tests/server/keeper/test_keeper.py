@@ -16,7 +16,6 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import State
 from ringfence.server.config.config import load_config
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.keeper.keeper import open_keeper
 from ringfence.server.keeper.process import COMMANDS
@@ -24,6 +23,7 @@ from ringfence.server.link.drain import Drain
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.refusal import Refusal, no_such
 from ringfence.server.link.routes import service
+from ringfence.server.state.keeper_image import StoredImage
 from ringfence.v1 import quarantine_service_pb2 as commands
 from ringfence.v1 import quarantine_service_pb2_grpc as commands_grpc
 
@@ -58,7 +58,7 @@ def with_keeper(tmp_path: Path) -> Callable[[Callable[..., Awaitable[None]]], No
                 journal,
                 Drain(),
                 config=load_config(),
-                image=KeeperImage(),
+                image=StoredImage(),
                 machine=told_machine(lambda: NOW),
             )
             async with (

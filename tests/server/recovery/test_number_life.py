@@ -19,6 +19,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from support.brief_policies import policies
 from support.feed_life import FeedLife
 from support.keeper_inside import KEY, NOW, KeeperInside
+from support.kept_image import stored, whole
 from support.number_model import No, NumberModel, Reservation
 from support.siphash import caller_mark
 
@@ -26,11 +27,11 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Policy, Pool
 from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import DisconnectReason, EventKind, State, Verdict
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.keeper_values import headers_of, keeper_values
 from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.keeper.numbers.departures import Departures
 from ringfence.server.link.refusal import Refusal
+from ringfence.server.state.keeper_image import StoredImage
 from ringfence.server.state.setting_messages import policy_message
 from ringfence.v1 import types_pb2 as types
 
@@ -86,7 +87,7 @@ class NumberLife(FeedLife):
         self.segment = Segment.create(None, capacity_numbers=16)
         self.model = NumberModel(12, KEY, NOW)
         self.policies = [strict, mild]
-        self.open(KeeperImage())
+        self.open(StoredImage())
         assert self.inside is not None
         for policy in self.policies:
             self.ask("PutPolicy", policy=policy_message(policy))
@@ -101,7 +102,7 @@ class NumberLife(FeedLife):
         placed = [Pool("default", "default"), *map(self.pool, self.required)]
         self.model.publish([self.first, *self.policies], placed)
 
-    def open(self, image: KeeperImage) -> None:
+    def open(self, image: StoredImage) -> None:
         """A new keeper."""
         if self.inside is not None:
             self.run(self.inside.stop())
@@ -381,16 +382,16 @@ class NumberLife(FeedLife):
     @rule(from_image=st.booleans())
     def replace(self, from_image: bool) -> None:
         """The keeper dies, and another takes over the table as it is."""
-        self.open(self.image() if from_image else KeeperImage())
+        self.open(self.image() if from_image else StoredImage())
 
     @rule(from_image=st.booleans())
     def rebuild(self, from_image: bool) -> None:
         """Everything dies: the table is made again, from what is durable."""
-        image = self.image() if from_image else KeeperImage()
+        image = self.image() if from_image else StoredImage()
         self.segment = Segment.create(None, capacity_numbers=16)
         writer = TableWriter(self.segment)
         for position, value in keeper_values(self.journal, 0):
-            if position <= image.position:
+            if position <= whole(image).position:
                 writer.apply(headers_of(value))
                 writer.set_applied(position)
         self.open(image)
@@ -416,17 +417,16 @@ class NumberLife(FeedLife):
         self.wait(10)
         self.rebuild(from_image)
 
-    def image(self) -> KeeperImage:
+    def image(self) -> StoredImage:
         """The keeper's state as a snapshot has it."""
         assert self.inside is not None
         keeper = self.inside.keeper
-        image = keeper.state.image()
+        moment = keeper.state.moment()
 
         async def position() -> int:
             return await keeper.log.position()
 
-        image.position = self.run(position())
-        return KeeperImage.FromString(image.SerializeToString())
+        return stored(moment, self.run(position()))
 
     @invariant()
     def numbers_agree(self) -> None:

@@ -4,35 +4,19 @@ import asyncio
 
 import pytest
 from support.keeper_inside import NOW, KeeperInside, journal, run, segment
+from support.kept_image import read_image, stored, whole
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.words import FORMER_LIFE_S
-from ringfence.server.journal.keeper_value_pb2 import KeeperImage
 from ringfence.server.journal.keeper_values import headers_of, keeper_values
-from ringfence.server.link.keeper_service_pb2 import ReadImageResponse
 from ringfence.server.link.refusal import Refusal
+from ringfence.server.state.keeper_image import StoredImage
 
 __all__ = ["journal", "segment"]  # fixtures
 
 FIRST = 447700900000
 LONG_AGO = 1_700_000_000
-
-
-class Written:
-    """A call's context that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    async def write(self, message: bytes) -> None:
-        self.data += ReadImageResponse.FromString(message).data
-
-
-async def read_image(inside: KeeperInside) -> KeeperImage:
-    written = Written()
-    await inside.keeper.internal["ReadImage"](b"", written)
-    return KeeperImage.FromString(written.data)
 
 
 async def stock(inside: KeeperInside, *numbers: int) -> None:
@@ -50,7 +34,7 @@ def test_image_has_every_command_up_to_its_position(segment, journal):
         for _ in range(6):  # commands that are decided while the image is taken
             told = await asyncio.gather(
                 inside.ask("ReserveNumbers", pool="default", count=1),
-                read_image(inside),
+                read_image(inside.keeper),
                 inside.ask("ReserveNumbers", pool="default", count=1, lease={"seconds": 1}),
                 inside.ask("PutPool", pool={"name": "another", "policy": "default"}),
                 return_exceptions=True,
@@ -59,11 +43,11 @@ def test_image_has_every_command_up_to_its_position(segment, journal):
             inside.now += 2
 
     async def look(inside):
-        found.append(inside.keeper.state.image())
+        found.append(whole(stored(inside.keeper.state.moment(), 0)))
 
     run(segment, journal, use)
     found = []
-    for image in (KeeperImage(), *images):
+    for image in (StoredImage(), *images):
         run(segment, journal, look, image=image)
     for other in found[1:]:
         assert other == found[0]
@@ -84,7 +68,7 @@ def test_keeper_that_begins_with_an_image_knows_what_the_dead_one_knew(segment, 
         await inside.ask("ConfirmReservation", id=kept[0].id)
         await inside.ask("CancelReservation", id=kept[1].id)
         await inside.ask("ReportComplaint", number=FIRST)
-        images.append((await read_image(inside), kept))
+        images.append((await read_image(inside.keeper), kept))
 
     async def second(inside):
         kept = images[0][1]
@@ -131,7 +115,7 @@ def test_places_of_deleted_settings_are_not_taken_again_after_an_image(segment, 
         await inside.ask("DeletePool", name="brief")
         await inside.ask("PutPool", pool={"name": "east", "policy": "mild"})
         await inside.ask("DeletePolicy", name="brief")
-        images.append(await read_image(inside))
+        images.append(await read_image(inside.keeper))
 
     async def second(inside):
         inside.now += 10
@@ -161,7 +145,7 @@ def test_deleting_a_pool_is_answered_once_and_for_all(segment, journal):
 
 def test_image_of_a_keeper_that_did_nothing_yet_stands_where_its_journal_ends(segment, journal):
     async def use(inside):
-        image = await read_image(inside)
+        image = whole(await read_image(inside.keeper))
         assert image.position == journal.last > 0
         assert [placed.pool.name for placed in image.pools] == ["default"]
         assert image.decided_at == NOW
@@ -178,11 +162,11 @@ def test_image_that_is_ahead_of_the_segment_leaves_no_header_out(segment, journa
         await stock(inside, FIRST)
         await stock(inside, FIRST + 1)
         await inside.ask("PutPool", pool={"name": "east", "policy": "default"})
-        images.append(await read_image(inside))
+        images.append(await read_image(inside.keeper))
 
     async def second(inside):
         assert inside.verdicts(FIRST, FIRST + 1) == [1, 1]
-        assert inside.segment.applied == journal.last == images[0].position
+        assert inside.segment.applied == journal.last == whole(images[0]).position
         (east,) = [pool for pool in inside.keeper.state.decided.pools if pool.name == "east"]
         assert east.revision == 1
 

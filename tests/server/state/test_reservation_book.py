@@ -6,6 +6,7 @@ from support.keeper_inside import NOW, journal, run, segment
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.state import reservation_book
+from ringfence.server.state.book_entry import book_entry
 from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, ReservationBook
 
 __all__ = ["journal", "segment"]  # fixtures
@@ -242,7 +243,8 @@ def test_actor_has_a_share_of_what_live_reservations_may_take(monkeypatch):
 def test_book_that_is_loaded_forgets_in_the_same_order():
     book = ReservationBook(ended_kept_s=100)
     live = [kept(4, FIRST, request_id="d"), kept(1, FIRST + 1)]
-    book.load([*live, ended(2), ended(3, request_id="c", ended_at=NOW - 9)], made=9)
+    ends = [ended(2), ended(3, request_id="c", ended_at=NOW - 9)]
+    book.load(map(book_entry, [*live, *ends]), made=9)
     assert (listed(book), book.made) == (([1, 2, 3, 4], 0), 9)
     assert sorted(each.id for each in book) == [f"{index:012x}" for index in range(1, 5)]
     assert book.holder(FIRST) == f"{4:012x}"
