@@ -7,7 +7,10 @@ data plane reads them; `reading.pyx` reads them back.
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Protocol
 
 from ringfence.engine.words import EventKind, Measure
 
@@ -121,11 +124,39 @@ class Feed:
     description: str = ""
     revision: int = 0
 
+    @property
+    def bounds(self) -> array[int]:
+        """What it has covered, as a segment has it; raises SettingError."""
+        try:
+            return array("I", chain.from_iterable(self.covered))
+        except OverflowError:
+            raise SettingError("feeds.covered", f"value={self.covered}, bound=32 bits") from None
+
     def check(self) -> None:
         """Raises SettingError for the first field out of bounds; coverage is not looked at."""
         check_name("name", self.name)
         _check_range("silence_max", self.silence_max_s, SILENCE_S_MIN, SILENCE_S_MAX, " s")
         _check_text("description", self.description)
+
+
+class Covered(Protocol):
+    """What a feed has covered, as it is published."""
+
+    @property
+    def bounds(self) -> array[int]:
+        """Begin, end, begin, end, ascending: unix seconds in 32 bits, of type "I"."""
+
+    @property
+    def watermark(self) -> int:
+        """Where its next claim begins if it does not say; 0 = nothing is held."""
+
+
+class CoveredFeed(Covered, Protocol):
+    """A feed, as far as it is published."""
+
+    @property
+    def name(self) -> str:
+        """By which it sends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ and then switched with one store, coverage is odd while it changes. A writer tha
 odd until all of it is published again: nobody takes a part of it for the whole.
 """
 
+from array import array
+
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -15,6 +17,7 @@ from ringfence.engine.memory.record cimport (
     POLICIES_MAX,
     POOLS_MAX,
     coverage_t,
+    interval_t,
     policy_t,
     pool_t,
     segment_t,
@@ -57,11 +60,11 @@ def publish_settings(Segment segment not None, policies, pools, feeds=()):
     for i, feed in enumerate(feeds):
         if feed is not None:
             _fill_name(aside.feed_names[<int>i], feed.name)
-            _check_covered(feed)
+    changes = _changes(segment, enumerate(feeds))
     # Coverage is odd until both have changed: nobody pairs old pools with new feeds.
     _begin_coverage(head)
-    for i, feed in enumerate(feeds):
-        _write_covered(segment, i, feed)
+    for i, watermark, bounds, same in changes:
+        _write_covered(segment, i, watermark, bounds, same)
     store_release_u64(&head.settings_generation, generation)
     store_release_u64(&head.coverage_generation, head.coverage_generation + 1)
 
@@ -69,15 +72,15 @@ def publish_settings(Segment segment not None, policies, pools, feeds=()):
 def publish_coverage(Segment segment not None, feeds):
     cdef segment_t *head = segment.head()
     cdef uint32_t count = segment.settings(head.settings_generation).feed_count
-    for i, feed in feeds.items():
+    for i in feeds:
         if not 0 <= i < count:
             raise SettingError("feeds", f"value=index {i}, bound=below {count}")
-        _check_covered(feed)
+    changes = _changes(segment, feeds.items())
     if head.coverage_generation & 1:
         raise RuntimeError("a writer that died left coverage odd: publish all of it first")
     _begin_coverage(head)
-    for i, feed in feeds.items():
-        _write_covered(segment, i, feed)
+    for i, watermark, bounds, same in changes:
+        _write_covered(segment, i, watermark, bounds, same)
     store_release_u64(&head.coverage_generation, head.coverage_generation + 1)
 
 
@@ -87,14 +90,58 @@ cdef void _begin_coverage(segment_t *head) noexcept:
     fence_release()
 
 
-cdef _write_covered(Segment segment, int index, feed):
+def _changes(Segment segment, feeds):
+    """What is to be written of feeds: index, watermark, bounds, and how many intervals stay. Found
+    before anything is written, so that coverage is odd for a moment only; raises SettingError.
+    """
+    changes = []
+    for i, feed in feeds:
+        watermark = 0 if feed is None else feed.watermark
+        bounds = array("I") if feed is None else feed.bounds
+        if not 0 <= watermark <= _TIME_MAX:
+            raise SettingError("feeds.watermark", f"value={watermark}, bound={_TIME_MAX}")
+        if len(bounds) > 2 * FEED_INTERVALS_MAX:
+            raise SettingError(
+                "feeds.covered", f"value={len(bounds) // 2} intervals, bound={FEED_INTERVALS_MAX}"
+            )
+        changes.append((i, watermark, bounds, _count_same(segment.coverage() + <int>i, bounds)))
+    return changes
+
+
+cdef uint32_t _count_same(const coverage_t *coverage, const uint32_t[::1] bounds) except? 0:
+    """How many intervals the segment has already; raises SettingError when the others are none."""
+    cdef uint32_t count = <uint32_t>(bounds.shape[0] // 2), same = 0, i, ended = 0
+    cdef uint32_t most = min(count, coverage.interval_count)
+    while (
+        same < most
+        and coverage.intervals[same].begin == bounds[2 * same]
+        and coverage.intervals[same].end == bounds[2 * same + 1]
+    ):
+        same += 1
+    if same:
+        ended = coverage.intervals[same - 1].end
+    for i in range(same, count):
+        if not ended <= bounds[2 * i] < bounds[2 * i + 1]:
+            raise SettingError(
+                "feeds.covered",
+                f"value=[{bounds[2 * i]}, {bounds[2 * i + 1]}) after {ended}, "
+                f"bound=ascending, none empty, 0 to {_TIME_MAX}",
+            )
+        ended = bounds[2 * i + 1]
+    return same
+
+
+cdef _write_covered(
+    Segment segment, int index, uint32_t watermark, const uint32_t[::1] bounds, uint32_t same
+):
     cdef coverage_t *coverage = segment.coverage() + index
-    covered = feed.covered if feed is not None else ()
-    coverage.watermark = feed.watermark if feed is not None else 0
-    coverage.interval_count = len(covered)
-    for i, (begin, end) in enumerate(covered):
-        coverage.intervals[<int>i].begin = begin
-        coverage.intervals[<int>i].end = end
+    cdef uint32_t count = <uint32_t>(bounds.shape[0] // 2)
+    coverage.watermark = watermark
+    coverage.interval_count = count
+    if same < count:
+        memcpy(
+            &coverage.intervals[same], &bounds[2 * same], (count - same) * sizeof(interval_t)
+        )
 
 
 def publish_spray(Segment segment not None, spray):
@@ -119,24 +166,6 @@ def _indexes(name, settings):
         if setting is not None and indexes.setdefault(setting.name, i) != i:
             raise SettingError(name, f"value={setting.name} twice, bound=each once")
     return indexes
-
-
-def _check_covered(feed):
-    if not 0 <= feed.watermark <= _TIME_MAX:
-        raise SettingError("feeds.watermark", f"value={feed.watermark}, bound={_TIME_MAX}")
-    if len(feed.covered) > FEED_INTERVALS_MAX:
-        raise SettingError(
-            "feeds.covered", f"value={len(feed.covered)} intervals, bound={FEED_INTERVALS_MAX}"
-        )
-    ended = 0
-    for begin, end in feed.covered:
-        if not ended <= begin < end <= _TIME_MAX:
-            raise SettingError(
-                "feeds.covered",
-                f"value=[{begin}, {end}) after {ended}, bound=ascending, none empty, "
-                f"0 to {_TIME_MAX}",
-            )
-        ended = end
 
 
 cdef _fill_name(char *into, str name):

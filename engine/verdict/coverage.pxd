@@ -1,11 +1,13 @@
 """Coverage: the time in which all feeds that a pool requires were listening."""
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t
 
-from ringfence.engine.memory.record cimport interval_t
+from ringfence.engine.memory.record cimport POOL_FEEDS_MAX, interval_t
 
 ctypedef struct pool_coverage_t:
     bint always  # the pool requires no feed
+    uint16_t feed_count
+    uint16_t feeds[POOL_FEEDS_MAX]  # of these it was worked out
     uint32_t count
     uint32_t room  # intervals that fit
     interval_t *intervals  # disjoint, ascending

@@ -2,12 +2,13 @@
 
 A verdict is computed from memory that nobody changes meanwhile. `refresh` costs two loads while
 the settings are as they were. Coverage changes every second, nearly always at its end: only what
-lies behind the first change is copied and worked out again.
+lies behind the first change is copied and worked out again. Settings change seldom: a pool is
+worked out anew where it requires other feeds.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from ringfence.engine.memory.atomic cimport fence_acquire, load_acquire_u64, load_relaxed_u64
 from ringfence.engine.verdict.coverage cimport coverage_ended, coverage_intersect, pool_coverage_t
@@ -61,7 +62,7 @@ cdef class View:
         cdef uint64_t coverage_now = load_acquire_u64(&head.coverage_generation)
         cdef uint64_t settings_held = self.settings_generation
         cdef int64_t changed_from[FEEDS_MAX]
-        cdef bint anew = False
+        cdef bint anew = settings_held == <uint64_t>-1  # for the first time, or it never settled
         cdef uint32_t i
         cdef int look
         # While coverage is odd, what was read before it still holds.
@@ -81,7 +82,6 @@ cdef class View:
                 if not settings_copy(self.segment, self.c.settings, &settings_held):
                     break
                 settings_now = settings_held
-                anew = True
             for i in range(min(self.c.settings.feed_count, <uint32_t>FEEDS_MAX)):
                 changed_from[i] = min(
                     changed_from[i], _copy_feed(&self.feeds[i], self.segment.coverage() + i)
@@ -131,14 +131,23 @@ cdef int _join_pools(
         pool = &view.settings.pools[i]
         view.coverage[i].always = pool.feed_count == 0
         since = INT64_MAX
-        if anew:
+        if anew or _has_other_feeds(&view.coverage[i], pool):
             view.coverage[i].count = 0
+            view.coverage[i].feed_count = pool.feed_count
+            memcpy(&view.coverage[i].feeds[0], &pool.feeds[0], sizeof(pool.feeds))
             since = 0
         for j in range(pool.feed_count):
             since = min(since, changed_from[pool.feeds[j]])
         if pool.feed_count and since != INT64_MAX:
             _join_feeds(&view.coverage[i], feeds, pool, since)
     return 0
+
+
+cdef bint _has_other_feeds(const pool_coverage_t *coverage, const pool_t *pool) noexcept:
+    """Whether a pool's coverage was worked out of other feeds than it requires now."""
+    return coverage.feed_count != pool.feed_count or memcmp(
+        &coverage.feeds[0], &pool.feeds[0], pool.feed_count * sizeof(uint16_t)
+    ) != 0
 
 
 cdef int _join_feeds(

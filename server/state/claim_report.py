@@ -15,5 +15,4 @@ def fill_claims(request: ReportClaimsRequest, claims: Iterable[Claim]) -> None:
         reported = request.claims[index]
         reported.watermark = max(reported.watermark, end)
     for index, joined in covered.items():
-        bounds = [bound for interval in joined.intervals for bound in interval]
-        request.claims[index].bounds.extend(bounds)
+        request.claims[index].bounds.extend(joined.bounds)

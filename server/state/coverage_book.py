@@ -5,11 +5,14 @@ Claims come to it in values of the keeper's journal, each after the worker's jou
 are a join: nothing that is in it is ever taken back, but with its feed.
 """
 
+from __future__ import annotations
+
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 from ringfence.engine.memory.layout import FEED_INTERVALS_MAX
-from ringfence.engine.settings.policy import QUIET_PERIOD_S_MAX, WINDOW_S_MAX, Feed
+from ringfence.engine.settings.policy import DAY_S, QUIET_PERIOD_S_MAX, WINDOW_S_MAX, Feed
 from ringfence.server.journal.keeper_value_pb2 import (
     FeedClaims,
     JournalPosition,
@@ -28,7 +31,8 @@ def join(covered: CoveredTime, bounds: Sequence[int], now: int) -> None:
     """
     for interval in zip(bounds[::2], bounds[1::2], strict=True):
         covered.add(*interval)
-    covered.forget(now - LOOKED_BACK_S)
+    before = now - LOOKED_BACK_S
+    covered.forget(before - before % DAY_S)  # by the day: the oldest interval is not always another
     covered.shorten(FEED_INTERVALS_MAX, now)
 
 
@@ -39,6 +43,11 @@ class FeedCoverage:
         self.covered = CoveredTime()
         self.watermark = 0
 
+    @property
+    def bounds(self) -> array[int]:
+        """The time covered, as a segment has it."""
+        return self.covered.bounds
+
     def take(self, claims: FeedClaims, now: int) -> None:
         """Joins claims, as far as they matter at `now`."""
         join(self.covered, claims.bounds, now)
@@ -46,8 +55,16 @@ class FeedCoverage:
 
     def claims(self, index: int) -> FeedClaims:
         """All of it as one message."""
-        bounds = [bound for interval in self.covered.intervals for bound in interval]
-        return FeedClaims(feed=index, bounds=bounds, watermark=self.watermark)
+        return FeedClaims(feed=index, bounds=self.bounds, watermark=self.watermark)
+
+
+@dataclass(frozen=True, slots=True)
+class HeardFeed:
+    """A feed as a segment has it; of what it has covered no copy."""
+
+    name: str
+    bounds: array[int]
+    watermark: int
 
 
 class CoverageBook:
@@ -77,10 +94,10 @@ class CoverageBook:
             held = self._positions.get(journal.name, 0)
             self._positions[journal.name] = max(held, journal.position)  # an image may be ahead
 
-    def published(self, index: int, feed: Feed) -> Feed:
+    def published(self, index: int, feed: Feed) -> HeardFeed:
         """A feed as the segment is to have it."""
         coverage = self.of(index)
-        return replace(feed, covered=coverage.covered.intervals, watermark=coverage.watermark)
+        return HeardFeed(feed.name, coverage.bounds, coverage.watermark)
 
     def claims(self) -> Iterator[FeedClaims]:
         """All coverage, for a snapshot."""

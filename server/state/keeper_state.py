@@ -196,11 +196,8 @@ class KeeperState:
         publish(self._segment, self.published, self.coverage)
 
     def _publish_coverage(self, indexes: Iterable[int]) -> None:
-        feeds = ((index, self.published.feed(index)) for index in indexes)
-        publish_coverage(
-            self._segment,
-            {index: self.coverage.published(index, feed) for index, feed in feeds if feed},
-        )
+        there = (index for index in indexes if self.published.feed(index))
+        publish_coverage(self._segment, {index: self.coverage.of(index) for index in there})
 
 
 def publish(segment: Segment, book: SettingsBook, coverage: CoverageBook) -> None:

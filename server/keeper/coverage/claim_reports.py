@@ -121,7 +121,7 @@ class ClaimReports:
         return (
             FeedClaims(
                 feed=index,
-                bounds=[bound for interval in covered.intervals for bound in interval],
+                bounds=covered.bounds,
                 watermark=watermark,
             )
             for index, watermark, covered in waiting

@@ -68,7 +68,7 @@ class FeedCommands:
         await self._log.settled()
         book = self._state.published
         now = self._log.now()
-        page, token = settings_page(
+        page, token = await settings_page(
             "ListFeeds",
             book.feeds,
             request,
@@ -100,6 +100,6 @@ def _gaps(feed: Feed, coverage: FeedCoverage, now: int) -> list[pb.Gap]:
     last = coverage.watermark
     if last and now - last > feed.silence_max_s:
         gaps.append(pb.Gap(began_at=Timestamp(seconds=last)))
-    for begin, end in coverage.covered.gaps[: -GAPS_MAX - 1 : -1]:
+    for begin, end in coverage.covered.newest_gaps(GAPS_MAX):
         gaps.append(pb.Gap(began_at=Timestamp(seconds=begin), ended_at=Timestamp(seconds=end)))
     return gaps[:GAPS_MAX]

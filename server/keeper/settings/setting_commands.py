@@ -126,7 +126,7 @@ class SettingCommands:
 
     async def list_policies(self, request: pb.ListPoliciesRequest) -> pb.ListPoliciesResponse:
         """Policies by name."""
-        page, token = settings_page(
+        page, token = await settings_page(
             "ListPolicies",
             self._state.published.policies,
             request,
@@ -140,7 +140,7 @@ class SettingCommands:
         if days > FORECAST_DAYS_MAX:
             raise bad_field("forecast_days", f"value={days}, bound={FORECAST_DAYS_MAX}")
         counted_at, counts = await self._counts.latest()
-        page, token = settings_page(
+        page, token = await settings_page(
             "ListPools",
             self._state.published.pools,
             request,

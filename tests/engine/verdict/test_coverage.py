@@ -142,6 +142,39 @@ def test_coverage_out_of_bounds_is_refused_and_changes_nothing(feeds: dict[int, 
     assert table.segment.coverage_generation == generation
 
 
+def test_interval_that_the_segment_has_already_is_not_written_again() -> None:
+    covered = tuple((START + 10 * i, START + 10 * i + 5) for i in range(4))
+    table = make_pools(Feed("a", covered), Feed("b"), Feed("c"))
+    view = table.segment.view()
+    at = bytes(view).index(np.array(covered, np.uint32).tobytes())
+    publish_coverage(table.segment, {0: Feed("a", (*covered[:3], (START + 30, START + 36)))})
+    grown = bytes(view[at : at + 32])
+    assert grown == np.array([*covered[:3], (START + 30, START + 36)], np.uint32).tobytes()
+    view[at + 8] ^= 1  # the second is another one now: it and what follows is put right
+    publish_settings(table.segment, [POLICY], POOLS, [Feed("a", covered), Feed("b"), Feed("c")])
+    assert bytes(view[at : at + 32]) == np.array(covered, np.uint32).tobytes()
+    publish_coverage(table.segment, {0: Feed("a", covered[:1])})
+    assert bytes(view[at : at + 32]) == np.array(covered, np.uint32).tobytes()  # and none counts
+    assert coverages(table.engine, START + 15)[0] == 5 / 15
+
+
+def test_pool_that_requires_other_feeds_has_what_these_have_covered() -> None:
+    feeds = [Feed("a", ((START, START + 10),)), Feed("b", ((START, START + 20),)), Feed("c")]
+    table = make_pools(*feeds)
+    assert coverages(table.engine, START + 30) == [10 / 30, 10 / 30, 0.0, 1.0]
+    pools = [
+        Pool("one", "policy", ("b",)),
+        Pool("two", "policy", ("b", "c")),
+        Pool("three", "policy"),
+        Pool("none", "policy", ("a",)),
+    ]
+    publish_settings(table.segment, [POLICY], pools, feeds)
+    assert coverages(table.engine, START + 30) == [20 / 30, 0.0, 1.0, 10 / 30]
+    others = [Feed("b", ((START, START + 20),)), Feed("a", ((START, START + 10),)), Feed("c")]
+    publish_settings(table.segment, [POLICY], pools, others)  # at other indexes
+    assert coverages(table.engine, START + 30) == [20 / 30, 0.0, 1.0, 10 / 30]
+
+
 def set_coverage_generation(segment: Segment, generation: int) -> None:
     """As a writer leaves it that dies."""
     view = segment.view()
