@@ -1,4 +1,8 @@
-"""Numbers that were assigned or retired long ago leave the table: they are FREE from then on."""
+"""Numbers that were assigned or retired long ago leave the table: they are FREE from then on.
+
+The table is looked through a piece at a time, in a thread that copies nothing and holds no GIL; and
+few numbers leave by one command, so that others have their turn between.
+"""
 
 import asyncio
 
@@ -8,22 +12,22 @@ from ringfence.engine.table.header_rows import (
     Headers,
     Mask,
     Numbers,
-    numbers_of,
     set_state,
     since_of,
     states_of,
 )
-from ringfence.engine.table.records import records
+from ringfence.engine.table.state_scan import numbers_in_states
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_fields import fill_change
 from ringfence.server.keeper.commands.command_log import CommandLog
-from ringfence.server.link.bounds import NUMBERS_MAX
 from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2
 
 PERIOD_S = 600.0
+RECORDS_A_LOOK = 1 << 20
+NUMBERS_A_COMMAND = 4_096
 _LEAVING = (State.ASSIGNED, State.RETIRED)
 
 
@@ -49,9 +53,11 @@ class Departures:
     async def let_go(self) -> None:
         """Lets all numbers go whose time has come."""
         before = self._log.now() - self._kept_s
-        numbers = await asyncio.to_thread(self._left_before, before)
-        for begin in range(0, len(numbers), NUMBERS_MAX):
-            part = numbers[begin : begin + NUMBERS_MAX]
+        first = 0
+        while first < self._segment.numbers:
+            part, first = await asyncio.to_thread(self._left, first, before)
+            if not len(part):
+                continue
             while self._state.pending.touched(part).any():
                 await self._log.settled()
             if self._log.held_up:
@@ -68,9 +74,16 @@ class Departures:
 
             await asyncio.shield(self._log.begin(KeeperValue(), decide))
 
-    def _left_before(self, before: int) -> Numbers:
-        every = records(self._segment)
-        return numbers_of(every[_leaving(every, before)])
+    def _left(self, first: int, before: int) -> tuple[Numbers, int]:
+        """The next few numbers from a record on, and the record to go on from."""
+        return numbers_in_states(
+            self._segment,
+            first,
+            states=_LEAVING,
+            until=before,
+            records_max=RECORDS_A_LOOK,
+            numbers_max=NUMBERS_A_COMMAND,
+        )
 
 
 def _leaving(rows: Headers, before: int) -> Mask:

@@ -49,7 +49,7 @@ def test_they_leave_in_their_second_and_the_others_stay(segment, journal):
 
 
 def test_departure_is_journalled_as_a_change_of_nobody(segment, journal, monkeypatch):
-    monkeypatch.setattr(departures, "NUMBERS_MAX", 2)
+    monkeypatch.setattr(departures, "NUMBERS_A_COMMAND", 2)
 
     async def use(inside):
         numbers = await stock(inside, 5)
@@ -68,15 +68,39 @@ def test_departure_is_journalled_as_a_change_of_nobody(segment, journal, monkeyp
     run(segment, journal, use)
 
 
+def test_table_is_looked_through_a_piece_at_a_time(segment, journal, monkeypatch):
+    monkeypatch.setattr(departures, "RECORDS_A_LOOK", 2)
+
+    async def use(inside):
+        numbers = await stock(inside, 5)
+        gone = [numbers[0], numbers[1], numbers[4]]
+        await inside.ask("RetireNumbers", numbers=gone, note="unlucky")
+        inside.now += KEPT_S
+        leaving = departures_of(inside)
+        looked = []
+
+        def look(first, before):
+            looked.append(first)
+            return departures.Departures._left(leaving, first, before)
+
+        leaving._left = look
+        await leaving.let_go()
+        assert looked == [0, 2, 4]
+        free = [number for number in numbers if inside.writer.header(number).state == State.FREE]
+        assert free == gone
+
+    run(segment, journal, use)
+
+
 def test_number_that_comes_back_meanwhile_stays(segment, journal):
     async def use(inside):
         retired, back = numbers = await stock(inside, 2)
         await inside.ask("RetireNumbers", numbers=numbers, note="unlucky")
         inside.now += KEPT_S
         leaving = departures_of(inside)
-        seen = leaving._left_before(inside.now - KEPT_S)
+        seen, end = leaving._left(0, inside.now - KEPT_S)
         assert seen.tolist() == numbers
-        leaving._left_before = lambda _: seen
+        leaving._left = lambda *_: (seen, end)
         await inside.ask("QuarantineNumbers", numbers=[back], pool="default")
         await leaving.let_go()
         assert states(inside, numbers) == [State.FREE, State.QUARANTINED]
