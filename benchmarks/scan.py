@@ -21,7 +21,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -77,16 +77,17 @@ class Taking:
     def verdicts_changed(self, changes: npt.NDArray[np.void], at: int) -> None:
         self.scanner.settle(changes)
 
-    def sweep_ended(self, scan: Scan) -> None:
+    def sweep_ended(self, scan: Scan) -> Iterator[None]:
         self.took_s.append(time.perf_counter() - self.began[-1])
         self.scans = [scan]
         self.ended.set()
+        yield
 
     def asked_sweep_began(self, questions: Sequence[Question]) -> None:
         pass
 
-    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> None:
-        pass
+    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> Iterator[None]:
+        yield
 
 
 def sweep(segment: Segment, work: Work, seen: npt.NDArray[np.uint8]) -> SweepSums:

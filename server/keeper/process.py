@@ -1,6 +1,7 @@
 """The keeper's process: it serves the others over a socket of its own until it is asked to stop."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -39,6 +40,7 @@ def run_keeper(installation: Installation, signs: SignsOfLife) -> None:
 
 
 async def _serve(installation: Installation, signs: SignsOfLife) -> None:
+    sys.setswitchinterval(SWITCH_S)  # the scanner's thread is beside the loop
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     config = installation.config
@@ -58,6 +60,8 @@ async def _serve(installation: Installation, signs: SignsOfLife) -> None:
         image=newest_image(installation.snapshots),
         snapshot_at=lambda: newest_taken_at(installation.snapshots),
     )
+    gc.collect()
+    gc.freeze()  # what is there now lives as long as the process: it need not be looked at again
     server = grpc.aio.server(options=(("grpc.max_receive_message_length", 4 << 20),))
     server.add_generic_rpc_handlers(
         (

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -62,16 +62,18 @@ class Listener:
         else:
             self.changes += told(self.scanner.settle(changes))
 
-    def sweep_ended(self, scan: Scan) -> None:
+    def sweep_ended(self, scan: Scan) -> Iterator[None]:
         self.scans.append(scan)
         self._ended.set()
+        yield
 
     def asked_sweep_began(self, questions: Sequence[Question]) -> None:
         self.asked.append(list(questions))
         self._asked_began.set()
 
-    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> None:
+    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> Iterator[None]:
         self.answered.append(set(found))
+        yield
 
     async def asked_sweeps_begun(self, sweeps: int) -> None:
         """Waits until so many that were asked for have begun."""

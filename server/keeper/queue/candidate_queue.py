@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ringfence.server.keeper.queue.candidate_run import (
     CandidateRun,
     Numbers,
+    Places,
     Times,
     in_queue_order,
     last_of_each,
@@ -43,6 +44,9 @@ class CleanNumbers:
     """These numbers: as many as a queue holds, or all."""
     left_out: int = 0
     """How many younger ones there are besides."""
+    by_number: Places | None = None
+    """The places of the oldest ones in the order of their numbers: a queue that is given it need
+    not sort."""
 
     @property
     def count(self) -> int:
@@ -134,7 +138,8 @@ class CandidateQueue:
         turns = self._turns[self._turns["at"] >= since]
         self.forget(since)
         size = min(found.oldest.size, self._depth)
-        self._swept = CandidateRun(found.oldest_at[:size], found.oldest[:size])
+        by_number = found.by_number if size == found.oldest.size else None
+        self._swept = CandidateRun(found.oldest_at[:size], found.oldest[:size], by_number)
         self._put = CandidateRun()
         self._all_clean_at = found.clean_at
         self._bound = None
@@ -177,6 +182,8 @@ class CandidateQueue:
 
         That one is enough for every mark: a turn before it counts for none that it does not.
         """
+        if not self._newer and not self._turns.size:
+            return
         turns = np.concatenate([self._turns, *self._newer])
         turns = turns[turns["at"] >= min(self._marks, default=self._at + 1)]
         self._turns = turns[last_of_each(turns["number"])]

@@ -9,11 +9,17 @@ from ringfence.engine.prefix import Prefix
 
 Numbers = npt.NDArray[np.uint64]
 Times = npt.NDArray[np.uint32]
+Places = npt.NDArray[np.int32]
 
 
 def in_queue_order(clean_at: Times, numbers: Numbers) -> npt.NDArray[np.intp]:
     """The order by clean_at, oldest first, equal ones by number."""
     return np.lexsort((numbers, clean_at))
+
+
+def places_by_number(numbers: Numbers) -> Places:
+    """The places of numbers, the least number's first."""
+    return np.argsort(numbers).astype(np.int32)
 
 
 def last_of_each(numbers: Numbers) -> npt.NDArray[np.intp]:
@@ -31,12 +37,20 @@ def places_upto(clean_at: Times, numbers: Numbers, place: tuple[int, int]) -> in
 class CandidateRun:
     """Distinct numbers with their clean_at, in the order of the queue."""
 
-    def __init__(self, clean_at: Times | None = None, numbers: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        clean_at: Times | None = None,
+        numbers: Numbers | None = None,
+        by_number: Places | None = None,
+    ) -> None:
+        """Of candidates in the order of the queue; `by_number` are their places in the order of
+        their numbers, where somebody has had the time to find it.
+        """
         self._clean_at = np.empty(0, np.uint32) if clean_at is None else clean_at
         self._numbers = np.empty(0, np.uint64) if numbers is None else numbers
         self._there = np.ones(self._numbers.size, np.bool_)
         self._count = self._numbers.size
-        self._by_number = np.argsort(self._numbers)
+        self._by_number = places_by_number(self._numbers) if by_number is None else by_number
         self._sorted_numbers = self._numbers[self._by_number]
 
     @classmethod

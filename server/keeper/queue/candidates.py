@@ -4,7 +4,7 @@ They are only candidates. Whether one is clean is asked again when it is taken.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -161,13 +161,19 @@ class Candidates:
             )
             self._log.begin(value, lambda _: number_service_pb2.WatchNumbersResponse())
 
-    def sweep_ended(self, scan: Scan) -> None:
-        """The scanner has looked at the whole table."""
-        for pool, placed in enumerate(self._state.published.pools):
-            if placed is not None and pool not in self._stale_in_scan:
-                queue = self._queue(pool)
-                queue.replace(scan.clean_numbers(pool), self._marks.pop(pool))
-                self._stale.discard(pool)
+    def sweep_ended(self, scan: Scan) -> Iterator[None]:
+        """The scanner has looked at the whole table: a pool at a time takes over what it found.
+
+        Between two pools commands come, and settings change: which pools there are, and which have
+        other rules than when the scan began, is asked when it is their turn.
+        """
+        for pool in range(len(self._state.published.pools)):
+            if self._state.published.pool(pool) is None or pool in self._stale_in_scan:
+                continue
+            queue = self._queue(pool)
+            queue.replace(scan.clean_numbers(pool), self._marks.pop(pool))
+            self._stale.discard(pool)
+            yield
         self._forget_marks()
         for question in list(self._sweeps):
             if question.pool not in self._stale:
@@ -179,8 +185,8 @@ class Candidates:
         self._asked_marks = {pool: self._queue(pool).mark() for pool in pools}
         self._stale_in_asked.clear()
 
-    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> None:
-        """What was asked is known, or the look was given up."""
+    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> Iterator[None]:
+        """What was asked is known, or the look was given up: one question at a time."""
         for question, sweep in found.items():
             if question.pool in self._stale_in_asked:
                 continue  # who waits for it gets it, nobody else
@@ -191,6 +197,7 @@ class Candidates:
                 mark = self._asked_marks.pop(question.pool)
                 self._queue(question.pool).replace(sweep.clean, mark)
                 self._stale.discard(question.pool)
+            yield
         while len(self._sweeps) > SWEEPS_MAX:
             self._sweeps.popitem(last=False)
         for pool, mark in self._asked_marks.items():

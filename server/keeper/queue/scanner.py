@@ -6,6 +6,9 @@ there. The thread waits for that, so a busy loop slows the sweep and not the oth
 priority is that of the loop's thread: one with less would keep the loop waiting when it loses its
 core while it holds the GIL.
 
+A turn of the loop is short: what a sweep has found is sorted in the thread and taken over a pool at
+a time, changes some thousands at a time.
+
 Thread safety: all methods are for the loop. The thread shares with it only what `_on_loop` carries
 over, the bytes of `SeenVerdicts`, which it reads, and whether somebody waits for a sweep.
 """
@@ -42,10 +45,12 @@ from ringfence.server.keeper.queue.seen_verdicts import SeenVerdicts
 RECORDS_A_STEP = 1 << 17
 RECORDS_A_STEP_ASKED = 1 << 19  # somebody waits for it, and nothing of it happens on the loop
 CHANGES_A_STEP = 1 << 15
+CHANGES_A_TURN = 1 << 13  # of the loop
 PAUSE_S = 0.001  # between two steps
 
 T = TypeVar("T")
 
+_OVER = object()
 _log = logging.getLogger(__name__)
 
 
@@ -66,15 +71,15 @@ class ScanListener(Protocol):
         the listener takes, before it returns; the others are found again by the next sweep.
         """
 
-    def sweep_ended(self, scan: Scan) -> None:
-        """The sweep is whole."""
+    def sweep_ended(self, scan: Scan) -> Iterator[None]:
+        """The sweep is whole: the steps in which it is taken over, each in a turn of the loop."""
 
     def asked_sweep_began(self, questions: Sequence[Question]) -> None:
         """A sweep that was asked for is about to begin."""
 
-    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> None:
-        """It has found this: all that was asked, or nothing when it was given up. Those who wait
-        for it hear of it afterwards.
+    def asked_sweep_ended(self, found: Mapping[Question, PoolSweep]) -> Iterator[None]:
+        """It has found this: all that was asked, or nothing when it was given up. The steps in
+        which it is taken over; those who wait for it hear of it afterwards.
         """
 
 
@@ -153,33 +158,35 @@ class Scanner:
         self._seen.begin_step()
         return self._now()
 
-    def _settle_step(self, changes: npt.NDArray[np.void], at: int) -> int:
-        """Settles one step; the next begins at the time that is returned."""
-        if changes.size:
-            fresh = changes["previous"] == 0
-            self._seen.settle(changes[fresh])
-            if not fresh.all():
-                self._listener.verdicts_changed(changes[~fresh], at)
+    def _settle(self, changes: npt.NDArray[np.void], at: int) -> None:
+        """Settles some of the changes of a step."""
+        fresh = changes["previous"] == 0
+        self._seen.settle(changes[fresh])
+        if not fresh.all():
+            self._listener.verdicts_changed(changes[~fresh], at)
+
+    def _begin_step(self) -> int:
+        """All of the step before is settled; the next begins at the time that is returned."""
         self._seen.begin_step()
         return self._now()
 
-    def _end(self, scan: Scan) -> None:
+    def _end(self, scan: Scan) -> Iterator[None]:
         self._seen.end_step()
         self.newest = scan
-        self._listener.sweep_ended(scan)
+        yield from self._listener.sweep_ended(scan)
 
     def _begin_asked(self) -> tuple[list[Question], int]:
         questions = self._asked.begin()
         self._listener.asked_sweep_began(questions)
         return questions, self._now()
 
-    def _end_asked(self, found: Mapping[Question, PoolSweep]) -> None:
-        self._listener.asked_sweep_ended(found)
+    def _end_asked(self, found: Mapping[Question, PoolSweep]) -> Iterator[None]:
+        yield from self._listener.asked_sweep_ended(found)
         self._asked.end(found)
 
-    def _fail_asked(self, error: Exception) -> None:
+    def _fail_asked(self, error: Exception) -> Iterator[None]:
         self._asked.fail(error)
-        self._listener.asked_sweep_ended({})
+        yield from self._listener.asked_sweep_ended({})
 
     def _end_thread(self) -> None:
         assert self._ended is not None
@@ -200,6 +207,11 @@ class Scanner:
 
         self._loop.call_soon_threadsafe(call)
         return answer.result()
+
+    def _in_turns(self, steps: Iterator[None]) -> None:
+        """Has the loop do these steps, each in a turn of its own."""
+        while self._on_loop(next, steps, _OVER) is not _OVER:
+            pass
 
     def _work(self) -> None:
         whole: Iterator[None] | None = None
@@ -234,11 +246,20 @@ class Scanner:
                     seen=self._seen.verdicts,
                     changes_max=CHANGES_A_STEP,
                 )
-                now = self._on_loop(self._settle_step, step.changes, now)
+                for begin in range(0, step.changes.size, CHANGES_A_TURN):
+                    part = step.changes[begin : begin + CHANGES_A_TURN]
+                    self._on_loop(self._settle, part, now)
+                now = self._on_loop(self._begin_step)
                 gatherings.add(step.clean)
                 at = step.end
                 yield
-            self._on_loop(self._end, finished_scan(began_at, sums, gatherings.found()))
+            clean = {}
+            for pool, found in gatherings.found():
+                clean[pool] = found
+                yield
+            before = self.newest  # what nobody needs any more is let go of here, not on the loop
+            self._in_turns(self._end(finished_scan(began_at, sums, clean)))
+            del before
             drop_silent(self._segment)
         except Exception:
             self._on_loop(self._seen.end_step)
@@ -248,9 +269,9 @@ class Scanner:
         try:
             questions, now = self._on_loop(self._begin_asked)
             found = yield from self._answers(questions, now)
-            self._on_loop(self._end_asked, found)
+            self._in_turns(self._end_asked(found))
         except Exception as error:
-            self._on_loop(self._fail_asked, error)
+            self._in_turns(self._fail_asked(error))
             raise
 
     def _answers(
@@ -269,7 +290,10 @@ class Scanner:
             gatherings.add(step.clean)
             at = step.end
             yield
-        clean = gatherings.found()
+        clean = {}
+        for index, clean_numbers in gatherings.found():
+            clean[index] = clean_numbers
+            yield
         return {
             question: PoolSweep(
                 now, clean.get(index, CleanNumbers()), int(scan.next_clean_at[index])

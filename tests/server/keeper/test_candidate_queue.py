@@ -7,8 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ringfence.engine.verdict.sweep_sums import CANDIDATE
 from ringfence.server.keeper.queue import candidate_queue
 from ringfence.server.keeper.queue.candidate_queue import PUT_MAX, CandidateQueue, CleanNumbers
+from ringfence.server.keeper.queue.scan_result import CleanGathering
 
 FIRST = 447700900000
 NUMBERS = range(FIRST, FIRST + 26)
@@ -186,6 +188,22 @@ def test_number_that_is_put_before_the_first_sweep_does_not_overtake_the_unknown
     queue.replace(found([(5, NUMBERS[1]), (8, NUMBERS[0])]), since)
     assert listed(queue) == [(5, NUMBERS[1]), (7, NUMBERS[3]), (8, NUMBERS[0])]
     assert queue.position(NUMBERS[3], 7) == 2
+
+
+def test_queue_takes_the_order_that_a_sweep_found_and_does_not_sort() -> None:
+    gathering = CleanGathering(DEPTH)
+    rows = np.zeros(9, CANDIDATE)
+    rows["number"], rows["clean_at"] = NUMBERS[8::-1], np.arange(9)
+    gathering.add(rows)
+    clean = gathering.found()
+    assert clean.by_number is not None
+    assert clean.oldest[clean.by_number].tolist() == sorted(clean.oldest.tolist())
+    queue = CandidateQueue(DEPTH)
+    queue.replace(clean, queue.mark())
+    assert queue._swept._by_number is clean.by_number
+    assert queue._swept._numbers is clean.oldest or queue._swept._numbers.base is clean.oldest
+    queue.discard(np.array([NUMBERS[8]], np.uint64))
+    assert [number for _, number in listed(queue)] == list(NUMBERS[7:2:-1])
 
 
 def test_candidates_that_are_passed_over_stay() -> None:

@@ -6,9 +6,11 @@ import threading
 import pytest
 from support.keeper_inside import NOW, journal, run, segment
 
+from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.server.config.config import load_config
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.queue import candidates
+from ringfence.server.keeper.queue.scan_result import finished_scan
 from ringfence.server.link.refusal import Refusal
 
 __all__ = ["journal", "segment"]  # fixtures
@@ -25,7 +27,7 @@ def policy(name="brisk", **fields):
 
 
 async def put_pool(inside, name="brisk", **fields):
-    await inside.ask("PutPool", pool={"name": name, "policy": "brisk", **fields})
+    await inside.ask("PutPool", pool={"name": name, "policy": "brisk"} | fields)
 
 
 async def stock(inside, *numbers, pool="brisk", days=9):
@@ -182,6 +184,31 @@ def test_reservations_that_wait_share_a_sweep_whatever_they_ask_for(segment, jou
         assert {each.reason for each in made[40:]} == {"TOO_FEW_CLEAN"}
         assert len(sweeps) == 1
         assert len(sweeps[0]) == 45
+
+    beside(segment, journal, use)
+
+
+def test_settings_that_change_while_pools_take_a_scan_over_count_for_those_to_come(
+    segment, journal
+):
+    async def use(inside):
+        for name in ("one", "two"):
+            await inside.ask("PutPolicy", policy=policy(name))
+            await put_pool(inside, name, policy=name)
+        await inside.stop()
+        pools = [inside.keeper.state.published.pool_index(name) for name in ("one", "two")]
+        found = inside.keeper.candidates
+        for name in ("one", "two"):
+            await inside.ask("PutPolicy", policy=policy(name, quiet_period={"seconds": 2}))
+        assert [found.in_order(pool, "") for pool in pools] == [False, False]
+        found.sweep_began()
+        steps = found.sweep_ended(finished_scan(NOW, SweepSums(), {}))
+        while not found.in_order(pools[0], ""):
+            next(steps)
+        assert not found.in_order(pools[1], "")  # it has its turn later
+        await inside.ask("PutPolicy", policy=policy("two", quiet_period={"seconds": 3}))
+        assert list(steps) == []
+        assert [found.in_order(pool, "") for pool in pools] == [True, False]
 
     beside(segment, journal, use)
 

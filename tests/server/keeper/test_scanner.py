@@ -17,7 +17,7 @@ from ringfence.engine.verdict.scan import CANDIDATE, TableScan
 from ringfence.engine.verdict.sweep_sums import SweepSums
 from ringfence.engine.words import State, Verdict
 from ringfence.server.keeper.queue import scanner as scanner_module
-from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep
+from ringfence.server.keeper.queue.scan_result import PoolGatherings, PoolSweep, Scan
 from ringfence.server.keeper.queue.scanner import Scanner, ScannerStopped
 from ringfence.server.keeper.queue.seen_verdicts import SeenVerdicts
 
@@ -126,6 +126,51 @@ def test_change_that_is_not_settled_is_found_again() -> None:
     assert scanning(table, act).changes == [(NUMBERS[4], Verdict.CLEAN, Verdict.NOISY)]
 
 
+def test_what_a_sweep_found_is_taken_over_in_steps_with_turns_for_others_between() -> None:
+    turns: list[int] = []  # of somebody else, before each step
+
+    class Stepping(Listener):
+        turn = 0
+
+        def sweep_ended(self, scan: Scan) -> Iterator[None]:
+            for _ in range(4):
+                assert threading.current_thread() is threading.main_thread()
+                turns.append(self.turn)
+                yield
+            yield from super().sweep_ended(scan)
+
+    async def act(_: Scanner, listener: Listener) -> None:
+        assert isinstance(listener, Stepping)
+        while not listener.scans:
+            listener.turn += 1
+            await asyncio.sleep(0)
+
+    scanning(make_table(), act, listening=Stepping)
+    assert turns[0] < turns[1] < turns[2] < turns[3]
+
+
+def test_changes_of_a_step_are_told_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner_module, "RECORDS_A_STEP", 8)
+    monkeypatch.setattr(scanner_module, "CHANGES_A_TURN", 3)
+    table = make_table()
+    parts: list[int] = []
+
+    class Counting(Listener):
+        def verdicts_changed(self, changes: Changes, at: int) -> None:
+            parts.append(len(changes))
+            super().verdicts_changed(changes, at)
+
+    async def act(_: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        for number in NUMBERS:
+            table.writer.set_state(number, State.HELD, since=START)
+        await listener.next_scan()
+
+    found = scanning(table, act, listening=Counting)
+    assert [number for number, _, _ in found.changes] == NUMBERS
+    assert max(parts) == 3
+
+
 def test_scanner_that_stops_tells_those_who_wait() -> None:
     async def run() -> None:
         listener = Listener()
@@ -196,7 +241,7 @@ def test_clean_numbers_of_a_thousand_pools_are_gathered_each_for_itself() -> Non
     gatherings = PoolGatherings(depth=50)
     for part in np.array_split(rows, 11):
         gatherings.add(part)
-    found = gatherings.found()
+    found = dict(gatherings.found())
     assert sorted(found) == np.unique(rows["pool"]).tolist()
     for pool, clean in found.items():
         mine = np.sort(rows[rows["pool"] == pool], order=["clean_at", "number"])
