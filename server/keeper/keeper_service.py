@@ -82,7 +82,7 @@ class KeeperService:
 
     async def look_up_number(self, request: LookUpNumberRequest) -> LookUpNumberResponse:
         """What only the keeper knows of a number."""
-        self._log.begin_due()
+        await self._log.begin_all_due()
         found = LookUpNumberResponse(
             reservation=self._state.reservations.holder(request.number),
             queue_position=self._candidates.position(request.number),

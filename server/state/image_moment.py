@@ -17,7 +17,6 @@ from ringfence.server.journal.keeper_value_pb2 import (
     PlacedPolicy,
     PlacedPool,
 )
-from ringfence.server.state.book_entry import BookEntry
 from ringfence.server.state.hand_out_runs import Rows, Run
 from ringfence.server.state.reservation_moment import ReservationMoment
 from ringfence.server.state.setting_messages import feed_message, policy_message, pool_message
@@ -105,5 +104,5 @@ def _claims(claims: FeedClaims, decided_at: int) -> bytes:
     return KeeperImage(decided_at=decided_at, claims=[claims]).SerializeToString()
 
 
-def _reservations(entries: Sequence[BookEntry]) -> bytes:
-    return KeeperImage(reservations=[entry.data for entry in entries]).SerializeToString()
+def _reservations(entries: Sequence[bytes]) -> bytes:
+    return KeeperImage(reservations=entries).SerializeToString()

@@ -53,8 +53,14 @@ class PendingChanges:
     def touched(self, numbers: Numbers) -> npt.NDArray[np.bool_]:
         """Which of these numbers a command is about to change."""
         touched = np.zeros(len(numbers), np.bool_)
+        if not len(numbers):
+            return touched
+        least, greatest = numbers.min(), numbers.max()
         for pending in self._pending:
-            if len(pending.numbers):
-                at = np.searchsorted(pending.numbers, numbers).clip(max=len(pending.numbers) - 1)
-                touched |= pending.numbers[at] == numbers
+            if not len(pending.numbers):
+                continue
+            if pending.numbers[-1] < least or greatest < pending.numbers[0]:
+                continue  # as most are, where ranges of numbers are changed one after the other
+            at = np.searchsorted(pending.numbers, numbers).clip(max=len(pending.numbers) - 1)
+            touched |= pending.numbers[at] == numbers
         return touched

@@ -6,15 +6,16 @@ ones have their room whatever has ended: when that is short, ended ones go befor
 those of the actor that takes it.
 """
 
-import heapq
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.link.refusal import no_such, over_quota
-from ringfence.server.state.book_entry import BookEntry, book_entry
+from ringfence.server.state.ascending_ids import AscendingIds
+from ringfence.server.state.book_entry import BookEntry, Row, book_entry
 from ringfence.server.state.ended_reservations import EndedReservations
+from ringfence.server.state.lease_ends import LeaseEnds
 from ringfence.server.state.reservation_moment import ReservationMoment
 from ringfence.v1 import types_pb2
 
@@ -23,6 +24,7 @@ LIVE_NUMBERS_MAX = 2_000_000  # in live reservations at a time
 NUMBERS_MAX = 10_000_000  # in all that are kept, with those that they refused
 ACTOR_NUMBERS_MAX = 5_000_000  # in live ones of one actor, with those that they refused
 LOOKED_AT_MAX = 2_000  # for one page of a list
+FORGOTTEN_A_COMMAND = 512  # of those that ended long ago: more than one command ends
 
 ACTIVE = types_pb2.RESERVATION_STATE_ACTIVE
 EXPIRED = types_pb2.RESERVATION_STATE_EXPIRED
@@ -35,11 +37,11 @@ class ReservationBook:
 
     def __init__(self, *, ended_kept_s: int) -> None:
         self._ended_kept_s = ended_kept_s
-        self._kept: dict[str, BookEntry] = {}
-        self._ids: list[str] = []  # ascending
+        self._kept: dict[str, Row] = {}
+        self._ids = AscendingIds()
         self._by_request: dict[tuple[str, str], str] = {}
         self._holders: dict[int, str] = {}
-        self._leases: list[tuple[int, str]] = []  # heap; entries may be outdated
+        self._leases = LeaseEnds()
         self._ended = EndedReservations()
         self._moments: list[ReservationMoment] = []
         self._size = 0  # of all reservations: their numbers and those that they refused
@@ -52,19 +54,19 @@ class ReservationBook:
         return len(self._kept)
 
     def __iter__(self) -> Iterator[KeptReservation]:
-        return (self._kept[reservation_id].whole() for reservation_id in self._ids)
+        return (_whole(self._kept[reservation_id]) for reservation_id in self._ids)
 
     def get(self, reservation_id: str) -> KeptReservation:
         """A reservation by id; raises a refusal."""
         try:
-            return self._kept[reservation_id].whole()
+            return _whole(self._kept[reservation_id])
         except KeyError:
             raise no_such("reservation", reservation_id) from None
 
     def asked_before(self, actor: str, request_id: str) -> KeptReservation | None:
         """The reservation that the same request made."""
         made = self._by_request.get((actor, request_id)) if request_id else None
-        return None if made is None else self._kept[made].whole()
+        return None if made is None else _whole(self._kept[made])
 
     def holder(self, number: int) -> str:
         """The live reservation that has a number; "" = none."""
@@ -77,29 +79,31 @@ class ReservationBook:
         page begins; "" = there is none. A page may be short, or empty: only so many are looked at.
         """
         found: list[BookEntry] = []
-        begin = bisect_right(self._ids, last)
-        looked_at = self._ids[begin : begin + most + LOOKED_AT_MAX]
+        behind = self._ids.behind(last)
+        looked_at = list(islice(behind, most + LOOKED_AT_MAX))
         for reservation_id in looked_at:
-            entry = self._kept[reservation_id]
+            entry = BookEntry(*self._kept[reservation_id])
             if (pools and entry.pool not in pools) or (states and entry.state not in states):
                 continue
             if len(found) == most:
                 return found, found[-1].id
             found.append(entry)
-        more = begin + len(looked_at) < len(self._ids)
+        more = next(behind, None) is not None
         return found, looked_at[-1] if more else ""
 
-    def due(self, now: int, most: int) -> list[KeptReservation]:
-        """Some of the live reservations whose lease is over, oldest lease first."""
-        found: dict[str, BookEntry] = {}
-        while self._leases and self._leases[0][0] <= now and len(found) < most:
-            expires_at, reservation_id = heapq.heappop(self._leases)
-            entry = self._kept.get(reservation_id)
-            if entry is not None and entry.state == ACTIVE and entry.expires_at == expires_at:
-                found[entry.id] = entry
-        for entry in found.values():  # until a command has placed it as EXPIRED
-            heapq.heappush(self._leases, (entry.expires_at, entry.id))
-        return [entry.whole() for entry in found.values()]
+    def due(self, now: int, most: int, numbers_most: int = NUMBERS_MAX) -> list[KeptReservation]:
+        """Some of the live reservations whose lease is over, oldest lease first, until a command
+        has placed them as EXPIRED: up to so many, and unless it is one alone with no more than so
+        many numbers.
+        """
+        found: list[BookEntry] = []
+        for reservation_id in self._leases.due(now, most):
+            entry = BookEntry(*self._kept[reservation_id])
+            numbers_most -= entry.count
+            if found and numbers_most < 0:
+                break
+            found.append(entry)
+        return [entry.whole() for entry in found]
 
     def check_room(self, actor: str, numbers: int, refused: int = 0) -> None:
         """Raises a refusal when there is no room for a live reservation of an actor with so many
@@ -116,8 +120,8 @@ class ReservationBook:
                 raise over_quota(subject, f"value={value}, bound={bound}")
 
     def place(self, reservations: Iterable[KeptReservation], now: int) -> None:
-        """Puts reservations as a command leaves them, and lets go of those that ended long ago, or
-        for which there is no room.
+        """Puts reservations as a command leaves them, and lets go of some of those that ended long
+        ago, and of those for which there is no room.
         """
         for kept in reservations:
             self._place(book_entry(kept))
@@ -126,7 +130,10 @@ class ReservationBook:
                 if not oldest:
                     break
                 self._forget(oldest)
-        while oldest := self._ended.ended_until(now - self._ended_kept_s):
+        for _ in range(FORGOTTEN_A_COMMAND):
+            oldest = self._ended.ended_until(now - self._ended_kept_s)
+            if not oldest:
+                break
             self._forget(oldest)
 
     def moment(self) -> ReservationMoment:
@@ -139,7 +146,7 @@ class ReservationBook:
         """Takes over all reservations of a snapshot."""
         for entry in sorted(entries, key=lambda entry: (entry.ended_at, entry.id)):
             self._place(entry)
-        self._ids.sort()
+        self._ids = AscendingIds(sorted(self._kept))
         self.made = made
 
     def _place(self, entry: BookEntry) -> None:
@@ -152,14 +159,14 @@ class ReservationBook:
             if entry.request_id:
                 self._by_request[entry.actor, entry.request_id] = entry.id
         else:
-            self._leave(before)
+            self._leave(BookEntry(*before))
         self._size += entry.size
-        self._kept[entry.id] = entry
+        self._kept[entry.id] = entry.row()
         if entry.state == ACTIVE:
             self._live_size += entry.size
             self._live_sizes[entry.actor] += entry.size
             self._holders.update(dict.fromkeys(entry.whole().numbers, entry.id))
-            heapq.heappush(self._leases, (entry.expires_at, entry.id))
+            self._leases.add(entry)
         else:
             self._ended.add(entry)
 
@@ -169,6 +176,7 @@ class ReservationBook:
         if entry.state != ACTIVE:
             self._ended.drop(entry)
             return
+        self._leases.drop(entry)
         for number in entry.whole().numbers:
             self._holders.pop(number, None)
         self._live_size -= entry.size
@@ -177,11 +185,15 @@ class ReservationBook:
             del self._live_sizes[entry.actor]
 
     def _forget(self, reservation_id: str) -> None:
-        entry = self._kept.pop(reservation_id)
+        row = self._kept.pop(reservation_id)
         for moment in self._moments:
-            moment.changes(reservation_id, entry)
+            moment.changes(reservation_id, row)
+        entry = BookEntry(*row)
         self._leave(entry)
         if self._by_request.get((entry.actor, entry.request_id)) == entry.id:
             del self._by_request[entry.actor, entry.request_id]
-        position = bisect_right(self._ids, reservation_id) - 1
-        del self._ids[position]
+        self._ids.remove(reservation_id)
+
+
+def _whole(row: Row) -> KeptReservation:
+    return KeptReservation.FromString(row[-1])

@@ -4,10 +4,11 @@ Nothing is copied for it at that moment. The book is read in the order of its id
 reservation that it is about to change, or to forget, what it was: so much is kept until it is read.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from itertools import islice
 
-from ringfence.server.state.book_entry import BookEntry
+from ringfence.server.state.ascending_ids import AscendingIds
+from ringfence.server.state.book_entry import Row
 
 ENTRIES_MAX = 1_000  # taken at a time
 BYTES_MAX = 1 << 20  # the same, with one more
@@ -18,34 +19,36 @@ class ReservationMoment:
 
     def __init__(
         self,
-        ids: Sequence[str],
-        kept: Mapping[str, BookEntry],
+        ids: AscendingIds,
+        kept: Mapping[str, Row],
         closed: Callable[["ReservationMoment"], None],
     ) -> None:
-        """`ids` ascend and `kept` are the book's own, which go on to change."""
+        """`ids` and `kept` are the book's own, which go on to change."""
         self._ids = ids
         self._kept = kept
         self._closed = closed
         self._last = ""  # nothing up to here is looked at any more
-        self._before: dict[str, BookEntry | None] = {}
+        self._before: dict[str, bytes | None] = {}
         self._open = True
 
-    def changes(self, reservation_id: str, entry: BookEntry | None) -> None:
+    def changes(self, reservation_id: str, row: Row | None) -> None:
         """A reservation is about to change, or to be forgotten; None = it is about to be made."""
         if reservation_id > self._last:
-            self._before.setdefault(reservation_id, entry)
+            self._before.setdefault(reservation_id, None if row is None else row[-1])
 
-    def take(self) -> list[BookEntry]:
-        """The next ones; none = that were all. Those that were forgotten since come last."""
+    def take(self) -> list[bytes]:
+        """The next ones, as the book kept them; none = that were all. Those that were forgotten
+        since come last.
+        """
         while begun := self._behind_last():
-            if taken := [entry for entry in begun if entry is not None]:
+            if taken := [data for data in begun if data is not None]:
                 return taken
         taken, size_bytes = [], 0
         while self._before and len(taken) < ENTRIES_MAX and size_bytes < BYTES_MAX:
-            _, entry = self._before.popitem()
-            if entry is not None:
-                taken.append(entry)
-                size_bytes += len(entry.data)
+            _, data = self._before.popitem()
+            if data is not None:
+                taken.append(data)
+                size_bytes += len(data)
         return taken
 
     def close(self) -> None:
@@ -54,17 +57,16 @@ class ReservationMoment:
             self._open = False
             self._closed(self)
 
-    def _behind_last(self) -> list[BookEntry | None]:
+    def _behind_last(self) -> list[bytes | None]:
         """The next of those that the book still has; None = one that was made since."""
-        begin = bisect_right(self._ids, self._last)
-        found: list[BookEntry | None] = []
+        found: list[bytes | None] = []
         size_bytes = 0
-        for reservation_id in self._ids[begin : begin + ENTRIES_MAX]:
-            entry = self._kept[reservation_id]
-            before = self._before.pop(reservation_id, entry)
+        for reservation_id in islice(self._ids.behind(self._last), ENTRIES_MAX):
+            data: bytes = self._kept[reservation_id][-1]
+            before = self._before.pop(reservation_id, data)
             found.append(before)
             self._last = reservation_id
-            size_bytes += 0 if before is None else len(before.data)
+            size_bytes += 0 if before is None else len(before)
             if size_bytes >= BYTES_MAX:
                 break
         return found

@@ -49,11 +49,11 @@ class CommandLog:
         *,
         applied: Applied = lambda *_: None,
         held_up: Callable[[], str] = lambda: "",
-        first: Callable[["CommandLog"], None] = lambda _: None,
+        first: Callable[["CommandLog"], bool] = lambda _: True,
         end: Callable[[], object] | None = None,
     ) -> None:
-        """`held_up` says why no command is taken just now, "" = they are; `first` begins what is
-        due before any other command.
+        """`held_up` says why no command is taken just now, "" = they are; `first` begins
+        some of what is due before any other command, and says whether that was all.
         """
         self._journal = journal
         self._awaited = AwaitedJournal(journal)
@@ -101,7 +101,9 @@ class CommandLog:
                     return first
                 if held_up := self._held_up():
                     raise journal_down(held_up)
-                self.begin_due()
+                if not self._first(self):
+                    await self.settled()
+                    continue
                 if self._must_wait(about):
                     await self._turn(about)
                     continue
@@ -154,9 +156,10 @@ class CommandLog:
         last.set_result(self._journal.last)
         return last
 
-    def begin_due(self) -> None:
-        """Begins what is due before any other command."""
-        self._first(self)
+    async def begin_all_due(self) -> None:
+        """Begins what is due before any other command: some, and when that is applied some more."""
+        while not self._first(self):
+            await self.settled()
 
     def _must_wait(self, about: Numbers | None) -> bool:
         if about is None:

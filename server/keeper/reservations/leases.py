@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,12 +13,14 @@ from ringfence.server.journal.journal import JournalError
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.server.keeper.commands.command_fields import fill_change
 from ringfence.server.keeper.commands.command_log import CommandLog
+from ringfence.server.link.refusal import Refusal
 from ringfence.server.state.keeper_state import KeeperState
 from ringfence.server.state.reservation_book import EXPIRED
 from ringfence.v1 import number_service_pb2
 
 LOOK_S = 0.5
-RESERVATIONS_MAX = 8  # in one command: up to 10,000 numbers each
+RESERVATIONS_A_COMMAND = 128
+NUMBERS_A_COMMAND = 4_096  # unless one reservation has more
 
 _log = logging.getLogger(__name__)
 
@@ -29,45 +32,51 @@ class Leases:
         self._verdicts = verdicts
         self._state = state
 
-    def expire(self, log: CommandLog) -> None:
-        """Decides the expiry of all whose lease is over."""
-        while due := self._state.reservations.due(log.now(), RESERVATIONS_MAX):
+    def expire(self, log: CommandLog) -> bool:
+        """Decides the expiry of some whose lease is over, by one command; whether these were all.
+        However many leases end in one second, others have their turn between.
+        """
+        book, now = self._state.reservations, log.now()
+        due = book.due(now, RESERVATIONS_A_COMMAND, NUMBERS_A_COMMAND)
+        if not due:
+            return True
 
-            def decide(
-                value: KeeperValue, due: list[KeptReservation] = due
-            ) -> number_service_pb2.Reservation:
-                headers = [self._expired(kept, value) for kept in due]
-                returning = np.concatenate(headers)
-                fill_change(value, self._verdicts, returning, previous=Verdict.RESERVED)
-                return number_service_pb2.Reservation()  # nobody asked
+        def decide(value: KeeperValue) -> number_service_pb2.Reservation:
+            for kept in due:
+                _add_expired(value, kept)
+            numbers = [number for kept in due for number in kept.numbers]
+            headers = returned(self._state, numbers, value.decided_at)
+            fill_change(value, self._verdicts, headers, previous=Verdict.RESERVED)
+            return number_service_pb2.Reservation()  # nobody asked
 
-            log.begin(KeeperValue(), decide)
+        log.begin(KeeperValue(), decide)
+        return not book.due(now, 1)
 
     async def watch(self, log: CommandLog) -> None:
         """Does so whenever the time has come; never returns."""
         while True:
             if log.writable:
                 try:
-                    self.expire(log)
-                except JournalError as error:
+                    await log.begin_all_due()
+                except (JournalError, Refusal) as error:
                     _log.warning("leases are not expired yet: %s", error)
             await asyncio.sleep(LOOK_S)
 
-    def _expired(self, kept: KeptReservation, value: KeeperValue) -> Headers:
-        """Adds a reservation to the value as it is from now on; its headers."""
-        after = value.reservations.add()
-        after.CopyFrom(kept)
-        after.state = EXPIRED
-        after.ended_at = kept.expires_at
-        value.row_reservations.extend([len(value.reservations)] * len(kept.numbers))
-        return returned(self._state, kept, value.decided_at)
+
+def _add_expired(value: KeeperValue, kept: KeptReservation) -> None:
+    """Adds a reservation to the value as it is from now on."""
+    after = value.reservations.add()
+    after.CopyFrom(kept)
+    after.state = EXPIRED
+    after.ended_at = kept.expires_at
+    value.row_reservations.extend([len(value.reservations)] * len(kept.numbers))
 
 
-def returned(state: KeeperState, kept: KeptReservation, now: int) -> Headers:
-    """The headers of a live reservation's numbers, as they are when they are back in quarantine.
+def returned(state: KeeperState, numbers: Sequence[int], now: int) -> Headers:
+    """The headers of live reservations' numbers, as they are when they are back in quarantine.
 
     A command that is decided and not applied may have changed their lease only.
     """
-    headers = state.writer.header_rows(np.fromiter(kept.numbers, np.uint64, len(kept.numbers)))
+    headers = state.writer.header_rows(np.fromiter(numbers, np.uint64, len(numbers)))
     set_state(headers, State.QUARANTINED, now)
     return headers

@@ -44,6 +44,7 @@ from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
 LOOKS_MAX = 2  # for the order of a queue whose pool's rules change: then what was found is taken
+PAGE_MAX = 1_000  # a list is made on the loop, so that all of a page is of one moment
 STATES_MAX = 64  # each may be named more than once, within reason
 _NOBODY = np.empty(0, np.uint64)  # which numbers, is known when it is decided
 
@@ -117,7 +118,7 @@ class ReservationService:
         about = _NOBODY if asked is None else asked
         while True:
             if asked is None and self._state.reservations.due(self._log.now(), 1):
-                self._log.begin_due()
+                await self._log.begin_all_due()
                 await self._log.settled()  # then their numbers are candidates again
             try:
                 return await self._log.carry_out("ReserveNumbers", context, decide, about=about)
@@ -134,7 +135,7 @@ class ReservationService:
             if kept.state == CONFIRMED:
                 return self._message(kept)
             _check_active(kept)
-            headers = returned(self._state, kept, value.decided_at)
+            headers = returned(self._state, kept.numbers, value.decided_at)
             verdicts, _ = self._verdicts.check_as(headers, now=value.decided_at)
             clean = verdicts == Verdict.CLEAN
             refused = _refusals(numbers_of(headers[~clean]), verdicts[~clean])
@@ -161,7 +162,7 @@ class ReservationService:
             after.CopyFrom(kept)
             after.expires_at = value.decided_at + duration_s
             value.row_reservations.extend([1] * len(kept.numbers))
-            headers = returned(self._state, kept, value.decided_at)
+            headers = returned(self._state, kept.numbers, value.decided_at)
             set_state(headers, State.RESERVED, after.expires_at)
             fill_change(value, self._verdicts, headers, previous=Verdict.RESERVED)
             return self._message(after)
@@ -178,7 +179,7 @@ class ReservationService:
                 return self._message(kept)
             _check_active(kept)
             after = _ended(value, kept, CANCELLED)
-            headers = returned(self._state, kept, value.decided_at)
+            headers = returned(self._state, kept.numbers, value.decided_at)
             fill_change(value, self._verdicts, headers, previous=Verdict.RESERVED)
             return self._message(after)
 
@@ -187,12 +188,12 @@ class ReservationService:
     async def get_reservation(self, message: bytes, _: Context) -> bytes:
         """One reservation; a live one names among `refused` what could not be confirmed now."""
         request = parse(pb.GetReservationRequest, message)
-        self._log.begin_due()
+        await self._log.begin_all_due()
         kept = self._state.reservations.get(request.id)
         found = self._message(kept)
         if kept.state == ACTIVE:
             now = self._log.now()
-            headers = returned(self._state, kept, now)
+            headers = returned(self._state, kept.numbers, now)
             verdicts = self._verdicts.check_as(headers, now=now)[0]
             bad = verdicts != Verdict.CLEAN
             found.refused.extend(_refusals(numbers_of(headers[bad]), verdicts[bad]))
@@ -202,7 +203,7 @@ class ReservationService:
     async def list_reservations(self, message: bytes, _: Context) -> bytes:
         """Reservations in the order in which they were made."""
         request = parse(pb.ListReservationsRequest, message)
-        size = page_size(request.page_size)
+        size = min(page_size(request.page_size), PAGE_MAX)
         pools = set()
         if request.pool:
             check_name("pool", request.pool)
@@ -210,7 +211,7 @@ class ReservationService:
         states = _states(request.states)
         question = ("ListReservations", request.pool, sorted(states))
         last = page_position(question, request.page_token)
-        self._log.begin_due()
+        await self._log.begin_all_due()
         response = pb.ListReservationsResponse()
         page, behind = self._state.reservations.page(last, pools, states, size)
         response.reservations.extend(

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 
@@ -13,7 +13,8 @@ from support.kept_image import Written, read_image, stored, whole
 from ringfence.engine.memory.segment import Segment
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.state import image_moment, reservation_moment
-from ringfence.server.state.book_entry import BookEntry, book_entry
+from ringfence.server.state.ascending_ids import AscendingIds
+from ringfence.server.state.book_entry import Row, book_entry
 from ringfence.server.state.keeper_image import StoredImage
 from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, ReservationBook
 from ringfence.server.state.reservation_moment import ReservationMoment
@@ -50,7 +51,7 @@ def test_moment_has_the_reservations_of_then_and_no_others(
         else:
             book.place([kept(chance.choice(live), state=CANCELLED, ended_at=now)], now)
 
-    reading: list[tuple[list[KeptReservation], ReservationMoment, list[BookEntry]]] = []
+    reading: list[tuple[list[KeptReservation], ReservationMoment, list[bytes]]] = []
     for _ in range(120):
         for _ in range(chance.randrange(6)):
             change()
@@ -58,12 +59,12 @@ def test_moment_has_the_reservations_of_then_and_no_others(
             reading.append((list(book), book.moment(), []))
         for then in list(reading):
             before, moment, found = then
-            entries = moment.take()
-            found.extend(entries)
-            if not entries:
+            taken = moment.take()
+            found.extend(taken)
+            if not taken:
                 moment.close()
                 reading.remove(then)
-                assert sorted(found, key=lambda entry: entry.id) == list(map(book_entry, before))
+                assert sorted(found) == sorted(book_entry(each).data for each in before)
 
 
 def test_moment_that_is_closed_is_told_no_more() -> None:
@@ -73,41 +74,41 @@ def test_moment_that_is_closed_is_told_no_more() -> None:
     moment.close()
     moment.close()
     book.place([kept(1, state=CANCELLED, ended_at=NOW)], NOW)
-    assert [entry.state for entry in moment.take()] == [CANCELLED]  # of no use to anybody
+    (taken,) = moment.take()
+    assert KeptReservation.FromString(taken).state == CANCELLED  # of no use to anybody
 
 
-class Counted(Mapping[str, BookEntry], Sequence[str]):
+class Counted(Mapping[str, Row]):
     """A book of many reservations, which counts how many are looked at."""
 
-    def __init__(self, entries: Mapping[str, BookEntry]) -> None:
-        self._entries = entries
-        self._ids = sorted(entries)
+    def __init__(self, rows: Mapping[str, Row]) -> None:
+        self._rows = rows
         self.looked_at = 0
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[str]:
         raise AssertionError("all of them are looked at")
 
-    def __getitem__(self, key: object) -> object:
-        found = self._entries[key] if isinstance(key, str) else self._ids[key]
-        self.looked_at += len(found) if isinstance(key, slice) else 1
-        return found
+    def __getitem__(self, key: str) -> Row:
+        self.looked_at += 1
+        return self._rows[key]
 
 
 def test_what_is_done_at_once_does_not_grow_with_the_book(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reservation_moment, "ENTRIES_MAX", 20)
-    entry = book_entry(kept(1))
-    book = Counted({f"{place:012x}": entry for place in range(5_000)})
-    moment = ReservationMoment(book, book, lambda _: None)
+    row = book_entry(kept(1)).row()
+    ids = [f"{place:012x}" for place in range(5_000)]
+    book = Counted(dict.fromkeys(ids, row))
+    moment = ReservationMoment(AscendingIds(ids), book, lambda _: None)
     assert book.looked_at == 0
     found = 0
-    while entries := moment.take():
-        found += len(entries)
-        assert book.looked_at <= 20 + 20 + 13  # ids, reservations, and the way to the first of them
+    while taken := moment.take():
+        found += len(taken)
+        assert book.looked_at <= 20
         book.looked_at = 0
     assert found == 5_000
 
@@ -122,8 +123,8 @@ def test_large_reservations_come_one_at_a_time() -> None:
     moment = book.moment()
     book.place([kept(place) for place in range(3, 6)], NOW)
     sizes = []
-    while entries := moment.take():
-        sizes.append([entry.size for entry in entries])
+    while taken := moment.take():
+        sizes.append([len(KeptReservation.FromString(data).numbers) for data in taken])
     assert sizes == [[70_001] * 2, [70_001] * 2, [70_001]]
 
 

@@ -1,9 +1,14 @@
 """Reservations against the clock and against commands that come in between."""
 
+import asyncio
+import gc
+
 import pytest
 from support.keeper_inside import NOW, journal, run, segment
 
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
+from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.keeper.reservations import leases, reservation_service
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.state import reservation_book
 from ringfence.server.state.book_entry import book_entry
@@ -85,6 +90,45 @@ def test_lease_ends_in_its_second_and_not_before(segment, journal):
     run(segment, journal, use)
 
 
+def test_leases_that_end_in_one_second_are_expired_some_at_a_time(segment, journal, monkeypatch):
+    monkeypatch.setattr(leases, "RESERVATIONS_A_COMMAND", 2)
+    monkeypatch.setattr(leases, "NUMBERS_A_COMMAND", 5)
+
+    async def use(inside):
+        numbers = range(FIRST, FIRST + 14)
+        await stock(inside, *numbers)
+        ids = []
+        for count in (1, 1, 1, 6, 2, 3):
+            made = await inside.ask(
+                "ReserveNumbers", pool="brisk", count=count, lease={"seconds": 5}
+            )
+            ids.append(made.id)
+        before = journal.last
+        inside.now += 5
+        turns = 0
+
+        async def others():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(others())
+        last = await inside.ask("GetReservation", id=ids[-1])  # it is told when all are expired
+        beside.cancel()
+        assert last.state == 4
+        values = [value for _, value in keeper_values(journal, before) if value.reservations]
+        ended = [[each.id for each in value.reservations] for value in values]
+        assert ended == [ids[:2], ids[2:3], ids[3:4], ids[4:]]
+        assert [len(value.current) for value in values] == [2, 1, 6, 5]
+        rows = [list(value.row_reservations) for value in values]
+        assert rows == [[1, 2], [1], [1] * 6, [1, 1, 2, 2, 2]]
+        assert turns > len(values)
+        assert await reserve(inside, 14) == list(numbers)
+
+    run(segment, journal, use)
+
+
 def test_clock_that_steps_back_revives_no_lease(segment, journal):
     async def use(inside):
         await stock(inside, FIRST)
@@ -142,6 +186,43 @@ def test_leases_are_due_oldest_first_by_their_last_end():
     assert len(book.due(NOW + 9, 10)) == 5
 
 
+def test_lease_that_was_extended_leaves_nothing_of_its_former_end():
+    book = ReservationBook(ended_kept_s=100)
+    for later_s in range(50):
+        book.place([kept(1, FIRST, expires_at=NOW + later_s)], NOW)
+    book.place([kept(2, FIRST + 1, expires_at=NOW + 1)], NOW)
+    assert sum(map(len, book._leases._ids.values())) == 2
+    assert [int(each.id, 16) for each in book.due(NOW + 60, 9)] == [2, 1]
+    assert sorted(book._leases._ids) == [NOW + 1, NOW + 49]  # those that were over are gone
+
+
+def test_due_ones_have_no_more_numbers_than_asked_for_unless_it_is_one():
+    book = ReservationBook(ended_kept_s=100)
+    for index, count in enumerate((3, 1, 1, 9), 1):
+        numbers = range(FIRST + 10 * index, FIRST + 10 * index + count)
+        book.place([kept(index, *numbers, expires_at=NOW + index)], NOW)
+    assert [len(each.numbers) for each in book.due(NOW + 9, 9, 4)] == [3, 1]
+    assert [len(each.numbers) for each in book.due(NOW + 9, 9, 2)] == [3]
+
+
+def test_few_of_those_that_ended_long_ago_are_forgotten_by_each_command(monkeypatch):
+    monkeypatch.setattr(reservation_book, "FORGOTTEN_A_COMMAND", 3)
+    book = ReservationBook(ended_kept_s=100)
+    book.place([ended(n) for n in range(1, 9)], NOW)
+    left = []
+    for _ in range(4):
+        book.place([], NOW + 100)
+        left.append(len(book))
+    assert left == [5, 2, 0, 0]
+
+
+def test_reservations_that_are_kept_are_nothing_for_the_garbage_collector():
+    book = ReservationBook(ended_kept_s=100)
+    book.place([kept(1, FIRST, request_id="a"), ended(2)], NOW)
+    gc.collect()
+    assert not any(map(gc.is_tracked, book._kept.values()))
+
+
 def test_pages_of_a_filter_are_bounded_by_what_is_looked_at(monkeypatch):
     monkeypatch.setattr(reservation_book, "LOOKED_AT_MAX", 2)
     book = ReservationBook(ended_kept_s=100)
@@ -191,6 +272,23 @@ def test_ended_reservations_of_who_takes_the_room_go_first(monkeypatch):
     assert book.asked_before("busy", "17") is None
     book.place([kept(20, FIRST, FIRST + 1, actor="new")], NOW)  # it has none: the oldest of all
     assert listed(book) == ([18, 19, 20], 0)
+
+
+def test_page_of_reservations_has_a_bound_of_its_own(segment, journal, monkeypatch):
+    monkeypatch.setattr(reservation_service, "PAGE_MAX", 2)
+
+    async def use(inside):
+        await stock(inside, *range(FIRST, FIRST + 3))
+        for _ in range(3):
+            await reserve(inside, 1)
+        first = await inside.ask("ListReservations", page_size=10)
+        second = await inside.ask(
+            "ListReservations", page_size=10, page_token=first.next_page_token
+        )
+        assert (len(first.reservations), len(second.reservations)) == (2, 1)
+        assert not second.next_page_token
+
+    run(segment, journal, use)
 
 
 def test_those_that_were_cancelled_keep_nobody_from_reserving(segment, journal, monkeypatch):
