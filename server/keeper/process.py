@@ -74,6 +74,7 @@ async def _serve(installation: Installation, signs: SignsOfLife) -> None:
     server.add_insecure_port(installation.keeper_address)
     await server.start()
     signs.ready()
+    signs.follow(asyncio.get_running_loop())
     _log.info("ready")
     truncating = keep_truncating(installation.run_folder, journal, lambda: keeper.backlog.confirmed)
     orphans = report_orphans(installation, keeper.reports)

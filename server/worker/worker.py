@@ -109,6 +109,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     await wait_for_time(clock, stop)
     await server.start()
     signs.ready()
+    signs.follow(asyncio.get_running_loop())
     _log.info("ready on %s", address)
     watching = asyncio.gather(
         _watch_journal(journal, healthy),

@@ -49,6 +49,7 @@ async def _serve(installation: Installation, signs: SignsOfLife) -> None:
     server.add_insecure_port(installation.history_address)
     await server.start()
     signs.ready()
+    signs.follow(asyncio.get_running_loop())
     _log.info("ready")
     following = asyncio.create_task(follower.run())
     stopping = asyncio.create_task(stop.wait())
