@@ -56,7 +56,7 @@
 #include <stdint.h>
 
 #define SEGMENT_MAGIC 0x45434e4546474e52ull /* "RNGFENCE", little-endian */
-#define SEGMENT_VERSION 4u
+#define SEGMENT_VERSION 5u
 #define PAGE_BYTES 4096u
 
 #define NUMBER_BITS 50
@@ -161,6 +161,7 @@ struct settings {
     struct policy policies[POLICIES_MAX];
     struct pool pools[POOLS_MAX];
     char feed_names[FEEDS_MAX][NAME_BYTES];
+    uint32_t feed_registrations[FEEDS_MAX]; /* which of all there ever were; 0 = not counted yet */
     struct text policy_descriptions[POLICIES_MAX];
     struct text pool_descriptions[POOLS_MAX];
 };

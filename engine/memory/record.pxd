@@ -103,6 +103,7 @@ cdef extern from "record.h" nogil:
         policy_t policies[POLICIES_MAX]
         pool_t pools[POOLS_MAX]
         char feed_names[FEEDS_MAX][NAME_BYTES]
+        uint32_t feed_registrations[FEEDS_MAX]
         text_t policy_descriptions[POLICIES_MAX]
         text_t pool_descriptions[POOLS_MAX]
 

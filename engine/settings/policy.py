@@ -114,7 +114,7 @@ def check_reachable(policy: Policy, pool: Pool) -> None:
 class Feed:
     """A registered sender of events and the time it has covered: ascending [begin, end).
 
-    A segment knows name, coverage and watermark of it, and not the rest.
+    A segment knows name, registration, coverage and watermark of it, and not the rest.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Feed:
     silence_max_s: int = SILENCE_S
     description: str = ""
     revision: int = 0
+    registration: int = 0  # which of all there ever were; 0 = of before these were counted
 
     @property
     def bounds(self) -> array[int]:
@@ -157,6 +158,10 @@ class CoveredFeed(Covered, Protocol):
     @property
     def name(self) -> str:
         """By which it sends."""
+
+    @property
+    def registration(self) -> int:
+        """Which of all there ever were; 0 = of before these were counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ def read_pools(segment: Segment) -> Sequence[Pool | None]:
 def read_feeds(segment: Segment) -> Sequence[Feed | None]:
     """The feeds as published, by index, with their covered intervals."""
 
-def read_watermarks(segment: Segment) -> dict[str, tuple[int, int]] | None:
-    """The index and the watermark of each feed by name; None = they are being changed."""
+def read_watermarks(segment: Segment) -> dict[str, tuple[int, int, int]] | None:
+    """Index, registration and watermark of each feed by name; None = they are being changed."""
 
 def read_spray(segment: Segment) -> Spray:
     """What makes a caller a spray caller in this segment."""

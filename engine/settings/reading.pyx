@@ -84,7 +84,8 @@ def read_watermarks(Segment segment not None):
         for i in range(min(settings.feed_count, <uint32_t>FEEDS_MAX)):
             name = &settings.feed_names[i][0]
             if name[0]:
-                watermarks[name[:NAME_BYTES]] = i, coverage[i].watermark
+                held = i, settings.feed_registrations[i], coverage[i].watermark
+                watermarks[name[:NAME_BYTES]] = held
         fence_acquire()
         if (
             load_relaxed_u64(&head.coverage_generation) == coverage_now

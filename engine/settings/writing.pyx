@@ -60,6 +60,7 @@ def publish_settings(Segment segment not None, policies, pools, feeds=()):
     for i, feed in enumerate(feeds):
         if feed is not None:
             _fill_name(aside.feed_names[<int>i], feed.name)
+            aside.feed_registrations[<int>i] = feed.registration
     changes = _changes(segment, enumerate(feeds))
     # Coverage is odd until both have changed: nobody pairs old pools with new feeds.
     _begin_coverage(head)

@@ -65,12 +65,14 @@ class PlacedPool(_message.Message):
     def __init__(self, index: _Optional[int] = ..., pool: _Optional[_Union[_quarantine_service_pb2.Pool, _Mapping]] = ...) -> None: ...
 
 class PlacedFeed(_message.Message):
-    __slots__ = ("index", "feed")
+    __slots__ = ("index", "feed", "registration")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     FEED_FIELD_NUMBER: _ClassVar[int]
+    REGISTRATION_FIELD_NUMBER: _ClassVar[int]
     index: int
     feed: _quarantine_service_pb2.Feed
-    def __init__(self, index: _Optional[int] = ..., feed: _Optional[_Union[_quarantine_service_pb2.Feed, _Mapping]] = ...) -> None: ...
+    registration: int
+    def __init__(self, index: _Optional[int] = ..., feed: _Optional[_Union[_quarantine_service_pb2.Feed, _Mapping]] = ..., registration: _Optional[int] = ...) -> None: ...
 
 class FeedClaims(_message.Message):
     __slots__ = ("feed", "bounds", "watermark")
@@ -133,7 +135,7 @@ class Complaint(_message.Message):
     def __init__(self, number: _Optional[int] = ..., pool: _Optional[int] = ..., policy: _Optional[str] = ..., assigned_at: _Optional[int] = ..., received_at: _Optional[int] = ...) -> None: ...
 
 class KeeperImage(_message.Message):
-    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "hand_outs", "assigned_total", "complaints", "feeds", "claims", "journals", "hand_out_runs")
+    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "hand_outs", "assigned_total", "complaints", "feeds", "claims", "journals", "hand_out_runs", "feeds_registered")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +149,7 @@ class KeeperImage(_message.Message):
     CLAIMS_FIELD_NUMBER: _ClassVar[int]
     JOURNALS_FIELD_NUMBER: _ClassVar[int]
     HAND_OUT_RUNS_FIELD_NUMBER: _ClassVar[int]
+    FEEDS_REGISTERED_FIELD_NUMBER: _ClassVar[int]
     position: int
     decided_at: int
     policies: _containers.RepeatedCompositeFieldContainer[PlacedPolicy]
@@ -160,4 +163,5 @@ class KeeperImage(_message.Message):
     claims: _containers.RepeatedCompositeFieldContainer[FeedClaims]
     journals: _containers.RepeatedCompositeFieldContainer[JournalPosition]
     hand_out_runs: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[bytes]] = ..., reservations_made: _Optional[int] = ..., hand_outs: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ..., hand_out_runs: _Optional[_Iterable[int]] = ...) -> None: ...
+    feeds_registered: int
+    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[bytes]] = ..., reservations_made: _Optional[int] = ..., hand_outs: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ..., hand_out_runs: _Optional[_Iterable[int]] = ..., feeds_registered: _Optional[int] = ...) -> None: ...

@@ -110,13 +110,6 @@ class ReadImageResponse(_message.Message):
 
 class ReportClaimsRequest(_message.Message):
     __slots__ = ("journal", "after", "upto", "claims", "events", "unregistered")
-    class ClaimsEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: int
-        value: ReportedClaims
-        def __init__(self, key: _Optional[int] = ..., value: _Optional[_Union[ReportedClaims, _Mapping]] = ...) -> None: ...
     class EventsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -133,18 +126,22 @@ class ReportClaimsRequest(_message.Message):
     journal: str
     after: int
     upto: int
-    claims: _containers.MessageMap[int, ReportedClaims]
+    claims: _containers.RepeatedCompositeFieldContainer[ReportedClaims]
     events: _containers.ScalarMap[str, int]
     unregistered: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, journal: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., claims: _Optional[_Mapping[int, ReportedClaims]] = ..., events: _Optional[_Mapping[str, int]] = ..., unregistered: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, journal: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., claims: _Optional[_Iterable[_Union[ReportedClaims, _Mapping]]] = ..., events: _Optional[_Mapping[str, int]] = ..., unregistered: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportedClaims(_message.Message):
-    __slots__ = ("bounds", "watermark")
+    __slots__ = ("bounds", "watermark", "feed", "registration")
     BOUNDS_FIELD_NUMBER: _ClassVar[int]
     WATERMARK_FIELD_NUMBER: _ClassVar[int]
+    FEED_FIELD_NUMBER: _ClassVar[int]
+    REGISTRATION_FIELD_NUMBER: _ClassVar[int]
     bounds: _containers.RepeatedScalarFieldContainer[int]
     watermark: int
-    def __init__(self, bounds: _Optional[_Iterable[int]] = ..., watermark: _Optional[int] = ...) -> None: ...
+    feed: int
+    registration: int
+    def __init__(self, bounds: _Optional[_Iterable[int]] = ..., watermark: _Optional[int] = ..., feed: _Optional[int] = ..., registration: _Optional[int] = ...) -> None: ...
 
 class ReportClaimsResponse(_message.Message):
     __slots__ = ("position",)

@@ -9,10 +9,16 @@ from ringfence.server.state.covered_time import CoveredTime
 
 def fill_claims(request: ReportClaimsRequest, claims: Iterable[Claim]) -> None:
     """Puts claims into a report, those of one feed joined."""
-    covered: dict[int, CoveredTime] = {}
-    for index, begin, end in claims:
-        covered.setdefault(index, CoveredTime()).add(begin, end)
-        reported = request.claims[index]
-        reported.watermark = max(reported.watermark, end)
-    for index, joined in covered.items():
-        request.claims[index].bounds.extend(joined.bounds)
+    covered: dict[tuple[int, int], CoveredTime] = {}
+    watermarks: dict[tuple[int, int], int] = {}
+    for index, registration, begin, end in claims:
+        feed = index, registration
+        covered.setdefault(feed, CoveredTime()).add(begin, end)
+        watermarks[feed] = max(watermarks.get(feed, 0), end)
+    for (index, registration), joined in covered.items():
+        request.claims.add(
+            feed=index,
+            registration=registration,
+            bounds=joined.bounds,
+            watermark=watermarks[index, registration],
+        )

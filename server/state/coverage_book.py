@@ -63,6 +63,7 @@ class HeardFeed:
     """A feed as a segment has it; of what it has covered no copy."""
 
     name: str
+    registration: int
     bounds: array[int]
     watermark: int
 
@@ -97,7 +98,7 @@ class CoverageBook:
     def published(self, index: int, feed: Feed) -> HeardFeed:
         """A feed as the segment is to have it."""
         coverage = self.of(index)
-        return HeardFeed(feed.name, coverage.bounds, coverage.watermark)
+        return HeardFeed(feed.name, feed.registration, coverage.bounds, coverage.watermark)
 
     def claims(self) -> Iterator[FeedClaims]:
         """All coverage, for a snapshot."""

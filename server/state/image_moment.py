@@ -94,7 +94,9 @@ def _pools(first: int, pools: Sequence[Pool | None]) -> bytes:
 
 def _feeds(first: int, feeds: Sequence[Feed | None]) -> bytes:
     placed = [
-        PlacedFeed(index=index, feed=feed_message(feed) if feed else None)
+        PlacedFeed(index=index, feed=feed_message(feed), registration=feed.registration)
+        if feed
+        else PlacedFeed(index=index)
         for index, feed in enumerate(feeds, first)
     ]
     return KeeperImage(feeds=placed).SerializeToString()

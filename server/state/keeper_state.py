@@ -162,6 +162,7 @@ class KeeperState:
             reservations_made=self.reservations.made,
             assigned_total=[self.assigned_total[index] for index in indexes],
             complaints=[self.complaints[index] for index in indexes],
+            feeds_registered=self.decided.feeds_registered,
             journals=chain(self.coverage.journals(), journals),
         )
         return ImageMoment(

@@ -39,6 +39,8 @@ class SettingsBook:
         self.policies: list[Policy | None] = []
         self.pools: list[Pool | None] = []
         self.feeds: list[Feed | None] = []
+        self.feeds_registered = 0
+        """Ever: an index may be another feed's later, a registration never is."""
 
     def pool_index(self, name: str) -> int:
         """The index of a pool by name; raises a refusal."""
@@ -107,7 +109,9 @@ class SettingsBook:
         with naming("feed"):
             feed.check()
         index, placed = _placed("feed", self.feeds, feed, FEEDS_MAX)
-        return PlacedFeed(index=index, feed=feed_message(placed))
+        present = self.feed(index)
+        registration = present.registration if present else self.feeds_registered + 1
+        return PlacedFeed(index=index, feed=feed_message(placed), registration=registration)
 
     def check_feed_deletion(self, name: str) -> PlacedFeed:
         """The index that a feed leaves; raises a refusal while a pool requires it."""
@@ -139,8 +143,15 @@ class SettingsBook:
         for pool in value.pools:
             _put(self.pools, pool.index, read_pool(pool.pool) if pool.HasField("pool") else None)
         for feed in value.feeds:
-            _put(self.feeds, feed.index, read_feed(feed.feed) if feed.HasField("feed") else None)
+            _put(self.feeds, feed.index, _read_placed(feed) if feed.HasField("feed") else None)
+            self.feeds_registered = max(self.feeds_registered, feed.registration)
+        if isinstance(value, KeeperImage):
+            self.feeds_registered = max(self.feeds_registered, value.feeds_registered)
         return bool(value.policies or value.pools or value.feeds)
+
+
+def _read_placed(feed: PlacedFeed) -> Feed:
+    return replace(read_feed(feed.feed), registration=feed.registration)
 
 
 def _put(settings: list[Setting | None], index: int, setting: Setting | None) -> None:

@@ -8,8 +8,8 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.reading import read_watermarks
 from ringfence.server.journal.event_value import Claim
 
-_Feed = tuple[str, int]
-"""Name and index: one that was deleted and registered again is another feed."""
+_Feed = tuple[str, int, int]
+"""Name, index, registration: one that was deleted and registered again is another feed."""
 
 
 class FeedClaims:
@@ -18,7 +18,7 @@ class FeedClaims:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self._generations = (-1, -1)
-        self._published: dict[str, tuple[int, int]] = {}  # index and watermark
+        self._published: dict[str, tuple[int, int, int]] = {}  # index, registration, watermark
         self._durable: dict[_Feed, int] = {}
         self._drawn: dict[_Feed, int] = {}  # by claims on their way to the disk too
 
@@ -45,11 +45,11 @@ class FeedClaims:
             if begin >= watermark:
                 return None
         self._drawn[known] = max(drawn, watermark)
-        return Claim(known[1], begin or watermark, watermark)
+        return Claim(*known[1:], begin or watermark, watermark)
 
     def settle(self, feed: str, claim: Claim) -> None:
         """A claim is durable."""
-        known = feed, claim.feed_index  # of a feed that has been deleted until the next refresh
+        known = feed, *claim[:2]  # of a feed that has been deleted until the next refresh
         self._durable[known] = max(self._durable.get(known, 0), claim.end)
 
     def fail(self, feed: str) -> None:
@@ -66,10 +66,10 @@ class FeedClaims:
 
     def _feed(self, feed: str) -> _Feed | None:
         published = self._published.get(feed)
-        return None if published is None else (feed, published[0])
+        return None if published is None else (feed, *published[:2])
 
     def _held(self, feed: _Feed) -> int:
-        return max(self._published[feed[0]][1], self._durable.get(feed, 0))
+        return max(self._published[feed[0]][2], self._durable.get(feed, 0))
 
     def _refresh(self) -> None:
         segment = self._segment
@@ -80,7 +80,7 @@ class FeedClaims:
         if published is None:  # what was read before still holds
             return
         self._published, self._generations = published, generations
-        registered = {(feed, index) for feed, (index, _) in published.items()}
+        registered = {(feed, *held[:2]) for feed, held in published.items()}
         for ends in (self._durable, self._drawn):
             for gone in ends.keys() - registered:
                 del ends[gone]

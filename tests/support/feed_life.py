@@ -98,9 +98,11 @@ class FeedLife(RuleBasedStateMachine):
         """Feeds claim time, registered or not; sooner or later the keeper hears of it."""
         for later, feed in enumerate(who):
             end = self.model.now - ended_ago_s - 2 * later
-            index = self.inside.keeper.state.decided.feed_index(feed)
+            book = self.inside.keeper.state.decided
+            index = book.feed_index(feed)
             if self.model.feeds.claim(journal, feed, (end - length_s, end)):
-                self.written[journal].append(Claim(index, end - length_s, end))
+                registration = book.feed(index).registration
+                self.written[journal].append(Claim(index, registration, end - length_s, end))
         if told != "not yet":
             self.report(journal)
         if told == "journalled":

@@ -28,6 +28,8 @@ POSITIONS_S = 60.0
 """How often positions are journalled without claims: only so that less has to be read again."""
 REACH_S = 3.0
 JOURNALS_MAX = 4 * WORKERS_MAX  # with those of workers that were
+_Feed = tuple[int, int]
+"""Index and registration."""
 _NAME = re.compile(r"worker-\d{1,4}", re.ASCII)
 
 _log = logging.getLogger(__name__)
@@ -47,8 +49,8 @@ class ClaimReports:
         self._log = log
         self._traffic = traffic
         self._clock = clock
-        self._covered: dict[int, CoveredTime] = {}  # by the index of the feed
-        self._watermarks: dict[int, int] = {}
+        self._covered: dict[_Feed, CoveredTime] = {}
+        self._watermarks: dict[_Feed, int] = {}
         self._positions: dict[str, int] = {}
         self._flushed_at = clock()
         self._news = asyncio.Event()
@@ -67,11 +69,14 @@ class ClaimReports:
         known = self._positions.keys() | self._state.coverage.positions.keys() | {request.journal}
         if not _NAME.fullmatch(request.journal) or len(known) > JOURNALS_MAX:
             raise bad_field("journal", f"value={request.journal[:40]!r}, bound=a worker's journal")
-        for index, claims in request.claims.items():
+        for claims in request.claims:
+            feed = claims.feed, claims.registration
+            if not self._is_registered(feed):
+                continue
             # Bounded, as the journal may take nothing for days.
-            covered = self._covered.setdefault(index, CoveredTime())
+            covered = self._covered.setdefault(feed, CoveredTime())
             join(covered, claims.bounds, self._log.now())
-            self._watermarks[index] = max(self._watermarks.get(index, 0), claims.watermark)
+            self._watermarks[feed] = max(self._watermarks.get(feed, 0), claims.watermark)
         self._positions[request.journal] = request.upto
         self._news.set()
         self._reported.set()
@@ -114,16 +119,12 @@ class ClaimReports:
         in the keeper's, and later ones with them.
         """
         waiting = [
-            (index, watermark, self._covered[index])
-            for index, watermark in sorted(self._watermarks.items())
-            if self._state.decided.feed(index) is not None  # it was not deleted since
+            (feed[0], watermark, self._covered[feed])
+            for feed, watermark in sorted(self._watermarks.items())
+            if self._is_registered(feed)  # it was not deleted since
         ]
         return (
-            FeedClaims(
-                feed=index,
-                bounds=covered.bounds,
-                watermark=watermark,
-            )
+            FeedClaims(feed=index, bounds=covered.bounds, watermark=watermark)
             for index, watermark, covered in waiting
         )
 
@@ -133,6 +134,12 @@ class ClaimReports:
             JournalPosition(name=name, position=position)
             for name, position in sorted(self._positions.items())
         ]
+
+    def _is_registered(self, feed: _Feed) -> bool:
+        """Whether it is not deleted; its index may be another's by now."""
+        index, registration = feed
+        present = self._state.decided.feed(index)
+        return present is not None and present.registration == registration
 
     def _decide(self, value: KeeperValue) -> quarantine_service_pb2.DeleteFeedResponse:
         value.claims.extend(self.claims())

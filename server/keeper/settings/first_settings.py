@@ -15,5 +15,6 @@ def first_settings(config: Config) -> KeeperValue:
     for index, pool in enumerate(config.pools):
         value.pools.add(index=index, pool=pool_message(replace(pool, revision=1)))
     for index, feed in enumerate(config.feeds):
-        value.feeds.add(index=index, feed=feed_message(replace(feed, revision=1)))
+        placed = feed_message(replace(feed, revision=1))
+        value.feeds.add(index=index, feed=placed, registration=index + 1)
     return value

@@ -120,7 +120,11 @@ def test_feed_that_catches_up_leaves_no_gap_and_one_that_lost_it_does() -> None:
     assert table.engine.check(numbers, now=START + 30)[0].tolist() == [Verdict.UNOBSERVED]
     publish_coverage(table.segment, {0: Feed("a", ((START, START + 30),), START + 30)})
     assert table.engine.check(numbers, now=START + 30)[0].tolist() == [Verdict.CLEAN]
-    assert read_watermarks(table.segment) == {"a": (0, START + 30), "b": (1, 0), "c": (2, 0)}
+    assert read_watermarks(table.segment) == {
+        "a": (0, 0, START + 30),
+        "b": (1, 0, 0),
+        "c": (2, 0, 0),
+    }
 
 
 @pytest.mark.parametrize(

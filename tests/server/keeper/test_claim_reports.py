@@ -12,7 +12,7 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.reading import read_feeds
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
-from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest, ReportedClaims
+from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.recovery.replay import Replay, ReplayBase
 from ringfence.server.state.keeper_image import StoredImage
@@ -25,11 +25,18 @@ Bounds = list[int]
 AGO = NOW - 2_000_000
 
 
-def index_of(inside: KeeperInside, feed: str) -> int:
-    """Where a feed stands in the keeper's book."""
-    index = inside.keeper.state.decided.feed_index(feed)
+Place = tuple[int, int]
+"""Index and registration of a feed."""
+
+
+def place_of(inside: KeeperInside, feed: str) -> Place:
+    """Where a feed stands in the keeper's book, and which of all it is."""
+    book = inside.keeper.state.decided
+    index = book.feed_index(feed)
     assert index is not None
-    return index
+    found = book.feed(index)
+    assert found is not None
+    return index, found.registration
 
 
 def report(
@@ -37,15 +44,15 @@ def report(
     after: int,
     upto: int,
     journal: str = "worker-0",
-    index: int | None = None,
+    place: Place | None = None,
     **claims: Bounds,
 ) -> int:
-    """Reports claims by feed, or of an index; the position that the keeper holds then."""
+    """Reports claims by feed, or of a place; the position that the keeper holds then."""
     request = ReportClaimsRequest(journal=journal, after=after, upto=upto)
     for feed, bounds in claims.items():
-        at = index_of(inside, feed) if index is None else index
+        index, registration = place or place_of(inside, feed)
         times = [AGO + bound for bound in bounds]
-        request.claims[at].CopyFrom(ReportedClaims(bounds=times, watermark=times[-1]))
+        request.claims.add(feed=index, registration=registration, bounds=times, watermark=times[-1])
     return inside.keeper.reports.take(request)
 
 
@@ -95,12 +102,12 @@ def test_claims_of_a_feed_that_was_deleted_are_not_those_of_the_next_one_of_its_
 ):
     async def use(inside):
         await inside.ask("PutFeed", feed={"name": "west"})
-        before = index_of(inside, "west")
+        before = place_of(inside, "west")
         assert report(inside, 0, 3, west=[10, 20]) == 3
         await inside.ask("DeleteFeed", name="west")
-        assert report(inside, 3, 4, index=before, west=[30, 40]) == 4
+        assert report(inside, 3, 4, place=before, west=[30, 40]) == 4
         await inside.ask("PutFeed", feed={"name": "west"})
-        assert report(inside, 4, 5, index=before, west=[50, 60]) == 5
+        assert report(inside, 4, 5, place=before, west=[50, 60]) == 5
         await flush(inside)
         assert await gaps(inside) == []
         assert report(inside, 5, 6, west=[70, 80]) == 6
@@ -112,6 +119,12 @@ def test_claims_of_a_feed_that_was_deleted_are_not_those_of_the_next_one_of_its_
 
 @pytest.mark.slow
 def test_feed_that_takes_the_index_of_another_has_nothing_of_its_coverage(segment, journal):
+    places = []
+
+    def covered_of_one_more(inside):
+        (feed,) = [feed for feed in read_feeds(inside.segment) if feed.name == "one-more"]
+        return feed.covered, feed.watermark
+
     async def use(inside):
         await asyncio.gather(
             *(inside.ask("PutFeed", feed={"name": f"feed-{n}"}) for n in range(FEEDS_MAX))
@@ -121,15 +134,52 @@ def test_feed_that_takes_the_index_of_another_has_nothing_of_its_coverage(segmen
         assert caught.value.reason == "QUOTA"
         report(inside, 0, 3, **{"feed-7": [10, 20]})
         await flush(inside)
-        index = index_of(inside, "feed-7")
+        before = place_of(inside, "feed-7")
+        report(inside, 3, 4, **{"feed-7": [20, 30]})  # and not journalled
         await inside.ask("DeleteFeed", name="feed-7")
-        report(inside, 3, 4, index=index, was=[30, 40])
+        report(inside, 4, 5, place=before, was=[30, 40])
         await flush(inside)
         await inside.ask("PutFeed", feed={"name": "one-more"})
-        taken = [feed for feed in read_feeds(segment) if feed.name == "one-more"]
-        assert [(feed.covered, feed.watermark) for feed in taken] == [((), 0)]
+        assert place_of(inside, "one-more")[0] == before[0]
+        report(inside, 5, 6, place=before, was=[40, 50])
+        await flush(inside)
+        assert covered_of_one_more(inside) == ((), 0)
+        places.append(before)
+
+    async def next_keeper(inside):
+        await inside.ask("DeleteFeed", name="one-more")
+        await inside.ask("PutFeed", feed={"name": "one-more"})
+        held = inside.keeper.reports.held("worker-0")
+        report(inside, held, 7, place=places[0], was=[50, 60])
+        await flush(inside)
+        assert covered_of_one_more(inside) == ((), 0)
+        report(inside, 7, 8, **{"one-more": [60, 70]})
+        await flush(inside)
+        assert covered_of_one_more(inside) == (((AGO + 60, AGO + 70),), AGO + 70)
 
     run(segment, journal, use)
+    run(Segment.create(None, capacity_numbers=100), journal, next_keeper)
+
+
+def test_no_registration_is_given_twice_whatever_a_snapshot_has_forgotten(segment, journal):
+    images, given = [], []
+
+    async def use(inside):
+        for name in ("west", "east", "west"):
+            await inside.ask("PutFeed", feed={"name": name})
+            given.append(place_of(inside, name)[1])
+            await inside.ask("DeleteFeed", name=name)
+        image = inside.keeper.state.image()
+        image.position = journal.last
+        images.append(image)
+
+    async def look(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        given.append(place_of(inside, "west")[1])
+
+    run(segment, journal, use)
+    run(Segment.create(None, capacity_numbers=100), journal, look, image=images[0])
+    assert given == [1, 2, 3, 4]
 
 
 def test_next_keeper_has_what_the_journal_has_and_asks_for_the_rest(segment, journal):
@@ -288,7 +338,10 @@ def test_feed_of_many_short_claims_takes_bounded_memory_while_the_journal_takes_
             bounds = range(first, first + 40_000, 2)
             request = ReportClaimsRequest(journal="worker-0", after=upto - 1, upto=upto)
             each = [bound for begin in bounds[::2] for bound in (begin, begin + 2)]
-            request.claims[0].CopyFrom(ReportedClaims(bounds=each, watermark=each[-1]))
+            index, registration = place_of(inside, "west")
+            request.claims.add(
+                feed=index, registration=registration, bounds=each, watermark=each[-1]
+            )
             assert inside.keeper.reports.take(request) == upto
         (waiting,) = inside.keeper.reports.claims()
         assert len(waiting.bounds) == 2 * FEED_INTERVALS_MAX

@@ -45,8 +45,10 @@ async def claims(
     """The feed's claims are in a worker's journal, and the keeper takes them."""
     held = inside.keeper.reports.held(journal)
     request = ReportClaimsRequest(journal=journal, after=held, upto=held + len(claimed))
-    index = inside.keeper.state.decided.feed_index(feed)
-    fill_claims(request, [Claim(index, *claim) for claim in claimed])
+    book = inside.keeper.state.decided
+    index = book.feed_index(feed)
+    registration = book.feed(index).registration
+    fill_claims(request, [Claim(index, registration, *claim) for claim in claimed])
     assert inside.keeper.reports.take(request) == held + len(claimed)
     inside.keeper.reports.flush()
     await inside.keeper.log.settled()

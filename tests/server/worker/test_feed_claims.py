@@ -69,7 +69,7 @@ def test_claim_that_came_through_another_worker_counts_once_it_is_published(work
 def test_watermark_is_of_durable_claims_only(worker):
     assert worker.draw(T, T + 9) == (T, T + 9)
     assert worker.claims.watermark("west") == 0
-    worker.claims.settle("west", Claim(0, T, T + 9))
+    worker.claims.settle("west", Claim(0, 0, T, T + 9))
     assert worker.claims.watermark("west") == T + 9
 
 
@@ -125,7 +125,7 @@ def test_what_was_read_before_holds_while_coverage_is_being_changed(worker):
     assert read_watermarks(worker.segment) is None
     assert worker.claims.watermark("west") == T + 90
     _set_coverage_generation(worker.segment, odd + 1)
-    assert read_watermarks(worker.segment) == {"west": (0, T + 90)}
+    assert read_watermarks(worker.segment) == {"west": (0, 0, T + 90)}
 
 
 def _set_coverage_generation(segment: Segment, generation: int) -> None:
@@ -134,3 +134,15 @@ def _set_coverage_generation(segment: Segment, generation: int) -> None:
     view = segment.view()
     at = bytes(view[:4096]).index(settings + before) + 8
     view[at : at + 8] = generation.to_bytes(8, "little")
+
+
+def test_feed_that_is_registered_again_at_its_index_has_nothing_of_the_one_before(worker):
+    worker.publish(Feed("west", registration=1))
+    assert worker.claim(0, T) == (T, T)
+    drawn = worker.claims.claim("west", T, T + 9)
+    assert drawn is not None
+    worker.publish(Feed("west", registration=2))
+    assert worker.claims.watermark("west") == 0
+    worker.claims.settle("west", drawn)
+    assert worker.claims.watermark("west") == 0
+    assert worker.claims.claim("west", 0, T + 20) == Claim(0, 2, T + 20, T + 20)
