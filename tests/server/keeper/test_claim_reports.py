@@ -169,9 +169,7 @@ def test_no_registration_is_given_twice_whatever_a_snapshot_has_forgotten(segmen
             await inside.ask("PutFeed", feed={"name": name})
             given.append(place_of(inside, name)[1])
             await inside.ask("DeleteFeed", name=name)
-        image = inside.keeper.state.image()
-        image.position = journal.last
-        images.append(image)
+        images.append(image_now(inside.keeper, journal.last))
 
     async def look(inside):
         await inside.ask("PutFeed", feed={"name": "west"})
