@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import os
 import platform
+import resource
 import shlex
 import sys
 import tempfile
@@ -48,7 +49,7 @@ from ringfence.server.keeper.reservations.hand_out_merges import merge_due
 from ringfence.server.link.drain import Drain
 from ringfence.server.link.turns import SWITCH_S, Turns
 from ringfence.server.state.hand_out_book import HandOutBook
-from ringfence.server.state.hand_out_runs import HAND_OUT, Run, run_of
+from ringfence.server.state.hand_out_runs import HAND_OUT, Rows, Run, run_of
 from ringfence.server.state.keeper_image import StoredImage
 from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
@@ -57,6 +58,7 @@ FIRST = 999 * 10**9
 PERIOD_S = 0.001
 HANDED_OUT = 1_000  # at a time
 PART = 1_000
+PIECE = 1_000_000
 
 
 def settings(intervals: int) -> Iterator[KeeperImage]:
@@ -109,10 +111,15 @@ def reservations(count: int) -> Iterator[KeeperImage]:
 
 def run(count: int, step: int) -> Run:
     """A run of so many hand-outs."""
-    rows = np.zeros(count, HAND_OUT)
-    rows["number"] = FIRST + step * np.arange(count)
-    rows["assigned_at"] = int(time.time())
-    return run_of([rows])
+
+    def pieces() -> Iterator[Rows]:
+        for first in range(0, count, PIECE):
+            rows = np.zeros(min(PIECE, count - first), HAND_OUT)
+            rows["number"] = FIRST + step * np.arange(first, first + len(rows))
+            rows["assigned_at"] = int(time.time())
+            yield rows
+
+    return run_of(pieces())
 
 
 class Nobody:
@@ -155,7 +162,7 @@ async def measure(keeper: Keeper, hand_outs: int) -> None:
     nobody: Any = Nobody()
     await beside("image", keeper.internal["ReadImage"](b"", nobody))
     book, turns = HandOutBook(most=10 * hand_outs), Turns("merges")
-    book.load([run(hand_outs * 3 // 5, 2), run(hand_outs * 2 // 5, 3)])
+    book.load(keeper.state.hand_outs.runs())
     now = int(time.time())
     await beside(
         "hand-outs, and their merges",
@@ -164,6 +171,7 @@ async def measure(keeper: Keeper, hand_outs: int) -> None:
         ),
     )
     print(f"image     {nobody.size_bytes / 1e6:.1f} MB")
+    print(f"memory    {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB at most")
 
 
 async def main() -> None:
