@@ -41,11 +41,17 @@ COMMANDS = quarantine_service_pb2.DESCRIPTOR.services_by_name["QuarantineService
 DRAIN_S = 6.0
 HEALTH_PAUSE_S = 0.1
 CALLS_MAX = 16_384  # with streams: 256 feeds, and as many watchers as there may be allocators
+PENDING_CALLS = 16_384  # of sixteen connections with as many as each may have
+PENDING_CALLS_MAX = 20_480
 TIME_PAUSE_S = 0.02
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 1),
     ("grpc.max_receive_message_length", 4 << 20),
     ("grpc.max_concurrent_streams", 1_024),  # of one connection; beyond it the client waits
+    # Calls of all connections that wait for this process to take them: beyond that gRPC ends new
+    # ones, whosesoever they are, more and more of them until there is the greatest number.
+    ("grpc.server.max_pending_requests", PENDING_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_MAX),
     # A feed may ping a quiet connection as often as every 5 s; one that is gone is noticed.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
