@@ -59,17 +59,20 @@ def asked_image(
         )
         return channel, asked(ReadImageRequest(claims_upto=claims_upto), wait_for_ready=True)
 
-    with asyncio.Runner() as runner:  # it runs while something is waited for
-        channel, call = runner.run(ask())
+    with asyncio.Runner() as runner:
+        # It runs while something is waited for. `Runner.run` would look after signals each time,
+        # and for that make text of the message before.
+        until_done = runner.get_loop().run_until_complete
+        channel, call = until_done(ask())
 
         def answers() -> Iterator[ReadImageResponse]:
-            while (answer := runner.run(_next(call, silent_s))) is not None:
+            while (answer := until_done(_next(call, silent_s))) is not None:
                 yield answer
 
         try:
             yield AskedImage(answers())
         finally:
-            runner.run(channel.close())
+            until_done(channel.close())
 
 
 async def _next(call: Call, silent_s: float) -> ReadImageResponse | None:
