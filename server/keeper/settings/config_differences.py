@@ -11,6 +11,7 @@ from typing import TypeVar
 from ringfence.engine.settings.policy import Feed, Policy, Pool
 from ringfence.server.config.config import Config
 
+_GIVEN = ("revision", "registration")  # by the keeper, and by no file
 _Setting = TypeVar("_Setting", Policy, Pool, Feed)
 
 
@@ -43,7 +44,7 @@ def _differences(
         differing = [
             field.name.removesuffix("_s")  # as the file has it
             for field in fields(setting)
-            if field.name != "revision"
+            if field.name not in _GIVEN
             and getattr(setting, field.name) != getattr(present, field.name)
         ]
         if differing:
