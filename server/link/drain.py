@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import grpc
 
+from ringfence.server.link.held_calls import HeldCalls
 from ringfence.server.link.refusal import draining
 
 T = TypeVar("T")
@@ -19,14 +20,20 @@ class Drain:
     A message that was read is answered; a stream is ended where it asks for the next one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, calls: HeldCalls | None = None) -> None:
+        """What is read is counted in `calls`, if there are any."""
+        self._calls = calls
         self._begun = False
         self._waiting: set[asyncio.Task[object]] = set()
 
     async def read(self, context: Context) -> bytes | None:
         """The next message of a client's stream, None at its end; Refusal when draining begins."""
         message = await self.wait(context.read())
-        return message if isinstance(message, bytes) else None
+        if not isinstance(message, bytes):
+            return None
+        if self._calls is not None:
+            self._calls.took(context, message)
+        return message
 
     async def wait(self, awaited: Awaitable[T]) -> T:
         """What is awaited, perhaps for ever; Refusal when draining begins."""

@@ -20,6 +20,7 @@ from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import SettingError
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.link.drain import Context
+from ringfence.server.link.held_calls import HeldCalls
 from ringfence.server.link.refusal import Refusal, bad_field, journal_down, keeper_away
 
 _log = logging.getLogger(__name__)
@@ -54,12 +55,13 @@ def service(
     descriptor: ServiceDescriptor,
     answers: Mapping[str, Answer],
     initial_metadata: tuple[tuple[str, str], ...] = (),
+    calls: HeldCalls | None = None,
 ) -> grpc.GenericRpcHandler:
-    """The service's methods, as far as `answers` has them."""
+    """The service's methods, as far as `answers` has them; their calls are counted in `calls`."""
     return grpc.method_handlers_generic_handler(
         descriptor.full_name,
         {
-            method.name: _rpc(method, _guarded(answers[method.name], initial_metadata))
+            method.name: _rpc(method, _guarded(answers[method.name], initial_metadata, calls))
             for method in descriptor.methods
             if method.name in answers
         },
@@ -81,12 +83,18 @@ def _rpc(method: MethodDescriptor, answer: Answer) -> "grpc.RpcMethodHandler[byt
     return make(answer)
 
 
-def _guarded(answer: Answer, initial_metadata: tuple[tuple[str, str], ...]) -> Answer:
+def _guarded(
+    answer: Answer, initial_metadata: tuple[tuple[str, str], ...], calls: HeldCalls | None
+) -> Answer:
     """The answer, with every exception turned into the status that the contract has for it."""
 
     async def guarded(request: Any, context: Context) -> bytes | None:
+        held = None if calls is None else calls.begin(context, request)
         try:
-            return await _answered(answer, request, context, initial_metadata)
+            answered = await _answered(answer, request, context, initial_metadata)
+            if held is not None:
+                held.hold(answered)
+            return answered
         except grpc.aio.InternalError:  # the client has left: there is nobody to tell
             raise asyncio.CancelledError from None
 

@@ -7,6 +7,7 @@ room for it, and its stream with it.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -115,7 +116,8 @@ class EventService:
         durable = None
         if inserted.taken or claim:
             durable = self._submit(EventValue(batch.feed, claim, inserted.taken))
-        return _Taken(batch.sequence, batch.feed, inserted, durable)
+        # The journal has what was taken: a client that reads no answers is not to keep it here.
+        return _Taken(batch.sequence, batch.feed, replace(inserted, taken=b""), durable)
 
     def _submit(self, value: EventValue) -> asyncio.Future[int]:
         try:

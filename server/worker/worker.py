@@ -20,6 +20,7 @@ from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.journal.truncation import keep_truncating
 from ringfence.server.link.drain import Drain
+from ringfence.server.link.held_calls import HeldCalls
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.routes import service
 from ringfence.server.link.signs_of_life import SignsOfLife
@@ -28,6 +29,7 @@ from ringfence.server.worker.claim_reporter import ClaimReporter
 from ringfence.server.worker.command_health import TIME, watch_commands
 from ringfence.server.worker.event_service import EventService
 from ringfence.server.worker.feed_claims import FeedClaims
+from ringfence.server.worker.memory_guard import guard_memory, share_heap
 from ringfence.server.worker.number_service import NumberService
 from ringfence.server.worker.published_settings import PublishedSettings
 from ringfence.server.worker.quarantine_stream import QuarantineStream
@@ -43,6 +45,7 @@ HEALTH_PAUSE_S = 0.1
 CALLS_MAX = 16_384  # with streams: 256 feeds, and as many watchers as there may be allocators
 PENDING_CALLS = 16_384  # of sixteen connections with as many as each may have
 PENDING_CALLS_MAX = 20_480
+LOOKAHEAD_BYTES = 16 << 10  # of each call
 TIME_PAUSE_S = 0.02
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 1),
@@ -52,6 +55,9 @@ SERVER_OPTIONS = (
     # ones, whosesoever they are, more and more of them until there is the greatest number.
     ("grpc.server.max_pending_requests", PENDING_CALLS),
     ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_MAX),
+    # What may come for a call before it is taken; it has no other bound while it waits.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
     # A feed may ping a quiet connection as often as every 5 s; one that is gone is noticed.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -66,6 +72,7 @@ _log = logging.getLogger(__name__)
 def run_worker(installation: Installation, index: int, address: str, signs: SignsOfLife) -> None:
     """Serves until SIGTERM, then drains."""
     sys.setswitchinterval(SWITCH_S)
+    share_heap()
     asyncio.run(_serve(installation, index, address, signs))
 
 
@@ -80,7 +87,8 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
         map_size_bytes=installation.config.journal.map_size_bytes,
     )
     _publish_journalled(journal, inserter)
-    drain = Drain()
+    calls = HeldCalls()
+    drain = Drain(calls)
     link = KeeperLink(installation.keeper_address, lambda: segment.applied)
     reporter = ClaimReporter(journal, FeedClaims(segment), link)
     clock = OneTime(segment)
@@ -105,15 +113,16 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     )
     server.add_generic_rpc_handlers(
         (
-            service(EVENTS, events.answers, who),
-            service(NUMBERS, numbers, who),
-            service(COMMANDS, commands, who),
+            service(EVENTS, events.answers, who, calls),
+            service(NUMBERS, numbers, who, calls),
+            service(COMMANDS, commands, who, calls),
         )
     )
     healthy = await _add_health_and_reflection(server)
     server.add_insecure_port(address)
     await wait_for_time(clock, stop)
     await server.start()
+    guard_memory(calls)
     signs.ready()
     signs.follow(asyncio.get_running_loop())
     _log.info("ready on %s", address)
