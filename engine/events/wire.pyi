@@ -43,12 +43,28 @@ class EventDecoder:
 def decode_check(message: bytes) -> tuple[npt.NDArray[np.uint64], int]:
     """The numbers and `at` of a CheckNumbersRequest; raises WireError (1 to 100,000 numbers)."""
 
+def split_numbers(message: bytes) -> tuple[npt.NDArray[np.uint64], bytes]:
+    """The field 1 of a message, repeated fixed64, and the rest: the message without that field.
+
+    Right for every valid protobuf encoding. Raises WireError where fields cannot be told apart;
+    what is in the rest is for the protobuf library to judge.
+    """
+
 def encode_check(
     verdicts: npt.NDArray[np.uint8],
     clean_at: npt.NDArray[np.uint32],
     expected_at: npt.NDArray[np.uint32],
 ) -> bytes:
     """A CheckNumbersResponse."""
+
+def encode_changed(
+    changed: npt.NDArray[np.uint64],
+    refused: npt.NDArray[np.uint64],
+    verdicts: npt.NDArray[np.uint8],
+) -> bytes:
+    """A {Hold,Unhold,Restore,Retire,Override,Move}NumbersResponse; `verdicts` are those of the
+    refused numbers, none of them 0.
+    """
 
 def encode_events_answer(
     sequence: int,

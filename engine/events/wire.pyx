@@ -32,6 +32,10 @@ cdef enum:
 
 EVENTS_MAX = C_EVENTS_MAX
 CHECK_NUMBERS_MAX = 100_000
+_REFUSAL = np.dtype(
+    [("tag", "u1"), ("length", "u1"), ("number_tag", "u1"), ("number", "<u8"),
+     ("verdict_tag", "u1"), ("verdict", "u1")]
+)
 
 
 class WireError(ValueError):
@@ -250,6 +254,41 @@ def decode_check(const uint8_t[::1] message not None):
     return numbers[: found.count], at
 
 
+def split_numbers(const uint8_t[::1] message not None):
+    # A number takes 8 bytes or more, so there is room for all that the message can hold.
+    numbers = np.empty(message.shape[0] // 8, dtype=np.uint64)
+    cdef uint64_t[::1] cells = numbers
+    cdef repeated_t found = [NULL, cells.shape[0], 0]
+    cdef cursor_t cursor = [NULL, NULL]
+    cdef const uint8_t *kept = NULL  # where a run of other fields begins
+    cdef const uint8_t *begin = NULL
+    cdef uint32_t field = 0, wire = 0
+    cdef bint good = True
+    rest = []
+    if cells.shape[0]:
+        found.values = <uint8_t *>&cells[0]
+    if message.shape[0]:
+        cursor.at = kept = &message[0]
+        cursor.end = cursor.at + message.shape[0]
+    while good and cursor.at < cursor.end:
+        begin = cursor.at
+        good = read_tag(&cursor, &field, &wire)
+        if not good:
+            break
+        if field == 1 and (wire == WIRE_FIXED64 or wire == WIRE_BYTES):
+            if kept != begin:
+                rest.append((<const char *>kept)[: begin - kept])
+            good = read_repeated_u64(&cursor, wire, &found)
+            kept = cursor.at
+        else:
+            good = skip_unknown(&cursor, field, wire)
+    if not good:
+        raise WireError("", f"not a protobuf message: bytes={message.shape[0]}")
+    if kept != cursor.at:
+        rest.append((<const char *>kept)[: cursor.at - kept])
+    return numbers[: found.count], b"".join(rest)
+
+
 cdef bytes _varint(uint64_t value):
     cdef uint8_t coded[10]
     cdef int length = 0
@@ -276,6 +315,17 @@ def encode_check(verdicts, clean_at, expected_at):
     for field, times in ((2, clean_at), (3, expected_at)):
         answer += _delimited(field, times.astype("<u4", copy=False).tobytes())
     return answer
+
+
+def encode_changed(changed, refused, verdicts):
+    # Each refusal has the same length: tag, length, number with its tag, verdict with its tag.
+    refusals = np.empty(len(refused), dtype=_REFUSAL)
+    for name, byte in (("tag", 2 << 3 | WIRE_BYTES), ("length", _REFUSAL.itemsize - 2),
+                       ("number_tag", 1 << 3 | WIRE_FIXED64), ("verdict_tag", 2 << 3)):
+        refusals[name] = byte
+    refusals["number"], refusals["verdict"] = refused, verdicts
+    answer = _delimited(1, changed.astype("<u8", copy=False).tobytes()) if len(changed) else b""
+    return answer + refusals.tobytes()
 
 
 def encode_events_answer(sequence, accepted, untracked, rejected, rejections, watermark):

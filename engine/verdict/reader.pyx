@@ -12,6 +12,7 @@ from ringfence.engine.events.callers cimport entry_is_spray
 from ringfence.engine.memory.atomic cimport prefetch_read
 from ringfence.engine.memory.record cimport (
     NUMBER_LEAST,
+    NUMBER_MASK,
     NUMBER_MOST,
     STATE_EMPTY,
     STATE_FREE,
@@ -216,6 +217,8 @@ cdef look_t _check_as(
     cdef number_t number
     cdef look_t look
     for i in range(count):
+        if i % BLOCK_NUMBERS == 0:
+            _look_ahead(view, &rows[i], min(<uint64_t>BLOCK_NUMBERS, count - i))
         header_fill(
             rows[i].key, rows[i].control, rows[i].quarantined_at, rows[i].override_at,
             rows[i].origin, &number.header,
@@ -227,6 +230,23 @@ cdef look_t _check_as(
         verdicts[i] = <uint8_t>number.evaluation.verdict
         clean_at[i] = <uint32_t>min(number.evaluation.clean_at, <int64_t>TIME_MOST)
     return LOOK_DONE
+
+
+cdef void _look_ahead(
+    const view_t *view, const header_bytes_t *rows, uint64_t count
+) noexcept nogil:
+    """Fetches the index and the records of the next few headers, all at once."""
+    cdef const table_t *table = &view.table
+    cdef uint64_t mixed[BLOCK_NUMBERS]
+    cdef const record_t *record
+    cdef uint64_t i
+    for i in range(count):
+        mixed[i] = number_mix(rows[i].key & NUMBER_MASK)
+        prefetch_read(&table.index[table_home(table, mixed[i])])
+    for i in range(count):
+        record = table_guess(table, table_home(table, mixed[i]), mixed[i])
+        if record != NULL:
+            record_prefetch(table, record)
 
 
 cdef object _explanation(

@@ -82,8 +82,10 @@ class Keeper:
             journal,
             self.state,
             self.time.now,
+            appended=self.backlog.appended,
             applied=self._applied,
             held_up=lambda: self.backlog.text if self.backlog.exceeded else "",
+            pause_s=self.backlog.pause_s,
             first=leases.expire,
         )
         self.candidates = Candidates(
@@ -94,10 +96,11 @@ class Keeper:
         self._turns = Turns("beside-the-loop")
         traffic = FeedTraffic(self.time.now)
         self.reports = ClaimReports(self.state, self.log, traffic)
+        bulk = Turns("bulk-commands")
         counts = PoolCounts(TableScan(segment), self.time.now)
         self.commands: Mapping[str, Answer] = {
-            **QuarantineCommands(verdicts, self.state, self.log, drain).answers,
-            **NumberCommands(verdicts, self.state, self.log).answers,
+            **QuarantineCommands(verdicts, self.state, self.log, drain, bulk).answers,
+            **NumberCommands(verdicts, self.state, self.log, bulk).answers,
             **SettingCommands(self.state, self.log, counts, VerdictReader(segment)).answers,
             **FeedCommands(self.state, self.log, traffic).answers,
             **ClockCommands(self.time, self.log).answers,
@@ -143,9 +146,8 @@ class Keeper:
             keep_merging(self.state.hand_outs, self._turns, self.time.now),
         ]
 
-    def _applied(self, position: int, value: KeeperValue, size_bytes: int) -> None:
-        self.backlog.appended(position, size_bytes)
-        self.candidates.applied(value)
+    def _applied(self, value: KeeperValue, rows: slice) -> None:
+        self.candidates.applied(value, rows)
 
 
 async def open_keeper(

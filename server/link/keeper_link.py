@@ -35,7 +35,9 @@ CHANNEL_OPTIONS = (
 PASSED_ON = "ringfence-"  # metadata with this prefix reaches the keeper
 COMMAND_ID = "ringfence-command-id"
 COMMAND_AFTER = "ringfence-command-after"
-_OWN = (COMMAND_ID, COMMAND_AFTER)  # which are ours to give
+PEER = "ringfence-peer"
+"""Which connection a call came over: whose turn it takes, where nobody says who asks."""
+_OWN = (COMMAND_ID, COMMAND_AFTER, PEER)  # which are ours to give
 LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN)
 
 
@@ -197,7 +199,11 @@ def _metadata(context: Context, applied: int) -> grpc.aio.Metadata:
         for pair in context.invocation_metadata() or ()
         if pair[0].startswith(PASSED_ON) and pair[0] not in _OWN
     ]
-    own = ((COMMAND_ID, secrets.token_hex(16)), (COMMAND_AFTER, str(applied)))
+    own = (
+        (COMMAND_ID, secrets.token_hex(16)),
+        (COMMAND_AFTER, str(applied)),
+        (PEER, context.peer()),
+    )
     return grpc.aio.Metadata(*passed_on, *own)
 
 

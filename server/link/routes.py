@@ -15,9 +15,10 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from ringfence.engine.answers import Unsettled
-from ringfence.engine.events.wire import WireError
+from ringfence.engine.events.wire import WireError, split_numbers
 from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import SettingError
+from ringfence.engine.table.header_rows import Numbers
 from ringfence.server.journal.journal import JournalError
 from ringfence.server.link.drain import Context
 from ringfence.server.link.held_calls import HeldCalls
@@ -49,6 +50,17 @@ def parse(request_type: type[Request], data: bytes) -> Request:
     except DecodeError:
         raise bad_field("", f"not a {request_type.DESCRIPTOR.name}") from None
     return request
+
+
+def parse_numbers(request_type: type[Request], data: bytes) -> tuple[Request, Numbers]:
+    """The request that the bytes encode, without its field 1, and that: many numbers as they came;
+    raises a refusal.
+    """
+    try:
+        numbers, rest = split_numbers(data)
+    except WireError:
+        raise bad_field("", f"not a {request_type.DESCRIPTOR.name}") from None
+    return parse(request_type, rest), numbers
 
 
 def service(

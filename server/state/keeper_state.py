@@ -6,7 +6,7 @@ be told of it before everything decided is durable.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import numpy as np
@@ -40,6 +40,9 @@ from ringfence.server.state.keeper_image import StoredImage
 from ringfence.server.state.pending_changes import PendingChanges
 from ringfence.server.state.reservation_book import ReservationBook
 from ringfence.server.state.settings_book import SettingsBook
+
+ROWS_A_SLICE = 4_096
+"""Headers that are written, and made known, at once: some milliseconds with all that follows."""
 
 
 class KeeperState:
@@ -95,15 +98,29 @@ class KeeperState:
         self.pending.add(headers_of(value), settings=settings)
         self._place(value)
 
-    def apply(self, position: int, value: KeeperValue) -> None:
-        """A command is durable, the oldest that was foreseen: it goes into the segment."""
+    def apply(self, position: int, value: KeeperValue) -> Iterator[slice]:
+        """A command is durable, the oldest that was foreseen: it goes into the segment in slices of
+        its headers; at least one, if an empty one.
+
+        Others may have their turns in between. Who reads the table sees some of its headers and not
+        yet others, as of one that is written at once; the numbers are pending to the last, so no
+        command is decided about them; and when all is killed in between, `applied` has not reached
+        this command, and each of its headers is written once more in the same form.
+        """
         if self.published.place(value):
             self._publish()
         elif value.claims:
             self._publish_coverage(claims.feed for claims in value.claims)
-        self.writer.apply(headers_of(value))
-        self.writer.set_applied(position)
-        self.pending.drop_oldest()
+        headers = headers_of(value)
+        for begin in range(0, max(1, len(headers)), ROWS_A_SLICE):
+            rows = slice(begin, begin + ROWS_A_SLICE)
+            before = self._segment.numbers
+            self.writer.apply(headers[rows])
+            self.pending.came(self._segment.numbers - before)
+            if rows.stop >= len(headers):
+                self.writer.set_applied(position)
+                self.pending.drop_oldest()
+            yield rows
 
     def load(self, image: StoredImage) -> None:
         """Begins with what a snapshot has."""

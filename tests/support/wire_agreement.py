@@ -4,6 +4,8 @@ What a decoder holds shows in what it inserts: one engine takes the decoded batc
 the columns that the protobuf library read. Shared by the property tests and the fuzz target.
 """
 
+from contextlib import suppress
+
 import numpy as np
 from google.protobuf.message import DecodeError
 
@@ -13,6 +15,7 @@ from ringfence.engine.events.wire import (
     EventDecoder,
     WireError,
     decode_check,
+    split_numbers,
 )
 from ringfence.v1.event_service_pb2 import StreamEventsRequest
 from ringfence.v1.number_service_pb2 import CheckNumbersRequest
@@ -77,6 +80,7 @@ class WireTwins:
 def compare_check(message: bytes) -> bool:
     """Whether a CheckNumbersRequest is good; raises AssertionError when the two do not agree."""
     request = CheckNumbersRequest()
+    _compare_split(message)
     try:
         request.ParseFromString(message)
     except DecodeError:
@@ -89,6 +93,23 @@ def compare_check(message: bytes) -> bool:
     assert numbers.tolist() == list(request.numbers)
     assert at == request.at
     return True
+
+
+def _compare_split(message: bytes) -> None:
+    """Its first field and the rest are what protobuf makes of the whole."""
+    whole, without = CheckNumbersRequest(), CheckNumbersRequest()
+    try:
+        whole.ParseFromString(message)
+    except DecodeError:
+        with suppress(WireError, DecodeError):
+            without.ParseFromString(split_numbers(message)[1])
+            raise AssertionError("the split took what must be refused") from None
+        return
+    numbers, rest = split_numbers(message)
+    assert numbers.tolist() == list(whole.numbers)
+    without.ParseFromString(rest)
+    whole.ClearField("numbers")
+    assert without == whole
 
 
 def _expect_refusal(message: bytes, field: str) -> None:

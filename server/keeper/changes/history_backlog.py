@@ -15,6 +15,8 @@ STEPS = 1_024
 remembered, as beyond the bound nothing is appended."""
 PIECE_VALUES = 4_096
 LOOK_S = 0.5
+NUMBER_BYTES = 44  # of the journal, that a number of a bulk change takes
+PACE_BYTES = 1 << 20  # a second, of bulk changes at the bound
 
 
 class HistoryBacklog:
@@ -43,6 +45,14 @@ class HistoryBacklog:
     def text(self) -> str:
         """How far the history is behind, for people."""
         return f"the history is behind: bytes={self.bytes}, limit={self._limit_bytes}"
+
+    def pause_s(self, numbers: int) -> float:
+        """How long bulk changes pause after one of so many numbers: not up to half of the bound,
+        and then the longer the less is left of it. Where the database takes what bulk changes make
+        at that pace, the backlog grows no more, and all else goes on.
+        """
+        pressure = min(1.0, max(0.0, 2 * self.bytes / self._limit_bytes - 1))
+        return pressure * numbers * NUMBER_BYTES / PACE_BYTES
 
     def appended(self, position: int, size_bytes: int) -> None:
         """A value is in the journal, behind all others."""

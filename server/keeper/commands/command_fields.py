@@ -1,12 +1,10 @@
 """What several commands read from their requests and fill into their values."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN
 from ringfence.engine.settings.policy import DESCRIPTION_CHARS_MAX
-from ringfence.engine.table.header_rows import Headers, Numbers, numbers_of
+from ringfence.engine.table.header_rows import Headers, Numbers, distinct, numbers_of
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
@@ -14,15 +12,16 @@ from ringfence.server.link.bounds import NUMBERS_MAX
 from ringfence.server.link.refusal import bad_field
 
 
-def read_numbers(given: Sequence[int], most: int = NUMBERS_MAX) -> Numbers:
+def read_numbers(numbers: Numbers, most: int = NUMBERS_MAX) -> Numbers:
     """The numbers of a request, each once, in their order; raises a refusal."""
-    if not 1 <= len(given) <= most:
-        raise bad_field("numbers", f"value={len(given)} numbers, bound=1 to {most}")
-    numbers = np.fromiter(given, np.uint64, len(given))
+    if not 1 <= len(numbers) <= most:
+        raise bad_field("numbers", f"value={len(numbers)} numbers, bound=1 to {most}")
     wrong = (numbers < NUMBER_MIN) | (numbers > NUMBER_MAX)
     if wrong.any():
         index = int(wrong.argmax())
         raise bad_field(f"numbers[{index}]", f"value={numbers[index]}, bound=7 to 15 digits")
+    if len(distinct(numbers)) == len(numbers):
+        return numbers
     return numbers[np.sort(np.unique(numbers, return_index=True)[1])]
 
 

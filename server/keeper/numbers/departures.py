@@ -58,8 +58,7 @@ class Departures:
             part, first = await asyncio.to_thread(self._left, first, before)
             if not len(part):
                 continue
-            while self._state.pending.touched(part).any():
-                await self._log.settled()
+            await self._log.until_free(part)
             if self._log.held_up:
                 return
 

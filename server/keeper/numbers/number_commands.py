@@ -4,15 +4,16 @@ Each number is changed or refused by itself, according to its state; the answer 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import Message
 
+from ringfence.engine.events.wire import encode_changed
 from ringfence.engine.table.header_rows import (
     Headers,
-    Mask,
     Numbers,
     make_keys,
     numbers_of,
@@ -24,10 +25,21 @@ from ringfence.engine.table.header_rows import (
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import TRACKED, State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
-from ringfence.server.keeper.commands.command_fields import fill_change, read_note, read_numbers
+from ringfence.server.keeper.commands.command_fields import read_note, read_numbers
 from ringfence.server.keeper.commands.command_log import CommandLog
+from ringfence.server.keeper.numbers.looked_at import (
+    Effect,
+    Found,
+    Left,
+    Looked,
+    Sight,
+    look,
+    look_ahead,
+    renew,
+)
 from ringfence.server.link.drain import Context
-from ringfence.server.link.routes import Answer, parse
+from ringfence.server.link.routes import Answer, parse_numbers
+from ringfence.server.link.turns import Turns
 from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
@@ -37,7 +49,6 @@ class _Command(NamedTuple):
     """A command that gives numbers another state."""
 
     request: type[Message]
-    response: type[Message]
     before: tuple[State, ...]
     after: State
     note_needed: bool = False
@@ -46,22 +57,17 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "HoldNumbers": _Command(
         pb.HoldNumbersRequest,
-        pb.HoldNumbersResponse,
         (State.QUARANTINED, State.RESERVED),
         State.HELD,
     ),
-    "UnholdNumbers": _Command(
-        pb.UnholdNumbersRequest, pb.UnholdNumbersResponse, (State.HELD,), State.QUARANTINED
-    ),
+    "UnholdNumbers": _Command(pb.UnholdNumbersRequest, (State.HELD,), State.QUARANTINED),
     "RestoreNumbers": _Command(
         pb.RestoreNumbersRequest,
-        pb.RestoreNumbersResponse,
         (State.QUARANTINED, State.HELD, State.RETIRED),
         State.FREE,
     ),
     "RetireNumbers": _Command(
         pb.RetireNumbersRequest,
-        pb.RetireNumbersResponse,
         (State.QUARANTINED, State.HELD),
         State.RETIRED,
         note_needed=True,
@@ -72,10 +78,15 @@ _COMMANDS = {
 class NumberCommands:
     """Decides them against the table; no other command is about to change the same numbers."""
 
-    def __init__(self, verdicts: VerdictReader, state: KeeperState, log: CommandLog) -> None:
-        self._verdicts = verdicts
+    def __init__(
+        self, verdicts: VerdictReader, state: KeeperState, log: CommandLog, turns: Turns
+    ) -> None:
+        """Bulk commands are looked at in the thread of `turns`."""
+        self._sight = Sight(verdicts, state.writer)
+        self._ahead = Sight(VerdictReader(verdicts.segment), state.writer)
         self._state = state
         self._log = log
+        self._turns = turns
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -89,78 +100,68 @@ class NumberCommands:
     def _state_command(self, name: str, command: _Command) -> Answer:
         async def answer(message: bytes, context: Context) -> bytes:
             # All four requests have the same fields.
-            request = cast(pb.HoldNumbersRequest, parse(command.request, message))
-            numbers = read_numbers(request.numbers)
+            parsed, given = parse_numbers(command.request, message)
+            request = cast(pb.HoldNumbersRequest, parsed)
+            numbers = read_numbers(given)
             note = read_note(request.note, needed=command.note_needed)
-
-            def decide(value: KeeperValue) -> Message:
-                value.note = note
-                headers = self._state.writer.header_rows(numbers)
-                state = states_of(headers)
-                changing = np.isin(state, command.before)
-                already = (state == command.after) & (command.after != State.FREE)
-                tracked = np.isin(state, TRACKED)  # the others keep since when they are not
-                since = np.where(tracked, np.uint64(value.decided_at), since_of(headers))
-                set_state(headers, command.after, since)
-                self._leave_reservations(value, headers[changing], state[changing])
-                fill_change(value, self._verdicts, headers[changing])
-                return self._answer(command.response, value, numbers, changing | already)
-
-            return await self._log.carry_out(name, context, decide, about=numbers)
+            effect = partial(_state_effect, command)
+            return await self._change(name, context, numbers, note, lambda: effect)
 
         return answer
 
     async def override_numbers(self, message: bytes, context: Context) -> bytes:
         """Declares quarantined numbers clean, until the next event."""
-        request = parse(pb.OverrideNumbersRequest, message)
-        numbers = read_numbers(request.numbers)
+        request, given = parse_numbers(pb.OverrideNumbersRequest, message)
+        numbers = read_numbers(given)
         note = read_note(request.note, needed=True)
-
-        def decide(value: KeeperValue) -> Message:
-            value.note = note
-            headers = self._state.writer.header_rows(numbers)
-            quarantined = states_of(headers) == State.QUARANTINED
-            verdicts, clean_at = self._verdicts.check(numbers, now=value.decided_at)
-            in_force = (verdicts == Verdict.CLEAN) & (headers["override_at"] == clean_at)
-            changing = quarantined & ~in_force
-            headers["override_at"] = value.decided_at
-            fill_change(value, self._verdicts, headers[changing])
-            return self._answer(pb.OverrideNumbersResponse, value, numbers, quarantined)
-
-        return await self._log.carry_out("OverrideNumbers", context, decide, about=numbers)
+        return await self._change(
+            "OverrideNumbers", context, numbers, note, lambda: _override_effect
+        )
 
     async def move_numbers(self, message: bytes, context: Context) -> bytes:
         """Moves quarantined and held numbers to another pool."""
-        request = parse(pb.MoveNumbersRequest, message)
-        numbers = read_numbers(request.numbers)
+        request, given = parse_numbers(pb.MoveNumbersRequest, message)
+        numbers = read_numbers(given)
         note = read_note(request.note)
 
-        def decide(value: KeeperValue) -> Message:
+        def effect() -> Effect:
+            return partial(_move_effect, self._state.open_pool_index(request.pool))
+
+        return await self._change("MoveNumbers", context, numbers, note, effect)
+
+    async def _change(
+        self,
+        name: str,
+        context: Context,
+        numbers: Numbers,
+        note: str,
+        effect: Callable[[], Effect],
+    ) -> bytes:
+        """Carries out a command; `effect` says what it does, or raises a refusal."""
+        looked: Looked | None = None
+
+        async def ahead() -> None:
+            nonlocal looked
+            looked = await look_ahead(self._turns, self._ahead, effect(), numbers, self._log.now())
+
+        def decide(value: KeeperValue) -> bytes:
             value.note = note
-            pool = self._state.open_pool_index(request.pool)
-            headers = self._state.writer.header_rows(numbers)
-            state = states_of(headers)
-            movable = np.isin(state, (State.QUARANTINED, State.HELD))
-            changing = movable & (pools_of(headers) != pool)
-            headers["key"] = make_keys(numbers, pool)
-            fill_change(value, self._verdicts, headers[changing])
-            return self._answer(pb.MoveNumbersResponse, value, numbers, movable)
+            now, changes = value.decided_at, effect()
+            if looked is None:
+                found, current = look(self._sight, changes, numbers, now)
+            else:
+                renew(looked, self._sight, changes, numbers, now)
+                found, current = looked
+            left = changes(found, now)
+            changed, refused = left.changed, ~left.done
+            headers = left.headers[changed]
+            value.headers = headers.tobytes()
+            value.previous = found.verdicts[changed].tobytes()
+            value.current = current[changed].tobytes()
+            self._leave_reservations(value, headers, states_of(found.headers)[changed])
+            return encode_changed(numbers[left.done], numbers[refused], found.verdicts[refused])
 
-        return await self._log.carry_out("MoveNumbers", context, decide, about=numbers)
-
-    def _answer(
-        self, response: type[Message], value: KeeperValue, numbers: Numbers, done: Mask
-    ) -> Message:
-        refused = numbers[~done]
-        verdicts = self._verdicts.check(refused, now=value.decided_at)[0]
-        make = cast(Callable[..., Message], response)
-        return make(
-            changed=numbers[done].tolist(),
-            refused=[
-                types_pb2.Refusal(number=number, verdict=verdict)
-                for number, verdict in zip(refused.tolist(), verdicts.tolist(), strict=True)
-            ],
-        )
+        return await self._log.carry_out(name, context, decide, about=numbers, ahead=ahead)
 
     def _leave_reservations(
         self, value: KeeperValue, headers: Headers, state: npt.NDArray[np.uint64]
@@ -184,3 +185,29 @@ class NumberCommands:
             left = [number for number in reservation.numbers if number not in gone]
             reservation.ClearField("numbers")
             reservation.numbers.extend(left)
+
+
+def _state_effect(command: _Command, found: Found, at: int) -> Left:
+    state = states_of(found.headers)
+    changed = np.isin(state, command.before)
+    already = (state == command.after) & (command.after != State.FREE)
+    tracked = np.isin(state, TRACKED)  # the others keep since when they are not
+    headers = found.headers.copy()
+    set_state(headers, command.after, np.where(tracked, np.uint64(at), since_of(headers)))
+    return Left(headers, changed, changed | already)
+
+
+def _override_effect(found: Found, at: int) -> Left:
+    quarantined = states_of(found.headers) == State.QUARANTINED
+    in_force = found.verdicts == Verdict.CLEAN
+    in_force &= found.headers["override_at"] == found.clean_at
+    headers = found.headers.copy()
+    headers["override_at"] = at
+    return Left(headers, quarantined & ~in_force, quarantined)
+
+
+def _move_effect(pool: int, found: Found, _: int) -> Left:
+    movable = np.isin(states_of(found.headers), (State.QUARANTINED, State.HELD))
+    headers = found.headers.copy()
+    headers["key"] = make_keys(numbers_of(headers), pool)
+    return Left(headers, movable & (pools_of(found.headers) != pool), movable)

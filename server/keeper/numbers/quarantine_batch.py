@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.engine.number import NUMBER_MAX, NUMBER_MIN
+from ringfence.engine.table.header_rows import Mask, Numbers, distinct
 from ringfence.engine.words import DisconnectReason
 from ringfence.server.link.bounds import NUMBERS_MAX
 from ringfence.server.link.refusal import bad_field
@@ -31,7 +32,24 @@ class QuarantineBatch:
     observed_since: npt.NDArray[np.uint32]
     reason: npt.NDArray[np.int32]
     fault: npt.NDArray[np.uint8]
+    again: npt.NDArray[np.bool_]
+    """Which sound numbers stand for the second time, or later: the first counts."""
     now: int
+
+    def __getitem__(self, rows: slice) -> "QuarantineBatch":
+        """Some rows of it."""
+        return QuarantineBatch(
+            self.number[rows],
+            self.quarantined_at[rows],
+            self.observed_since[rows],
+            self.reason[rows],
+            self.fault[rows],
+            self.again[rows],
+            self.now,
+        )
+
+    def __len__(self) -> int:
+        return len(self.number)
 
     def fault_text(self, index: int) -> str:
         """What is wrong with one number: field, value and bound."""
@@ -48,12 +66,15 @@ class QuarantineBatch:
         return f"reason: value={self.reason[index]}, bound=0 to {max(DisconnectReason):d}"
 
 
-def read_quarantine_batch(request: pb.QuarantineNumbersRequest, now: int) -> QuarantineBatch:
-    """The columns of a message; raises a refusal when they are too long or do not fit together."""
-    count = len(request.numbers)
+def read_quarantine_batch(
+    number: Numbers, request: pb.QuarantineNumbersRequest, now: int
+) -> QuarantineBatch:
+    """The columns of a message, its numbers and all else; raises a refusal when they are too long
+    or do not fit together.
+    """
+    count = len(number)
     if count > NUMBERS_MAX:
         raise bad_field("numbers", f"value={count} numbers, bound={NUMBERS_MAX}")
-    number = np.fromiter(request.numbers, np.uint64, count)
     quarantined_at = _spread("quarantined_at", request.quarantined_at, now, count, np.uint32)
     observed_since = _spread("observed_since", request.observed_since, now, count, np.uint32)
     reason = _spread("reason", request.reason, 0, count, np.int32)
@@ -63,7 +84,18 @@ def read_quarantine_batch(request: pb.QuarantineNumbersRequest, now: int) -> Qua
     fault[(observed_since < quarantined_at) | (observed_since > now)] = _OBSERVED_SINCE
     fault[(quarantined_at == 0) | (quarantined_at > now)] = _QUARANTINED_AT
     fault[(number < NUMBER_MIN) | (number > NUMBER_MAX)] = _NUMBER
-    return QuarantineBatch(number, quarantined_at, observed_since, reason, fault, now)
+    again = _repeated(number, fault == 0)
+    return QuarantineBatch(number, quarantined_at, observed_since, reason, fault, again, now)
+
+
+def _repeated(number: Numbers, sound: Mask) -> Mask:
+    """Which sound numbers are not the first of their kind among those that are sound."""
+    repeated = np.zeros(len(number), np.bool_)
+    if len(distinct(number)) < len(number):
+        places = np.flatnonzero(sound)
+        repeated[places] = True
+        repeated[places[np.unique(number[places], return_index=True)[1]]] = False
+    return repeated
 
 
 def _spread(

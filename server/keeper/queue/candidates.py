@@ -117,15 +117,17 @@ class Candidates:
             return 0
         return queue.position(number, int(clean_at[0]))
 
-    def applied(self, value: KeeperValue) -> None:
-        """A command holds: the scanner need not find out, and what it freed can be taken."""
+    def applied(self, value: KeeperValue, rows: slice) -> None:
+        """A command holds, of its headers these: the scanner need not find out, and what it freed
+        can be taken.
+        """
         if value.policies or value.pools:
             self._follow_rules()
-        headers = headers_of(value)
+        headers = headers_of(value)[rows]
         if not len(headers):
             return
         numbers, pools = numbers_of(headers), pools_of(headers)
-        current = np.frombuffer(value.current, np.uint8)
+        current = np.frombuffer(value.current, np.uint8)[rows]
         self.scanner.touched(numbers, current)
         clean = current == Verdict.CLEAN
         for pool in np.unique(pools[clean]).tolist():

@@ -86,7 +86,8 @@ class ReservationService:
         check_reserve_request(request)
         duration_s = lease_s(request)
         digest, actor = request_digest(request), said(context, ACTOR)
-        asked = read_numbers(request.numbers, COUNT_MAX) if request.numbers else None
+        given = np.fromiter(request.numbers, np.uint64, len(request.numbers))
+        asked = read_numbers(given, COUNT_MAX) if len(given) else None
         repeated = self._state.reservations.asked_before(actor, request.request_id)
         pool = repeated.pool if repeated else self._state.decided.pool_index(request.pool)
         look: PoolSweep | None = None

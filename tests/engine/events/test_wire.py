@@ -32,6 +32,7 @@ from ringfence.engine.events.wire import (
     EventDecoder,
     WireError,
     decode_check,
+    encode_changed,
     encode_check,
     encode_events_answer,
 )
@@ -43,6 +44,7 @@ from ringfence.v1.event_service_pb2 import (
     StreamEventsResponse,
 )
 from ringfence.v1.number_service_pb2 import CheckNumbersRequest, CheckNumbersResponse
+from ringfence.v1.quarantine_service_pb2 import HoldNumbersResponse
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "20"))
 slow = settings(
@@ -246,6 +248,21 @@ def test_check_answer_is_what_protobuf_reads(rows: list[tuple[int, int, int]]) -
     clean_at, expected_at = (np.array([row[at] for row in rows], np.uint32) for at in (1, 2))
     answer = CheckNumbersResponse.FromString(encode_check(verdicts, clean_at, expected_at))
     assert list(zip(answer.verdicts, answer.clean_at, answer.expected_at, strict=True)) == rows
+
+
+u64 = st.integers(0, 2**64 - 1)
+
+
+@given(st.lists(u64, max_size=300), st.lists(st.tuples(u64, st.integers(1, 9)), max_size=300))
+def test_changed_answer_is_what_protobuf_reads(
+    changed: list[int], refused: list[tuple[int, int]]
+) -> None:
+    verdicts = np.array([verdict for _, verdict in refused], np.uint8)
+    left_out = np.array([number for number, _ in refused], np.uint64)
+    encoded = encode_changed(np.array(changed, np.uint64), left_out, verdicts)
+    answer = HoldNumbersResponse.FromString(encoded)
+    assert list(answer.changed) == changed
+    assert [(each.number, each.verdict) for each in answer.refused] == refused
 
 
 answers = st.fixed_dictionaries(

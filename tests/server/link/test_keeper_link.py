@@ -31,7 +31,14 @@ class Caller:
     """The context of a call that a worker passes on."""
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("ringfence-command-id", "made up"), ("ringfence-command-after", "0"))
+        return (
+            ("ringfence-command-id", "made up"),
+            ("ringfence-command-after", "0"),
+            ("ringfence-peer", "made up"),
+        )
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:50000"
 
     def time_remaining(self) -> float:
         return DEADLINE_S
@@ -82,6 +89,7 @@ def test_command_is_repeated_to_the_next_keeper_with_its_id_and_the_position(tmp
         first, again = keeper.seen
         assert first["ringfence-command-after"] == again["ringfence-command-after"] == "17"
         assert first["ringfence-command-id"] == again["ringfence-command-id"] != "made up"
+        assert first["ringfence-peer"] == "ipv4:127.0.0.1:50000"
         await link.close()
 
     asyncio.run(run())
