@@ -70,12 +70,15 @@ class Candidates:
         swept = look or self._sweeps.get(Question(pool, prefix))
         taken = moved = (np.empty(0, np.uint32), np.empty(0, np.uint64))
         after = (0, 0)
+        passed_over = 0
         while len(taken[1]) < count:
-            wanted = count - len(taken[1])
+            # Twice as many each time: a bulk command may have taken all in front.
+            wanted = max(count - len(taken[1]), 2 * passed_over)
             clean_at, numbers = self._oldest(pool, wanted, prefix, after, swept)
             if not len(numbers):
                 return _with_moved(taken, moved, count)
             after = int(clean_at[-1]), int(numbers[-1])
+            passed_over = len(numbers)
             touched = self._state.pending.touched(numbers)
             headers = self._state.writer.header_rows(numbers)
             verdicts, clean_now_at = self._verdicts.check(numbers, now=now)
@@ -91,7 +94,7 @@ class Candidates:
             if elsewhere.any():
                 moved = _joined(moved, clean_now_at, numbers, elsewhere)
                 self._queue(pool).put(clean_now_at[elsewhere], numbers[elsewhere])
-        return taken[1]
+        return taken[1][:count]
 
     async def look(self, pool: int, prefix: str) -> PoolSweep:
         """Looks through the whole table, beginning later than now, for the oldest ones of a pool;

@@ -222,6 +222,23 @@ def test_reservation_that_is_about_to_end_is_waited_for(segment, journal, monkey
     bulk(segment, journal, use)
 
 
+def test_numbers_that_a_bulk_command_takes_are_passed_over_many_at_a_time(
+    segment, journal, monkeypatch
+):
+    async def use(inside):
+        await quarantine(inside, numbers(BULK + 1))
+        candidates, looks = inside.keeper.candidates, []
+        await inside.ask("ReserveNumbers", pool="brisk", count=1)
+        oldest = candidates._oldest
+        candidates._oldest = lambda *asked: looks.append(asked) or oldest(*asked)
+        async with being_looked_at(inside, monkeypatch):
+            made = await inside.ask("ReserveNumbers", pool="brisk", count=1)
+        assert list(made.numbers) == [FIRST + BULK]
+        assert len(looks) < 30
+
+    bulk(segment, journal, use)
+
+
 def test_numbers_that_are_held_leave_their_reservation(segment, journal):
     async def use(inside):
         await quarantine(inside, numbers(BULK))
