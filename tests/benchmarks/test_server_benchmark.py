@@ -60,6 +60,7 @@ def test_benchmark_of_long_reads_has_a_row_for_each_kind(tmp_path: Path) -> None
     options = ("--numbers", "2000", "--seconds", "0.2", "--folder", str(tmp_path))
     kinds = [row[0].split()[1] for row in rows(run("beside.py", *options))]
     assert kinds == ["checks", "check", "list", "read"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_fairness_benchmark_measures_beside_both_kinds_of_others(tmp_path: Path) -> None:
