@@ -12,11 +12,13 @@ Not measured: workers beside each other, a network, other disks.
 
 import argparse
 import asyncio
+import multiprocessing
 import shlex
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import grpc
@@ -37,11 +39,13 @@ WARM_S = 1.0
 OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 ALLOCATOR, OTHERS = ((("ringfence-actor", name),) for name in ("allocator", "others"))
 
-Load = Callable[[commands_grpc.QuarantineServiceStub, int, list[int]], Awaitable[None]]
+Load = Callable[[commands_grpc.QuarantineServiceStub, int, "Synchronized[int]"], Awaitable[None]]
 """Calls without an end; counts what was answered."""
 
 
-async def hold(stub: commands_grpc.QuarantineServiceStub, index: int, done: list[int]) -> None:
+async def hold(
+    stub: commands_grpc.QuarantineServiceStub, index: int, done: "Synchronized[int]"
+) -> None:
     """Holds and unholds a block of its own."""
     first = FIRST_NUMBER + index * STEP
     numbers = range(first, first + STEP)
@@ -51,15 +55,17 @@ async def hold(stub: commands_grpc.QuarantineServiceStub, index: int, done: list
             (stub.UnholdNumbers, commands.UnholdNumbersRequest(numbers=numbers)),
         ):
             await call(request, timeout=DEADLINE_S, metadata=OTHERS)
-            done[0] += 1
+            done.value += 1
 
 
-async def hold_one(stub: commands_grpc.QuarantineServiceStub, index: int, done: list[int]) -> None:
+async def hold_one(
+    stub: commands_grpc.QuarantineServiceStub, index: int, done: "Synchronized[int]"
+) -> None:
     """Holds a number that is held already."""
     request = commands.HoldNumbersRequest(numbers=[FIRST_NUMBER + index])
     while True:
         await stub.HoldNumbers(request, timeout=DEADLINE_S, metadata=OTHERS)
-        done[0] += 1
+        done.value += 1
 
 
 async def reservations(address: str, times: int) -> npt.NDArray[np.float64]:
@@ -81,41 +87,53 @@ async def reservations(address: str, times: int) -> npt.NDArray[np.float64]:
     return np.array(taken)
 
 
-async def beside(
+async def keep_asking(
+    address: str, load: Load, count: int, channels: int, done: "Synchronized[int]"
+) -> None:
+    """The others: so many loads, until the process is told to end."""
+    opened = [grpc.aio.insecure_channel(address, options=OPTIONS) for _ in range(channels)]
+    stubs = [commands_grpc.QuarantineServiceStub(channel) for channel in opened]
+    await asyncio.gather(*(load(stubs[index % channels], index, done) for index in range(count)))
+
+
+def run_others(
+    address: str, load: Load, count: int, channels: int, done: "Synchronized[int]"
+) -> None:
+    """A process of their own: what their calls cost a client delays nobody else's."""
+    asyncio.run(keep_asking(address, load, count, channels, done))
+
+
+def beside(
     address: str, times: int, load: Load, count: int, channels: int
 ) -> tuple[npt.NDArray[np.float64], float]:
     """The milliseconds of reservations beside so many loads, and commands of theirs a second."""
-    opened = [grpc.aio.insecure_channel(address, options=OPTIONS) for _ in range(channels)]
-    done = [0]
-    loads = [
-        asyncio.create_task(
-            load(commands_grpc.QuarantineServiceStub(opened[index % channels]), index, done)
-        )
-        for index in range(count)
-    ]
-    await asyncio.sleep(WARM_S)
-    before, began = done[0], time.perf_counter()
-    taken = await reservations(address, times)
-    rate = (done[0] - before) / (time.perf_counter() - began)
-    for task in loads:
-        task.cancel()
-    ended = await asyncio.gather(*loads, return_exceptions=True)
-    for channel in opened:
-        await channel.close()
-    for error in ended:
-        if not isinstance(error, asyncio.CancelledError):
-            raise SystemExit(f"a command of the others failed: {error!r}")
+    spawn = multiprocessing.get_context("spawn")
+    done = spawn.Value("q", 0)
+    others = spawn.Process(target=run_others, args=(address, load, count, channels, done))
+    others.start()
+    while done.value < channels:
+        if not others.is_alive():
+            raise SystemExit("a command of the others failed")
+        time.sleep(0.05)
+    time.sleep(WARM_S)
+    before, began = done.value, time.perf_counter()
+    taken = asyncio.run(reservations(address, times))
+    rate = (done.value - before) / (time.perf_counter() - began)
+    if not others.is_alive():
+        raise SystemExit("a command of the others failed")
+    others.terminate()
+    others.join()
     return taken, rate
 
 
-async def measured(address: str, asked: argparse.Namespace) -> None:
+def measured(address: str, asked: argparse.Namespace) -> None:
     """Prints the rows of the table."""
-    await reservations(address, 1)  # the first one waits for the first sweep
-    alone = await reservations(address, asked.times)
+    asyncio.run(reservations(address, 1))  # the first one waits for the first sweep
+    alone = asyncio.run(reservations(address, asked.times))
     row("alone", alone, alone, 0.0)
-    taken, rate = await beside(address, asked.times, hold, HOLDERS, HOLDERS)
+    taken, rate = beside(address, asked.times, hold, HOLDERS, HOLDERS)
     row(f"{HOLDERS} who hold and unhold {STEP:,}", taken, alone, rate)
-    taken, rate = await beside(address, asked.times, hold_one, asked.small, HOLDERS)
+    taken, rate = beside(address, asked.times, hold_one, asked.small, HOLDERS)
     row(f"{asked.small} small commands in flight", taken, alone, rate)
 
 
@@ -149,7 +167,7 @@ def main() -> None:
                 commands_grpc.QuarantineServiceStub(channel).QuarantineNumbers(
                     clean_numbers(asked.numbers)
                 )
-            asyncio.run(measured(server.address, asked))
+            measured(server.address, asked)
         finally:
             server.stop()
 

@@ -84,6 +84,9 @@ class Asked:
         """Says nothing."""
         return ()
 
+    async def send_initial_metadata(self, _: object) -> None:
+        """Nobody waits for it."""
+
     async def write(self, _: bytes) -> None:
         """Takes a message."""
 

@@ -38,6 +38,8 @@ word is 0."""
 Headers = npt.NDArray[np.void]
 Numbers = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+StateTable = npt.NDArray[np.bool_]
+"""By state."""
 
 
 def key_numbers(keys: Numbers) -> Numbers:
@@ -68,6 +70,13 @@ def numbers_of(rows: Headers) -> Numbers:
 def pools_of(rows: Headers) -> Numbers:
     """The indexes of the pools, row by row."""
     return key_pools(rows["key"])
+
+
+def state_table(*states: State) -> StateTable:
+    """By state whether it is one of these."""
+    table = np.zeros(STATE_MASK + 1, np.bool_)
+    table[list(states)] = True
+    return table
 
 
 def states_of(rows: Headers) -> Numbers:

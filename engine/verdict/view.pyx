@@ -3,7 +3,8 @@
 A verdict is computed from memory that nobody changes meanwhile. `refresh` costs two loads while
 the settings are as they were. Coverage changes every second, nearly always at its end: only what
 lies behind the first change is copied and worked out again. Settings change seldom: a pool is
-worked out anew where it requires other feeds.
+worked out anew where it requires other feeds. All pools at once, as at a start, take a tenth of a
+second at the bounds: the GIL is released for that.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
@@ -61,8 +62,10 @@ cdef class View:
         cdef uint64_t settings_now = load_acquire_u64(&head.settings_generation)
         cdef uint64_t coverage_now = load_acquire_u64(&head.coverage_generation)
         cdef uint64_t settings_held = self.settings_generation
+        cdef const coverage_t *published = self.segment.coverage()
         cdef int64_t changed_from[FEEDS_MAX]
         cdef bint anew = settings_held == <uint64_t>-1  # for the first time, or it never settled
+        cdef bint settled = False, joined = False
         cdef uint32_t i
         cdef int look
         # While coverage is odd, what was read before it still holds.
@@ -82,23 +85,28 @@ cdef class View:
                 if not settings_copy(self.segment, self.c.settings, &settings_held):
                     break
                 settings_now = settings_held
-            for i in range(min(self.c.settings.feed_count, <uint32_t>FEEDS_MAX)):
-                changed_from[i] = min(
-                    changed_from[i], _copy_feed(&self.feeds[i], self.segment.coverage() + i)
+            with nogil:
+                for i in range(min(self.c.settings.feed_count, <uint32_t>FEEDS_MAX)):
+                    changed_from[i] = min(
+                        changed_from[i], _copy_feed(&self.feeds[i], &published[i])
+                    )
+                fence_acquire()
+                settled = (
+                    load_relaxed_u64(&head.coverage_generation) == coverage_now
+                    and load_relaxed_u64(&head.settings_generation) == settings_now
                 )
-            fence_acquire()
-            if (
-                load_relaxed_u64(&head.coverage_generation) == coverage_now
-                and load_relaxed_u64(&head.settings_generation) == settings_now
-            ):
-                _join_pools(&self.c, self.feeds, changed_from, anew)
+                if settled:
+                    joined = _join_pools(&self.c, self.feeds, changed_from, anew)
+            if settled:
+                if not joined:
+                    raise MemoryError
                 self.coverage_generation = coverage_now
                 self.settings_generation = settings_now
                 return 0
         raise Unsettled("the settings kept changing")
 
 
-cdef int64_t _copy_feed(coverage_t *copy, const coverage_t *feed) noexcept:
+cdef int64_t _copy_feed(coverage_t *copy, const coverage_t *feed) noexcept nogil:
     """Copies what a feed has covered; returns the time from which it differs from the copy.
 
     The feed may change meanwhile: then the copy is none, and is compared again with the next one.
@@ -120,10 +128,12 @@ cdef int64_t _copy_feed(coverage_t *copy, const coverage_t *feed) noexcept:
     return changed_from
 
 
-cdef int _join_pools(
+cdef bint _join_pools(
     view_t *view, const coverage_t *feeds, const int64_t *changed_from, bint anew
-) except -1:
-    """Works out each pool's coverage: what all the feeds that it requires have covered."""
+) noexcept nogil:
+    """Works out each pool's coverage: what all the feeds that it requires have covered; False when
+    there is no memory for it.
+    """
     cdef const pool_t *pool
     cdef int64_t since
     cdef int i, j
@@ -139,20 +149,23 @@ cdef int _join_pools(
         for j in range(pool.feed_count):
             since = min(since, changed_from[pool.feeds[j]])
         if pool.feed_count and since != INT64_MAX:
-            _join_feeds(&view.coverage[i], feeds, pool, since)
-    return 0
+            if not _join_feeds(&view.coverage[i], feeds, pool, since):
+                return False
+    return True
 
 
-cdef bint _has_other_feeds(const pool_coverage_t *coverage, const pool_t *pool) noexcept:
+cdef bint _has_other_feeds(
+    const pool_coverage_t *coverage, const pool_t *pool
+) noexcept nogil:
     """Whether a pool's coverage was worked out of other feeds than it requires now."""
     return coverage.feed_count != pool.feed_count or memcmp(
         &coverage.feeds[0], &pool.feeds[0], pool.feed_count * sizeof(uint16_t)
     ) != 0
 
 
-cdef int _join_feeds(
+cdef bint _join_feeds(
     pool_coverage_t *coverage, const coverage_t *feeds, const pool_t *pool, int64_t since
-) except -1:
+) noexcept nogil:
     """Works out a pool's coverage from a time on; before it stays what it is."""
     cdef uint32_t kept = coverage_ended(coverage.intervals, coverage.count, since)
     cdef uint32_t ended[POOL_FEEDS_MAX]
@@ -161,6 +174,7 @@ cdef int _join_feeds(
     cdef interval_t *scratch
     cdef interval_t *both
     cdef interval_t *other
+    cdef bint appended
     if kept < coverage.count:
         since = min(since, <int64_t>coverage.intervals[kept].begin)
     for i in range(pool.feed_count):
@@ -169,7 +183,7 @@ cdef int _join_feeds(
         room += feed.interval_count - ended[i]
     scratch = <interval_t *>malloc(2 * room * sizeof(interval_t))
     if scratch == NULL:
-        raise MemoryError
+        return False
     both, other = scratch, scratch + room
     feed = &feeds[pool.feeds[0]]
     count = feed.interval_count - ended[0]
@@ -182,27 +196,25 @@ cdef int _join_feeds(
             both, count, &feed.intervals[ended[i]], feed.interval_count - ended[i], other
         )
         both, other = other, both
-    try:
-        _append(coverage, kept, both, count)
-    finally:
-        free(scratch)
-    return 0
+    appended = _append(coverage, kept, both, count)
+    free(scratch)
+    return appended
 
 
-cdef int _append(
+cdef bint _append(
     pool_coverage_t *coverage, uint32_t kept, const interval_t *more, uint32_t count
-) except -1:
+) noexcept nogil:
     cdef interval_t *intervals
     cdef int64_t *before_s
     cdef uint32_t i
     if coverage.room < kept + count:
         intervals = <interval_t *>realloc(coverage.intervals, (kept + count) * sizeof(interval_t))
         if intervals == NULL:
-            raise MemoryError
+            return False
         coverage.intervals = intervals
         before_s = <int64_t *>realloc(coverage.before_s, (kept + count) * sizeof(int64_t))
         if before_s == NULL:
-            raise MemoryError
+            return False
         coverage.before_s = before_s
         coverage.room = kept + count
     memcpy(&coverage.intervals[kept], more, count * sizeof(interval_t))
@@ -211,4 +223,4 @@ cdef int _append(
         coverage.before_s[i] = 0 if i == 0 else coverage.before_s[i - 1] + (
             coverage.intervals[i - 1].end - coverage.intervals[i - 1].begin
         )
-    return 0
+    return True

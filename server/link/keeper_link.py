@@ -18,6 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from ringfence.server.link.drain import Context
 from ringfence.server.link.keeper_silence import WAIT_S, KeeperSilence
+from ringfence.server.link.passing_calls import PassingCalls
 from ringfence.server.link.refusal import DETAILS_KEY, keeper_away
 from ringfence.server.link.routes import Answer, path
 from ringfence.server.link.waiting_calls import WaitingCalls
@@ -35,6 +36,7 @@ CHANNEL_OPTIONS = (
 PASSED_ON = "ringfence-"  # metadata with this prefix reaches the keeper
 COMMAND_ID = "ringfence-command-id"
 COMMAND_AFTER = "ringfence-command-after"
+ACTOR = "ringfence-actor"
 PEER = "ringfence-peer"
 """Which connection a call came over: whose turn it takes, where nobody says who asks."""
 _OWN = (COMMAND_ID, COMMAND_AFTER, PEER)  # which are ours to give
@@ -51,6 +53,7 @@ class KeeperLink:
         self._applied = applied
         self._applied_seen = applied()
         self._waiting = WaitingCalls()
+        self._passing = PassingCalls()
         self.silence = KeeperSilence()
         """Whether the keeper answers at all: for who asks it now and then to find out."""
 
@@ -90,13 +93,16 @@ class KeeperLink:
             call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
                 path(method)
             )
-            left_s = context.time_remaining()
             try:
-                answer = await call(
-                    request,
-                    timeout=ends_at - time.monotonic() if left_s is None else left_s,
-                    metadata=metadata,
-                )
+                async with self._passing.place(_asker(metadata)):
+                    left_s = context.time_remaining()
+                    asked = call(
+                        request,
+                        timeout=ends_at - time.monotonic() if left_s is None else left_s,
+                        metadata=metadata,
+                    )
+                    await _taken(asked)
+                answer = await asked
             except grpc.aio.AioRpcError as error:
                 if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                     return error
@@ -205,6 +211,20 @@ def _metadata(context: Context, applied: int) -> grpc.aio.Metadata:
         (PEER, context.peer()),
     )
     return grpc.aio.Metadata(*passed_on, *own)
+
+
+def _asker(metadata: grpc.aio.Metadata) -> str:
+    """Who asks, or where nobody says that, which connection."""
+    return str(metadata.get(ACTOR) or metadata[PEER])
+
+
+async def _taken(asked: "grpc.aio.UnaryUnaryCall[bytes, bytes]") -> None:
+    """Waits until a call is answered, or until the keeper says that it will take long."""
+    try:
+        await asked.initial_metadata()
+    except asyncio.CancelledError:
+        asked.cancel()
+        raise
 
 
 def _is_to_end() -> bool:

@@ -52,6 +52,9 @@ class Asked:
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return self._said
 
+    async def send_initial_metadata(self, _: object) -> None:
+        """Nobody waits for it."""
+
     async def read(self) -> bytes:
         return self._message
 

@@ -24,11 +24,10 @@ from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 from ringfence.server.keeper.commands.command_ids import CommandIds
 from ringfence.server.keeper.commands.fair_queue import BULK_NUMBERS, FairQueue
 from ringfence.server.link.drain import Context
-from ringfence.server.link.keeper_link import COMMAND_AFTER, COMMAND_ID, PEER
+from ringfence.server.link.keeper_link import ACTOR, COMMAND_AFTER, COMMAND_ID, PEER
 from ringfence.server.link.refusal import JOURNAL_DOWN, Refusal, bad_field, journal_down
 from ringfence.server.state.keeper_state import KeeperState
 
-ACTOR = "ringfence-actor"
 ACTOR_CHARS_MAX = 255  # it is kept with each reservation
 
 Decide = Callable[[KeeperValue], Message | bytes]

@@ -58,14 +58,14 @@ class Sight(NamedTuple):
     writer: TableWriter
 
 
-def look(sight: Sight, effect: Effect, numbers: Numbers, at: int) -> Looked:
-    """Looks at numbers at once."""
+def look(sight: Sight, effect: Effect, numbers: Numbers, at: int) -> tuple[Looked, Left]:
+    """Looks at numbers at once, and at what the command leaves of them."""
     verdicts, clean_at = sight.verdicts.check(numbers, now=at)
     found = Found(sight.writer.header_rows(numbers), verdicts, clean_at)
     left = effect(found, at)
     current = np.zeros(len(numbers), np.uint8)
     current[left.changed] = sight.verdicts.check_as(left.headers[left.changed], now=at)[0]
-    return Looked(found, current)
+    return Looked(found, current), left
 
 
 async def look_ahead(
@@ -75,7 +75,8 @@ async def look_ahead(
     parts = []
     for begin in range(0, len(numbers), NUMBERS_A_SLICE):
         part = numbers[begin : begin + NUMBERS_A_SLICE]
-        parts.append(await turns.take(partial(look, sight, effect, part, at)))
+        looked, _ = await turns.take(partial(look, sight, effect, part, at))
+        parts.append(looked)
     found = Found(
         np.concatenate([part.found.headers for part in parts]),
         np.concatenate([part.found.verdicts for part in parts]),
@@ -91,7 +92,7 @@ def renew(looked: Looked, sight: Sight, effect: Effect, numbers: Numbers, at: in
     controls = sight.writer.header_rows(numbers[reserved])["control"]
     changed = reserved[controls != found.headers["control"][reserved]]
     if len(changed):
-        again = look(sight, effect, numbers[changed], at)
+        again, _ = look(sight, effect, numbers[changed], at)
         found.headers[changed] = again.found.headers
         found.verdicts[changed] = again.found.verdicts
         found.clean_at[changed] = again.found.clean_at

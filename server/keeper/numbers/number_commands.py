@@ -15,11 +15,13 @@ from ringfence.engine.events.wire import encode_changed
 from ringfence.engine.table.header_rows import (
     Headers,
     Numbers,
+    StateTable,
     make_keys,
     numbers_of,
     pools_of,
     set_state,
     since_of,
+    state_table,
     states_of,
 )
 from ringfence.engine.verdict.reader import VerdictReader
@@ -44,12 +46,15 @@ from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
+_MOVABLE = state_table(State.QUARANTINED, State.HELD)
+_TRACKED = state_table(*TRACKED)
+
 
 class _Command(NamedTuple):
     """A command that gives numbers another state."""
 
     request: type[Message]
-    before: tuple[State, ...]
+    before: StateTable
     after: State
     note_needed: bool = False
 
@@ -57,18 +62,18 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "HoldNumbers": _Command(
         pb.HoldNumbersRequest,
-        (State.QUARANTINED, State.RESERVED),
+        state_table(State.QUARANTINED, State.RESERVED),
         State.HELD,
     ),
-    "UnholdNumbers": _Command(pb.UnholdNumbersRequest, (State.HELD,), State.QUARANTINED),
+    "UnholdNumbers": _Command(pb.UnholdNumbersRequest, state_table(State.HELD), State.QUARANTINED),
     "RestoreNumbers": _Command(
         pb.RestoreNumbersRequest,
-        (State.QUARANTINED, State.HELD, State.RETIRED),
+        state_table(State.QUARANTINED, State.HELD, State.RETIRED),
         State.FREE,
     ),
     "RetireNumbers": _Command(
         pb.RetireNumbersRequest,
-        (State.QUARANTINED, State.HELD),
+        _MOVABLE,
         State.RETIRED,
         note_needed=True,
     ),
@@ -148,11 +153,11 @@ class NumberCommands:
             value.note = note
             now, changes = value.decided_at, effect()
             if looked is None:
-                found, current = look(self._sight, changes, numbers, now)
+                (found, current), left = look(self._sight, changes, numbers, now)
             else:
                 renew(looked, self._sight, changes, numbers, now)
                 found, current = looked
-            left = changes(found, now)
+                left = changes(found, now)
             changed, refused = left.changed, ~left.done
             headers = left.headers[changed]
             value.headers = headers.tobytes()
@@ -189,9 +194,9 @@ class NumberCommands:
 
 def _state_effect(command: _Command, found: Found, at: int) -> Left:
     state = states_of(found.headers)
-    changed = np.isin(state, command.before)
+    changed = command.before[state]
     already = (state == command.after) & (command.after != State.FREE)
-    tracked = np.isin(state, TRACKED)  # the others keep since when they are not
+    tracked = _TRACKED[state]  # the others keep since when they are not
     headers = found.headers.copy()
     set_state(headers, command.after, np.where(tracked, np.uint64(at), since_of(headers)))
     return Left(headers, changed, changed | already)
@@ -207,7 +212,7 @@ def _override_effect(found: Found, at: int) -> Left:
 
 
 def _move_effect(pool: int, found: Found, _: int) -> Left:
-    movable = np.isin(states_of(found.headers), (State.QUARANTINED, State.HELD))
+    movable = _MOVABLE[states_of(found.headers)]
     headers = found.headers.copy()
     headers["key"] = make_keys(numbers_of(headers), pool)
     return Left(headers, movable & (pools_of(found.headers) != pool), movable)

@@ -16,7 +16,7 @@ from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue, KeptReservation
 from ringfence.server.keeper.commands.command_fields import fill_change, read_numbers
-from ringfence.server.keeper.commands.command_log import ACTOR, CommandLog, said
+from ringfence.server.keeper.commands.command_log import CommandLog, said
 from ringfence.server.keeper.queue.candidates import Candidates
 from ringfence.server.keeper.queue.scan_result import PoolSweep
 from ringfence.server.keeper.reservations.leases import returned
@@ -29,6 +29,7 @@ from ringfence.server.keeper.reservations.reservation_messages import (
     reservation_message,
 )
 from ringfence.server.link.drain import Context
+from ringfence.server.link.keeper_link import ACTOR
 from ringfence.server.link.paging import page_position, page_size, page_token
 from ringfence.server.link.refusal import (
     already_exists,
@@ -124,6 +125,8 @@ class ReservationService:
             try:
                 return await self._log.carry_out("ReserveNumbers", context, decide, about=about)
             except _LookFirst:
+                if not looks:
+                    await context.send_initial_metadata(())  # it takes long: pass others on
                 look = await self._candidates.look(pool, request.prefix)
                 looks += 1
 

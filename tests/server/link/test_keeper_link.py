@@ -14,6 +14,7 @@ from ringfence.server.keeper.process import COMMANDS
 from ringfence.server.link import waiting_calls
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.keeper_silence import WAIT_S, KeeperSilence
+from ringfence.server.link.passing_calls import PASSING_MAX
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.link.routes import Answer, service
 from ringfence.server.link.waiting_calls import (
@@ -30,8 +31,12 @@ GET_STATUS = COMMANDS.methods_by_name["GetStatus"]
 class Caller:
     """The context of a call that a worker passes on."""
 
+    def __init__(self, actor: str = "") -> None:
+        self._actor = actor
+
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return (
+            ("ringfence-actor", self._actor),
             ("ringfence-command-id", "made up"),
             ("ringfence-command-after", "0"),
             ("ringfence-peer", "made up"),
@@ -51,10 +56,13 @@ class Keeper:
         self.hangs = True
         self.asked = asyncio.Event()
         self.seen: list[dict[str, str]] = []
+        self.says_that_it_takes_long = False
 
     async def get_status(self, _: bytes, context: Any) -> bytes:
         self.seen.append(dict(context.invocation_metadata()))
         self.asked.set()
+        if self.says_that_it_takes_long:
+            await context.send_initial_metadata(())
         if self.hangs:
             await asyncio.Event().wait()
         return b"done"
@@ -90,6 +98,45 @@ def test_command_is_repeated_to_the_next_keeper_with_its_id_and_the_position(tmp
         assert first["ringfence-command-after"] == again["ringfence-command-after"] == "17"
         assert first["ringfence-command-id"] == again["ringfence-command-id"] != "made up"
         assert first["ringfence-peer"] == "ipv4:127.0.0.1:50000"
+        await link.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_calls_of_one_are_passed_on_a_few_at_a_time_unless_they_take_long(
+    tmp_path: Path, long: bool
+):
+    address = f"unix:{tmp_path}/keeper.sock"
+
+    async def run() -> None:
+        keeper = Keeper()
+        keeper.says_that_it_takes_long = long
+        many: Any = Caller("many")
+        other: Any = Caller("other")
+        link = KeeperLink(address)
+
+        async def seen(count: int) -> list[str]:
+            while len(keeper.seen) < count:
+                keeper.asked.clear()
+                await keeper.asked.wait()
+            return [each["ringfence-actor"] for each in keeper.seen]
+
+        async with served(address, keeper.get_status):
+            asked = [asyncio.create_task(link.ask(GET_STATUS, b"", many)) for _ in range(40)]
+            passed_on = 40 if long else PASSING_MAX
+            assert await seen(passed_on) == ["many"] * passed_on
+            asked.append(asyncio.create_task(link.ask(GET_STATUS, b"", other)))
+            assert (await seen(passed_on + 1))[-1] == "other"
+            if not long:
+                for task in asked[:3]:
+                    task.cancel()  # those that leave make room
+                assert (await seen(passed_on + 4))[-3:] == ["many"] * 3
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            keeper.hangs = False
+            assert await link.ask(GET_STATUS, b"", many) == b"done"
         await link.close()
 
     asyncio.run(run())
