@@ -158,7 +158,7 @@ class Bench:
         policy = commands_pb.Policy(name="policy", minimum_coverage=0.1, revision=1)
         policy.rules.add(measure=types_pb2.MEASURE_EVENTS, limit=3).window.seconds = 30 * DAY_S
         image.policies.add(index=0, policy=policy)
-        begins = NOW - 3_600 * np.arange(FEED_INTERVALS_MAX, 0, -1)
+        begins = NOW - 3_600 * np.arange(self.options.intervals, 0, -1)
         bounds = np.column_stack([begins, begins + 3_500]).reshape(-1).tolist()
         for feed in range(FEEDS_MAX):
             image.feeds.add(index=feed, feed=commands_pb.Feed(name=f"feed-{feed}", revision=1))
@@ -376,6 +376,7 @@ def main() -> None:
     parser.add_argument("--reservations", type=int, default=200_000)
     parser.add_argument("--leaving", type=int, default=100_000)
     parser.add_argument("--hand-outs", type=int, default=5_000_000)
+    parser.add_argument("--intervals", type=int, default=FEED_INTERVALS_MAX, help="of each feed")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"))
     parser.add_argument("--only", default="", help="the kinds of work with this in their name")
     parser.add_argument("--smoke", action="store_true", help="so small that figures mean nothing")
@@ -383,6 +384,7 @@ def main() -> None:
     if options.smoke:
         options.numbers, options.pools = 20_000, 8
         options.reservations, options.leaving, options.hand_outs = 2_000, 5_000, 20_000
+        options.intervals = 100
     print(f"command   {shlex.join(['python', *sys.argv])}")
     print(f"machine   {os.cpu_count()} cores, {platform.platform()}")
     print(f"python    {platform.python_version()}, numpy {np.__version__}")

@@ -11,6 +11,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from typing import NoReturn
 
 import grpc
@@ -25,6 +26,7 @@ from ringfence.server.link.waiting_calls import WaitingCalls
 
 GLANCE_S = 0.5
 REPEAT_PAUSE_S = 0.02
+TAKE_LONG = ("ReserveNumbers",)  # where they wait for a sweep
 ASK_MAX_S = 60.0  # for a call without a deadline
 CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -90,19 +92,17 @@ class KeeperLink:
         ends_at = time.monotonic() + ASK_MAX_S
         while True:
             await self._connected()
-            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
-                path(method)
-            )
             try:
-                async with self._passing.place(_asker(metadata)):
+                async with AsyncExitStack() as passing:
+                    await passing.enter_async_context(self._passing.place(_asker(metadata)))
                     left_s = context.time_remaining()
-                    asked = call(
-                        request,
-                        timeout=ends_at - time.monotonic() if left_s is None else left_s,
-                        metadata=metadata,
-                    )
-                    await _taken(asked)
-                answer = await asked
+                    timeout_s = ends_at - time.monotonic() if left_s is None else left_s
+                    if method.name in TAKE_LONG:
+                        answer = await self._long(method, request, timeout_s, metadata, passing)
+                    else:
+                        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+                        ask = self._channel.unary_unary(path(method))
+                        answer = await ask(request, timeout=timeout_s, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                     return error
@@ -116,6 +116,32 @@ class KeeperLink:
                 self.silence.end()
                 return answer
             await asyncio.sleep(REPEAT_PAUSE_S)
+
+    async def _long(
+        self,
+        method: MethodDescriptor,
+        request: bytes,
+        timeout_s: float,
+        metadata: grpc.aio.Metadata,
+        passing: AsyncExitStack,
+    ) -> bytes:
+        """The answer to a call that makes room for others when the keeper says that it takes long.
+
+        As a stream of one message, as gRPC gives the initial metadata of others with the answer.
+        """
+        ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(
+            path(method)
+        )
+        call = ask(request, timeout=timeout_s, metadata=metadata)
+        try:
+            await call.initial_metadata()
+            await passing.aclose()
+            answer = await call.read()
+            assert isinstance(answer, bytes)  # else it has raised
+            await call.read()  # its end
+        finally:
+            call.cancel()  # unless it has ended
+        return answer
 
     async def follow(
         self, method: MethodDescriptor, listening: asyncio.Event
@@ -216,15 +242,6 @@ def _metadata(context: Context, applied: int) -> grpc.aio.Metadata:
 def _asker(metadata: grpc.aio.Metadata) -> str:
     """Who asks, or where nobody says that, which connection."""
     return str(metadata.get(ACTOR) or metadata[PEER])
-
-
-async def _taken(asked: "grpc.aio.UnaryUnaryCall[bytes, bytes]") -> None:
-    """Waits until a call is answered, or until the keeper says that it will take long."""
-    try:
-        await asked.initial_metadata()
-    except asyncio.CancelledError:
-        asked.cancel()
-        raise
 
 
 def _is_to_end() -> bool:

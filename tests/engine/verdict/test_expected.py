@@ -1,5 +1,9 @@
-"""expected_at is the first second at which a number is clean: each second before it is tried."""
+"""expected_at is the first second at which a number is clean: each second before it is tried.
 
+RINGFENCE_EXAMPLES asks for a longer run.
+"""
+
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +21,7 @@ from ringfence.engine.words import DisconnectReason, EventKind, Measure, Verdict
 
 NUMBER = np.array(NUMBERS[:1], np.uint64)
 FOR_EVER = 2**32 - 1
+EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "60"))
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def play(history: History) -> SmallTable:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(history=histories())
 def test_number_that_stays_silent_is_clean_at_that_second_and_not_before(history: History) -> None:
     table, asked, now = play(history), START + history.asked, START + history.now

@@ -170,7 +170,7 @@ def damage(path: Path, kind: Kind) -> None:
 
 
 def test_what_is_confirmed_during_snapshots_is_neither_lost_nor_invented(tmp_path: Path) -> None:
-    data, count = tmp_path / "data", 1_000
+    data, count = tmp_path / "data", 300
     given: set[int] = set()
 
     def confirm_half(peer: Peer) -> None:
