@@ -34,7 +34,7 @@ from ringfence.engine.words import DisconnectReason, EventKind, Measure, State, 
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "14"))
 KEY = bytes(range(100, 116))
 NUMBERS = [447700900000, 447700900001, 447700900999]
 UNKNOWN = 447700900500

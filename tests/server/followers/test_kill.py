@@ -20,7 +20,7 @@ from ringfence.server.journal.keeper_value_pb2 import KeeperValue
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 7
+ROUNDS = 5
 FIRST = 999_000_000_000
 
 

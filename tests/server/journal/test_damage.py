@@ -22,7 +22,7 @@ from ringfence.server.journal.lmdb_journal import (
 )
 from ringfence.server.journal.lmdb_pages import is_cut_short
 
-FLIPS_A_REGION = 12
+FLIPS_A_REGION = 8
 PAGE = 4_096
 SEED = 20
 TRANSACTION_AT = (144, 4_096 + 144)

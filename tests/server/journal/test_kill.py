@@ -16,7 +16,7 @@ from ringfence.server.journal.lmdb_journal import check_journal, open_for_replay
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 16
+ROUNDS = 10
 KEEP = 300
 SEED = 20
 

@@ -35,7 +35,7 @@ from ringfence.server.state.keeper_image import StoredImage
 from ringfence.server.state.setting_messages import policy_message
 from ringfence.v1 import types_pb2 as types
 
-EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "5"))
 STEPS = 50
 NUMBERS = [447700900000 + n for n in (0, 1, 2, 3, 100, 101, 102, 999)]
 CALLERS = [0, 441632960001, 441632960002]
