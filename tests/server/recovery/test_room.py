@@ -72,7 +72,7 @@ def test_snapshot_without_room_leaves_the_others_and_the_server_as_they_were(dat
         assert state_of(server) == before
 
 
-@pytest.mark.parametrize("left_bytes", [0, 4 << 10, 8 << 10, 24 << 10, 100 << 10])
+@pytest.mark.parametrize("left_bytes", [0, 4 << 10, 8 << 10, 24 << 10, 48 << 10])
 def test_first_start_without_room_says_so_and_leaves_nothing_half(data, left_bytes):
     filler = leave(data, left_bytes)
     refusal = refusal_of(data)
