@@ -91,6 +91,8 @@ def test_a_slice_that_is_cancelled_while_it_waits_is_not_done():
         asked = await slices.ask("left")
         await slices.ask("stays")
         asked.cancel()
+        await asyncio.wait([asked])
+        await asyncio.sleep(0)  # the thread's side of it hears of that behind the loop's
         assert await slices.finish() == ["stays"]
 
     run(use)
