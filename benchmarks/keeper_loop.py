@@ -8,7 +8,7 @@ later it is woken is how long others had to wait. Beside it, how long the loop's
 most between: where cores are scarce that is what the work itself holds the loop for.
 
 What is proportional to the table is done in threads: its seconds are scaled to 100 million numbers.
-One command of 65,536 numbers, the most that one may name, is the only work that cannot be divided.
+A command of 65,536 numbers, the most that one may name, is decided in one turn.
 
 Not measured: gRPC, workers that insert at the same time, K other than 12.
 """
