@@ -1,18 +1,20 @@
 """A reservation in the keeper's book: what is asked of many at once, and the whole as bytes.
 
 As bytes a number takes 8 of them and a refusal 13, each twice, as the first answer names them too;
-as messages in memory they would take some times that. The book keeps rows, plain tuples of texts
-and numbers: these Python's garbage collector leaves alone, where it would look at a million other
-objects again and again, and the loop wait for it.
+as messages in memory they would take some times that. The book keeps rows, which are bytes: these
+Python's garbage collector leaves alone, where it would look at a million other objects again and
+again, and the loop wait for it.
 """
 
+import struct
 from dataclasses import dataclass
-from typing import Any
 
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.v1 import types_pb2
 
-Row = tuple[Any, ...]
+# pool, state, count, size, created_at, expires_at, ended_at, bytes of actor, and of request_id;
+# behind it these two, and all of it.
+_HEAD = struct.Struct("<IBIIIIIHH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +33,38 @@ class BookEntry:
     ended_at: int
     actor: str
     request_id: str
-    data: bytes
-    """All of it."""
+    row: bytes
+    """As the book keeps it; `read_row` makes the same entry of it again."""
 
     def whole(self) -> KeptReservation:
         """The reservation, as it was kept."""
-        return KeptReservation.FromString(self.data)
+        return KeptReservation.FromString(row_data(self.row))
 
-    def row(self) -> Row:
-        """As the book keeps it; `BookEntry(*row)` is it again. The last cell is `data`."""
-        return (
-            self.id,
-            self.pool,
-            self.state,
-            self.count,
-            self.size,
-            self.created_at,
-            self.expires_at,
-            self.ended_at,
-            self.actor,
-            self.request_id,
-            self.data,
-        )
+
+def row_data(row: bytes) -> bytes:
+    """A whole reservation, as bytes."""
+    *_, actor_bytes, request_bytes = _HEAD.unpack_from(row)
+    return row[_HEAD.size + actor_bytes + request_bytes :]
+
+
+def read_row(reservation_id: str, row: bytes) -> BookEntry:
+    """A reservation of the book."""
+    pool, state, count, size, *times, actor_bytes, request_bytes = _HEAD.unpack_from(row)
+    created_at, expires_at, ended_at = times
+    actor_end = _HEAD.size + actor_bytes
+    return BookEntry(
+        id=reservation_id,
+        pool=pool,
+        state=state,
+        count=count,
+        size=size,
+        created_at=created_at,
+        expires_at=expires_at,
+        ended_at=ended_at,
+        actor=row[_HEAD.size : actor_end].decode(),
+        request_id=row[actor_end : actor_end + request_bytes].decode(),
+        row=row,
+    )
 
 
 def book_entry(kept: KeptReservation) -> BookEntry:
@@ -66,16 +78,16 @@ def read_entry(data: bytes) -> BookEntry:
 
 
 def _entry(kept: KeptReservation, data: bytes) -> BookEntry:
-    return BookEntry(
-        id=kept.id,
-        pool=kept.pool,
-        state=kept.state,
-        count=len(kept.numbers),
-        size=len(kept.numbers) + len(kept.refused),
-        created_at=kept.created_at,
-        expires_at=kept.expires_at,
-        ended_at=kept.ended_at,
-        actor=kept.actor,
-        request_id=kept.request_id,
-        data=data,
+    actor, request_id = kept.actor.encode(), kept.request_id.encode()
+    head = _HEAD.pack(
+        kept.pool,
+        kept.state,
+        len(kept.numbers),
+        len(kept.numbers) + len(kept.refused),
+        kept.created_at,
+        kept.expires_at,
+        kept.ended_at,
+        len(actor),
+        len(request_id),
     )
+    return read_row(kept.id, b"".join((head, actor, request_id, data)))

@@ -6,16 +6,16 @@ ones have their room whatever has ended: when that is short, ended ones go befor
 those of the actor that takes it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.link.refusal import no_such, over_quota
 from ringfence.server.state.ascending_ids import AscendingIds
-from ringfence.server.state.book_entry import BookEntry, Row, book_entry
+from ringfence.server.state.book_entry import BookEntry, book_entry, read_row, row_data
 from ringfence.server.state.ended_reservations import EndedReservations
 from ringfence.server.state.lease_ends import LeaseEnds
+from ringfence.server.state.parted_dict import PartedDict
 from ringfence.server.state.reservation_moment import ReservationMoment
 from ringfence.v1 import types_pb2
 
@@ -37,16 +37,16 @@ class ReservationBook:
 
     def __init__(self, *, ended_kept_s: int) -> None:
         self._ended_kept_s = ended_kept_s
-        self._kept: dict[str, Row] = {}
+        self._kept: PartedDict[str, bytes] = PartedDict()
         self._ids = AscendingIds()
-        self._by_request: dict[tuple[str, str], str] = {}
-        self._holders: dict[int, str] = {}
+        self._by_request: PartedDict[str, str] = PartedDict()
+        self._holders: PartedDict[int, str] = PartedDict()
         self._leases = LeaseEnds()
         self._ended = EndedReservations()
         self._moments: list[ReservationMoment] = []
         self._size = 0  # of all reservations: their numbers and those that they refused
         self._live_size = 0  # of live ones
-        self._live_sizes: Counter[str] = Counter()  # by actor
+        self._live_sizes: PartedDict[str, int] = PartedDict()  # by actor
         self.made = 0
         """How many were ever made."""
 
@@ -65,7 +65,7 @@ class ReservationBook:
 
     def asked_before(self, actor: str, request_id: str) -> KeptReservation | None:
         """The reservation that the same request made."""
-        made = self._by_request.get((actor, request_id)) if request_id else None
+        made = self._by_request.get(_request_key(actor, request_id)) if request_id else None
         return None if made is None else _whole(self._kept[made])
 
     def holder(self, number: int) -> str:
@@ -82,7 +82,7 @@ class ReservationBook:
         behind = self._ids.behind(last)
         looked_at = list(islice(behind, most + LOOKED_AT_MAX))
         for reservation_id in looked_at:
-            entry = BookEntry(*self._kept[reservation_id])
+            entry = self._entry(reservation_id)
             if (pools and entry.pool not in pools) or (states and entry.state not in states):
                 continue
             if len(found) == most:
@@ -98,7 +98,7 @@ class ReservationBook:
         """
         found: list[BookEntry] = []
         for reservation_id in self._leases.due(now, most):
-            entry = BookEntry(*self._kept[reservation_id])
+            entry = self._entry(reservation_id)
             numbers_most -= entry.count
             if found and numbers_most < 0:
                 break
@@ -114,7 +114,7 @@ class ReservationBook:
             ("reservations", len(self) - len(self._ended) + 1, RESERVATIONS_MAX),
             ("reserved numbers", len(self._holders) + numbers, LIVE_NUMBERS_MAX),
             ("numbers of reservations", self._live_size + size, NUMBERS_MAX),
-            ("numbers of an actor", self._live_sizes[actor] + size, ACTOR_NUMBERS_MAX),
+            ("numbers of an actor", self._live_sizes.get(actor, 0) + size, ACTOR_NUMBERS_MAX),
         ):
             if value > bound:
                 raise over_quota(subject, f"value={value}, bound={bound}")
@@ -127,12 +127,12 @@ class ReservationBook:
             self._place(book_entry(kept))
             while len(self) > RESERVATIONS_MAX or self._size > NUMBERS_MAX:
                 oldest = self._ended.oldest_of(kept.actor)
-                if not oldest:
+                if oldest is None:
                     break
                 self._forget(oldest)
         for _ in range(FORGOTTEN_A_COMMAND):
-            oldest = self._ended.ended_until(now - self._ended_kept_s)
-            if not oldest:
+            oldest = self._ended.oldest()
+            if oldest is None or self._entry(oldest).ended_at > now - self._ended_kept_s:
                 break
             self._forget(oldest)
 
@@ -157,15 +157,15 @@ class ReservationBook:
             self.made += 1
             self._ids.append(entry.id)
             if entry.request_id:
-                self._by_request[entry.actor, entry.request_id] = entry.id
+                self._by_request[_request_key(entry.actor, entry.request_id)] = entry.id
         else:
-            self._leave(BookEntry(*before))
+            self._leave(read_row(entry.id, before))
         self._size += entry.size
-        self._kept[entry.id] = entry.row()
+        self._kept[entry.id] = entry.row
         if entry.state == ACTIVE:
             self._live_size += entry.size
-            self._live_sizes[entry.actor] += entry.size
-            self._holders.update(dict.fromkeys(entry.whole().numbers, entry.id))
+            self._live_sizes[entry.actor] = self._live_sizes.get(entry.actor, 0) + entry.size
+            self._holders.set_all(entry.whole().numbers, entry.id)
             self._leases.add(entry)
         else:
             self._ended.add(entry)
@@ -177,23 +177,30 @@ class ReservationBook:
             self._ended.drop(entry)
             return
         self._leases.drop(entry)
-        for number in entry.whole().numbers:
-            self._holders.pop(number, None)
+        self._holders.drop_all(entry.whole().numbers)
         self._live_size -= entry.size
         self._live_sizes[entry.actor] -= entry.size
         if not self._live_sizes[entry.actor]:
             del self._live_sizes[entry.actor]
 
+    def _entry(self, reservation_id: str) -> BookEntry:
+        return read_row(reservation_id, self._kept[reservation_id])
+
     def _forget(self, reservation_id: str) -> None:
         row = self._kept.pop(reservation_id)
         for moment in self._moments:
             moment.changes(reservation_id, row)
-        entry = BookEntry(*row)
+        entry = read_row(reservation_id, row)
         self._leave(entry)
-        if self._by_request.get((entry.actor, entry.request_id)) == entry.id:
-            del self._by_request[entry.actor, entry.request_id]
+        request_key = _request_key(entry.actor, entry.request_id)
+        if self._by_request.get(request_key) == entry.id:
+            del self._by_request[request_key]
         self._ids.remove(reservation_id)
 
 
-def _whole(row: Row) -> KeptReservation:
-    return KeptReservation.FromString(row[-1])
+def _whole(row: bytes) -> KeptReservation:
+    return KeptReservation.FromString(row_data(row))
+
+
+def _request_key(actor: str, request_id: str) -> str:
+    return f"{len(actor)} {actor} {request_id}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 
 from ringfence.server.state.ascending_ids import AscendingIds
-from ringfence.server.state.book_entry import Row
+from ringfence.server.state.book_entry import row_data
 
 ENTRIES_MAX = 1_000  # taken at a time
 BYTES_MAX = 1 << 20  # the same, with one more
@@ -20,7 +20,7 @@ class ReservationMoment:
     def __init__(
         self,
         ids: AscendingIds,
-        kept: Mapping[str, Row],
+        kept: Mapping[str, bytes],
         closed: Callable[["ReservationMoment"], None],
     ) -> None:
         """`ids` and `kept` are the book's own, which go on to change."""
@@ -31,10 +31,10 @@ class ReservationMoment:
         self._before: dict[str, bytes | None] = {}
         self._open = True
 
-    def changes(self, reservation_id: str, row: Row | None) -> None:
+    def changes(self, reservation_id: str, row: bytes | None) -> None:
         """A reservation is about to change, or to be forgotten; None = it is about to be made."""
         if reservation_id > self._last:
-            self._before.setdefault(reservation_id, None if row is None else row[-1])
+            self._before.setdefault(reservation_id, None if row is None else row_data(row))
 
     def take(self) -> list[bytes]:
         """The next ones, as the book kept them; none = that were all. Those that were forgotten
@@ -62,7 +62,7 @@ class ReservationMoment:
         found: list[bytes | None] = []
         size_bytes = 0
         for reservation_id in islice(self._ids.behind(self._last), ENTRIES_MAX):
-            data: bytes = self._kept[reservation_id][-1]
+            data = row_data(self._kept[reservation_id])
             before = self._before.pop(reservation_id, data)
             found.append(before)
             self._last = reservation_id

@@ -8,12 +8,13 @@ can be known, as the journal has let go of it or it is too far back, nothing is 
 """
 
 import asyncio
-from collections import OrderedDict
 from itertools import islice
 
 from ringfence.server.journal.journal import JournalReader, JournalTruncated
 from ringfence.server.journal.keeper_values import keeper_values
 from ringfence.server.link.refusal import Refusal, keeper_away
+from ringfence.server.state.lines import Lines
+from ringfence.server.state.parted_dict import PartedDict
 
 IDS_MAX = 1 << 18  # more than a keeper can decide in 60 s
 STEP_VALUES = 2_048  # read at a time
@@ -28,7 +29,9 @@ class CommandIds:
         """Of a keeper that has decided nothing yet."""
         self._journal = journal
         self._behind = journal.last
-        self._ids: OrderedDict[str, Pending | int] = OrderedDict()  # oldest first; int = position
+        self._pending: dict[str, Pending] = {}  # decided, and not durable yet
+        self._positions: PartedDict[str, int] = PartedDict()
+        self._order: Lines[None, str] = Lines()  # of these, oldest first
         self._reading = asyncio.Lock()
 
     async def answer(self, command_id: str, after: int) -> bytes | None:
@@ -37,42 +40,44 @@ class CommandIds:
 
         If decided, its value stands behind `after`. Raises a refusal where nobody knows.
         """
-        if command_id not in self._ids and after < self._behind:
+        if not self._has(command_id) and after < self._behind:
             await self._read_back(command_id, after)
-        found = self._ids.get(command_id)
-        if found is None:
-            return None
-        if isinstance(found, int):
-            return await asyncio.to_thread(self._answer_at, found)
-        return await asyncio.shield(found)
+        if (pending := self._pending.get(command_id)) is not None:
+            return await asyncio.shield(pending)
+        if (position := self._positions.get(command_id)) is not None:
+            return await asyncio.to_thread(self._answer_at, position)
+        return None
 
     def decide(self, command_id: str, answer: Pending) -> None:
         """A command was decided, which nobody may be told of yet."""
-        self._ids[command_id] = answer
-        if len(self._ids) > IDS_MAX:
-            oldest, position = next(iter(self._ids.items()))
-            if isinstance(position, int):
-                del self._ids[oldest]
-                self._behind = position
+        self._pending[command_id] = answer
 
     def settle(self, command_id: str, position: int) -> None:
         """A decided command is durable; its answer is in the journal now."""
-        self._ids[command_id] = position
+        del self._pending[command_id]
+        self._positions[command_id] = position
+        self._order.append(None, command_id)
+        if len(self._positions) > IDS_MAX and (oldest := self._order.first(None)) is not None:
+            self._behind = self._positions.pop(oldest)
+            self._order.remove(None, oldest)
+
+    def _has(self, command_id: str) -> bool:
+        return command_id in self._pending or command_id in self._positions
 
     async def _read_back(self, command_id: str, after: int) -> None:
         """Takes in ids from the journal until the command is found or there is none behind
         `after`; raises a refusal if that cannot be.
         """
         async with self._reading:
-            while command_id not in self._ids and after < (upto := self._behind):
-                if (ids := len(self._ids) + upto - after) > IDS_MAX:
+            while not self._has(command_id) and after < (upto := self._behind):
+                if (ids := len(self._positions) + upto - after) > IDS_MAX:
                     raise _unknown(f"ids={ids}, limit={IDS_MAX}")
                 begin = max(after, upto - STEP_VALUES)
                 found = await asyncio.to_thread(self._read, begin, upto)
                 if self._behind == upto:  # else some were let go of meanwhile
                     for each, position in reversed(found):
-                        self._ids[each] = position
-                        self._ids.move_to_end(each, last=False)
+                        self._positions[each] = position
+                        self._order.prepend(None, each)
                     self._behind = begin
 
     def _read(self, after: int, upto: int) -> list[tuple[str, int]]:

@@ -14,7 +14,7 @@ from ringfence.engine.memory.segment import Segment
 from ringfence.server.journal.keeper_value_pb2 import KeptReservation
 from ringfence.server.state import image_moment, reservation_moment
 from ringfence.server.state.ascending_ids import AscendingIds
-from ringfence.server.state.book_entry import Row, book_entry
+from ringfence.server.state.book_entry import book_entry, row_data
 from ringfence.server.state.keeper_image import StoredImage
 from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, ReservationBook
 from ringfence.server.state.reservation_moment import ReservationMoment
@@ -64,7 +64,7 @@ def test_moment_has_the_reservations_of_then_and_no_others(
             if not taken:
                 moment.close()
                 reading.remove(then)
-                assert sorted(found) == sorted(book_entry(each).data for each in before)
+                assert sorted(found) == sorted(row_data(book_entry(each).row) for each in before)
 
 
 def test_moment_that_is_closed_is_told_no_more() -> None:
@@ -78,10 +78,10 @@ def test_moment_that_is_closed_is_told_no_more() -> None:
     assert KeptReservation.FromString(taken).state == CANCELLED  # of no use to anybody
 
 
-class Counted(Mapping[str, Row]):
+class Counted(Mapping[str, bytes]):
     """A book of many reservations, which counts how many are looked at."""
 
-    def __init__(self, rows: Mapping[str, Row]) -> None:
+    def __init__(self, rows: Mapping[str, bytes]) -> None:
         self._rows = rows
         self.looked_at = 0
 
@@ -91,7 +91,7 @@ class Counted(Mapping[str, Row]):
     def __iter__(self) -> Iterator[str]:
         raise AssertionError("all of them are looked at")
 
-    def __getitem__(self, key: str) -> Row:
+    def __getitem__(self, key: str) -> bytes:
         self.looked_at += 1
         return self._rows[key]
 
@@ -100,7 +100,7 @@ def test_what_is_done_at_once_does_not_grow_with_the_book(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reservation_moment, "ENTRIES_MAX", 20)
-    row = book_entry(kept(1)).row()
+    row = book_entry(kept(1)).row
     ids = [f"{place:012x}" for place in range(5_000)]
     book = Counted(dict.fromkeys(ids, row))
     moment = ReservationMoment(AscendingIds(ids), book, lambda _: None)

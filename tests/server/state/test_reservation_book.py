@@ -12,6 +12,7 @@ from ringfence.server.keeper.reservations import leases, reservation_service
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.state import reservation_book
 from ringfence.server.state.book_entry import book_entry
+from ringfence.server.state.parted_dict import PartedDict
 from ringfence.server.state.reservation_book import ACTIVE, CANCELLED, ReservationBook
 
 __all__ = ["journal", "segment"]  # fixtures
@@ -191,9 +192,9 @@ def test_lease_that_was_extended_leaves_nothing_of_its_former_end():
     for later_s in range(50):
         book.place([kept(1, FIRST, expires_at=NOW + later_s)], NOW)
     book.place([kept(2, FIRST + 1, expires_at=NOW + 1)], NOW)
-    assert sum(map(len, book._leases._ids.values())) == 2
+    assert len(book._leases._ids) == 2
     assert [int(each.id, 16) for each in book.due(NOW + 60, 9)] == [2, 1]
-    assert sorted(book._leases._ids) == [NOW + 1, NOW + 49]  # those that were over are gone
+    assert sorted(book._leases._known) == [NOW + 1, NOW + 49]  # those that were over are gone
 
 
 def test_due_ones_have_no_more_numbers_than_asked_for_unless_it_is_one():
@@ -219,8 +220,12 @@ def test_few_of_those_that_ended_long_ago_are_forgotten_by_each_command(monkeypa
 def test_reservations_that_are_kept_are_nothing_for_the_garbage_collector():
     book = ReservationBook(ended_kept_s=100)
     book.place([kept(1, FIRST, request_id="a"), ended(2)], NOW)
-    gc.collect()
-    assert not any(map(gc.is_tracked, book._kept.values()))
+    leases, ended_ones = book._leases, book._ended
+    lines = (leases._ids, ended_ones._all, ended_ones._by_actor)
+    held = [each for owner in (book, leases, *lines) for each in vars(owner).values()]
+    parted = [each for each in held if isinstance(each, PartedDict)]
+    assert len(parted) == 4 + 1 + 3 * 4
+    assert not any(gc.is_tracked(part) for each in parted for part in each._parts)
 
 
 def test_pages_of_a_filter_are_bounded_by_what_is_looked_at(monkeypatch):
