@@ -42,7 +42,7 @@ from ringfence.server.link.drain import Drain
 from ringfence.server.link.routes import Answer
 from ringfence.server.link.turns import Turns
 from ringfence.server.state.keeper_image import StoredImage
-from ringfence.server.state.keeper_state import KeeperState
+from ringfence.server.state.keeper_state import AppliedSlice, KeeperState
 from ringfence.v1 import quarantine_service_pb2
 
 REPLAY_PAUSE_S = 0.1
@@ -146,8 +146,8 @@ class Keeper:
             keep_merging(self.state.hand_outs, self._turns, self.time.now),
         ]
 
-    def _applied(self, value: KeeperValue, rows: slice) -> None:
-        self.candidates.applied(value, rows)
+    def _applied(self, value: KeeperValue, part: AppliedSlice) -> None:
+        self.candidates.applied(value, part)
 
 
 async def open_keeper(

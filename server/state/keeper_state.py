@@ -8,6 +8,7 @@ be told of it before everything decided is durable.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,6 +44,17 @@ from ringfence.server.state.settings_book import SettingsBook
 
 ROWS_A_SLICE = 4_096
 """Headers that are written, and made known, at once: some milliseconds with all that follows."""
+QUARANTINE = "QuarantineNumbers"
+"""The one command about numbers that may not be in the table."""
+
+
+class AppliedSlice(NamedTuple):
+    """Headers of a command that are in the segment from now on."""
+
+    headers: Headers
+    rows: slice
+    """Which of the command's they are."""
+    is_last: bool
 
 
 class KeeperState:
@@ -95,10 +107,11 @@ class KeeperState:
     def foresee(self, value: KeeperValue) -> None:
         """A command was decided: later ones are decided as if it were applied."""
         settings = self.decided.place(value)
-        self.pending.add(headers_of(value), settings=settings)
+        brings_new = value.command == QUARANTINE
+        self.pending.add(headers_of(value), settings=settings, brings_new=brings_new)
         self._place(value)
 
-    def apply(self, position: int, value: KeeperValue) -> Iterator[slice]:
+    def apply(self, position: int, value: KeeperValue) -> Iterator[AppliedSlice]:
         """A command is durable, the oldest that was foreseen: it goes into the segment in slices of
         its headers; at least one, if an empty one.
 
@@ -114,13 +127,14 @@ class KeeperState:
         headers = headers_of(value)
         for begin in range(0, max(1, len(headers)), ROWS_A_SLICE):
             rows = slice(begin, begin + ROWS_A_SLICE)
+            is_last = rows.stop >= len(headers)
             before = self._segment.numbers
             self.writer.apply(headers[rows])
             self.pending.came(self._segment.numbers - before)
-            if rows.stop >= len(headers):
+            if is_last:
                 self.writer.set_applied(position)
                 self.pending.drop_oldest()
-            yield rows
+            yield AppliedSlice(headers[rows], rows, is_last)
 
     def load(self, image: StoredImage) -> None:
         """Begins with what a snapshot has."""

@@ -45,10 +45,12 @@ class PendingChanges:
         """Whether settings are about to change."""
         return any(pending.settings for pending in self._pending)
 
-    def add(self, headers: Headers, *, settings: bool) -> None:
-        """A command was decided that leaves these headers, and settings or not."""
+    def add(self, headers: Headers, *, settings: bool, brings_new: bool = True) -> None:
+        """A command was decided that leaves these headers, and settings or not; where it
+        `brings_new` numbers, some may have no record yet.
+        """
         numbers = distinct(numbers_of(headers))
-        new = len(self._writer.new_numbers(numbers))
+        new = len(self._writer.new_numbers(numbers)) if brings_new else 0
         self._pending.append(_Pending(numbers, new, settings))
 
     def came(self, new: int) -> None:

@@ -15,7 +15,7 @@ from ringfence.server.state.ascending_ids import AscendingIds
 from ringfence.server.state.book_entry import BookEntry, book_entry, read_row, row_data
 from ringfence.server.state.ended_reservations import EndedReservations
 from ringfence.server.state.lease_ends import LeaseEnds
-from ringfence.server.state.parted_dict import PartedDict
+from ringfence.server.state.parted_dict import PartedDict, PartedNumbers
 from ringfence.server.state.reservation_moment import ReservationMoment
 from ringfence.v1 import types_pb2
 
@@ -40,7 +40,7 @@ class ReservationBook:
         self._kept: PartedDict[str, bytes] = PartedDict()
         self._ids = AscendingIds()
         self._by_request: PartedDict[str, str] = PartedDict()
-        self._holders: PartedDict[int, str] = PartedDict()
+        self._holders: PartedNumbers[str] = PartedNumbers()
         self._leases = LeaseEnds()
         self._ended = EndedReservations()
         self._moments: list[ReservationMoment] = []

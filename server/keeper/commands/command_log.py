@@ -17,7 +17,7 @@ from functools import partial
 
 from google.protobuf.message import Message
 
-from ringfence.engine.table.header_rows import HEADER, Numbers, distinct
+from ringfence.engine.table.header_rows import Numbers, distinct
 from ringfence.server.journal.awaited_journal import AwaitedJournal
 from ringfence.server.journal.journal import Journal, JournalDown
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
@@ -26,7 +26,7 @@ from ringfence.server.keeper.commands.fair_queue import BULK_NUMBERS, FairQueue
 from ringfence.server.link.drain import Context
 from ringfence.server.link.keeper_link import ACTOR, COMMAND_AFTER, COMMAND_ID, PEER
 from ringfence.server.link.refusal import JOURNAL_DOWN, Refusal, bad_field, journal_down
-from ringfence.server.state.keeper_state import KeeperState
+from ringfence.server.state.keeper_state import AppliedSlice, KeeperState
 
 ACTOR_CHARS_MAX = 255  # it is kept with each reservation
 
@@ -40,7 +40,7 @@ Ahead = Callable[[], Awaitable[object]]
 Appended = Callable[[int, int], None]
 """Told of a command that is durable: its position, and its bytes in the journal."""
 
-Applied = Callable[[KeeperValue, slice], None]
+Applied = Callable[[KeeperValue, AppliedSlice], None]
 """Told of a command of which these headers hold from now on, and all else."""
 
 END_PAUSE_S = 0.1  # in which refusals reach the workers
@@ -278,9 +278,9 @@ class CommandLog:
                 raise JournalDown("a command before this one failed")
             position = durable.result()
             self._appended(position, size)
-            for rows in self._state.apply(position, value):
-                self._applied(value, rows)
-                if rows.stop * HEADER.itemsize < len(value.headers):
+            for part in self._state.apply(position, value):
+                self._applied(value, part)
+                if not part.is_last:
                     yield
             if value.command_id:
                 self._ids.settle(value.command_id, position)

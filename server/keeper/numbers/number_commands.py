@@ -159,7 +159,7 @@ class NumberCommands:
                 found, current = looked
                 left = changes(found, now)
             changed, refused = left.changed, ~left.done
-            headers = left.headers[changed]
+            headers = left.headers if changed.all() else left.headers[changed]
             value.headers = headers.tobytes()
             value.previous = found.verdicts[changed].tobytes()
             value.current = current[changed].tobytes()

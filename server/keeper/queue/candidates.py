@@ -23,13 +23,12 @@ from ringfence.engine.verdict.question_rows import Question
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import State, Verdict
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
-from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.queue.candidate_queue import CandidateQueue
 from ringfence.server.keeper.queue.candidate_run import in_queue_order, places_upto
 from ringfence.server.keeper.queue.scan_result import PoolSweep, Scan
 from ringfence.server.keeper.queue.scanner import Scanner
-from ringfence.server.state.keeper_state import KeeperState
+from ringfence.server.state.keeper_state import AppliedSlice, KeeperState
 from ringfence.server.state.settings_book import SettingsBook
 from ringfence.v1 import number_service_pb2
 
@@ -120,17 +119,16 @@ class Candidates:
             return 0
         return queue.position(number, int(clean_at[0]))
 
-    def applied(self, value: KeeperValue, rows: slice) -> None:
+    def applied(self, value: KeeperValue, part: AppliedSlice) -> None:
         """A command holds, of its headers these: the scanner need not find out, and what it freed
         can be taken.
         """
         if value.policies or value.pools:
             self._follow_rules()
-        headers = headers_of(value)[rows]
-        if not len(headers):
+        if not len(part.headers):
             return
-        numbers, pools = numbers_of(headers), pools_of(headers)
-        current = np.frombuffer(value.current, np.uint8)[rows]
+        numbers, pools = numbers_of(part.headers), pools_of(part.headers)
+        current = np.frombuffer(value.current, np.uint8)[part.rows]
         self.scanner.touched(numbers, current)
         clean = current == Verdict.CLEAN
         for pool in np.unique(pools[clean]).tolist():

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.server.state.lines import Lines
-from ringfence.server.state.parted_dict import PARTS, PartedDict
+from ringfence.server.state.parted_dict import PARTS, PartedDict, PartedNumbers
 
 KEYS = st.integers(0, 30)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["set", "del", "set_all", "drop_all"]), KEYS, KEYS)))
 def test_parts_are_what_one_dictionary_is(steps):
-    parted: PartedDict[int, int] = PartedDict()
+    parted: PartedNumbers[int] = PartedNumbers()
     plain: dict[int, int] = {}
     for step, key, value in steps:
         keys = range(key, value)
@@ -34,6 +34,16 @@ def test_parts_are_what_one_dictionary_is(steps):
         assert parted.get(key) == plain.get(key)
 
 
+def test_many_numbers_are_set_and_dropped_as_few_are():
+    parted: PartedNumbers[str] = PartedNumbers()
+    numbers = [447700900000 + 7 * n % 1_000 for n in range(900)]
+    parted.set_all(numbers, "a")
+    parted.set_all(numbers[:5], "b")
+    assert dict(parted) == dict.fromkeys(numbers, "a") | dict.fromkeys(numbers[:5], "b")
+    parted.drop_all([*numbers[3:], 447700900999, *numbers[3:9]])
+    assert (len(parted), dict(parted)) == (3, dict.fromkeys(numbers[:3], "b"))
+
+
 def test_what_is_not_there_is_a_key_error():
     parted: PartedDict[str, int] = PartedDict()
     with pytest.raises(KeyError):
@@ -48,7 +58,8 @@ def test_few_parts_take_their_entries_elsewhere_at_a_time(of):
     parted: PartedDict[object, None] = PartedDict()
     sizes = [sys.getsizeof(part) for part in parted._parts]
     for begin in range(0, 300_000, 3_000):
-        parted.set_all(map(of, range(begin, begin + 3_000)), None)
+        for n in range(begin, begin + 3_000):
+            parted[of(n)] = None
         before, sizes = sizes, [sys.getsizeof(part) for part in parted._parts]
         moved = sum(size for size, was in zip(sizes, before, strict=True) if size != was)
         if begin > 100_000:  # a dictionary takes all at once, somewhere on the way
