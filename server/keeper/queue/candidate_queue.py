@@ -133,19 +133,21 @@ class CandidateQueue:
         self._tidy()
 
     def replace(self, found: CleanNumbers, since: int) -> None:
-        """Holds what a sweep found that began after a mark, and what has changed since."""
+        """Holds what a sweep found that began after a mark, and what has changed since: of a sweep
+        that found more than is held, the oldest that nobody has taken meanwhile.
+        """
         self._tidy()
         turns = self._turns[self._turns["at"] >= since]
         self.forget(since)
-        size = min(found.oldest.size, self._depth)
-        by_number = found.by_number if size == found.oldest.size else None
-        self._swept = CandidateRun(found.oldest_at[:size], found.oldest[:size], by_number)
+        self._swept = CandidateRun(found.oldest_at, found.oldest, found.by_number)
+        self._swept.take_out(turns["number"])
         self._put = CandidateRun()
         self._all_clean_at = found.clean_at
         self._bound = None
-        if found.count > size:
+        if found.count > found.oldest.size:
             self._bound = self._swept.last
-        self._take_out(turns["number"])
+        if len(self._swept) > self._depth:
+            self._keep_oldest()
         put = turns[turns["is_put"]]
         self._add(put["clean_at"], put["number"])
 
@@ -159,8 +161,11 @@ class CandidateQueue:
         if len(self._put) > PUT_MAX:
             self._swept, self._put = self._swept.joined(self._put), CandidateRun()
             if len(self._swept) > self._depth:
-                self._swept = CandidateRun(*self._swept.oldest(self._depth))
-                self._bound = self._swept.last
+                self._keep_oldest()
+
+    def _keep_oldest(self) -> None:
+        self._swept = CandidateRun(*self._swept.oldest(self._depth))
+        self._bound = self._swept.last
 
     def _take_out(self, numbers: Numbers) -> None:
         self._swept.take_out(numbers)

@@ -66,7 +66,18 @@ class Candidates:
         """Up to `count` numbers that are clean now and wait for no command, oldest first; those
         that a look has found are among the candidates.
         """
-        swept = look or self._sweeps.get(Question(pool, prefix))
+        known = self._sweeps.get(Question(pool, prefix))
+        if look is None or prefix or pool in self._stale:
+            return self._oldest_clean(pool, count, prefix, now, look or known)
+        # The queue has what the look has found, less what was taken since: not all of it.
+        numbers = self._oldest_clean(pool, count, prefix, now, known)
+        if len(numbers) == count:
+            return numbers
+        return self._oldest_clean(pool, count, prefix, now, look)
+
+    def _oldest_clean(
+        self, pool: int, count: int, prefix: str, now: int, swept: PoolSweep | None
+    ) -> Numbers:
         taken = moved = (np.empty(0, np.uint32), np.empty(0, np.uint64))
         after = (0, 0)
         passed_over = 0
@@ -78,7 +89,8 @@ class Candidates:
                 return _with_moved(taken, moved, count)
             after = int(clean_at[-1]), int(numbers[-1])
             passed_over = len(numbers)
-            touched = self._state.pending.touched(numbers)
+            untouched = ~self._state.pending.touched(numbers)
+            clean_at, numbers = clean_at[untouched], numbers[untouched]
             headers = self._state.writer.header_rows(numbers)
             verdicts, clean_now_at = self._verdicts.check(numbers, now=now)
             good = (
@@ -87,9 +99,9 @@ class Candidates:
                 & (verdicts == Verdict.CLEAN)
             )
             in_place = clean_now_at == clean_at  # or clean again, or since longer
-            taken = _joined(taken, clean_at, numbers, good & ~touched & in_place)
-            self._queue(pool).discard(numbers[~good & ~touched])
-            elsewhere = good & ~touched & ~in_place
+            taken = _joined(taken, clean_at, numbers, good & in_place)
+            self._queue(pool).discard(numbers[~good])
+            elsewhere = good & ~in_place
             if elsewhere.any():
                 moved = _joined(moved, clean_now_at, numbers, elsewhere)
                 self._queue(pool).put(clean_now_at[elsewhere], numbers[elsewhere])

@@ -46,6 +46,9 @@ RECORDS_A_STEP = 1 << 17
 RECORDS_A_STEP_ASKED = 1 << 19  # somebody waits for it, and nothing of it happens on the loop
 CHANGES_A_STEP = 1 << 15
 CHANGES_A_TURN = 1 << 13  # of the loop
+ASKED_DEPTHS = 4
+"""As many times what a queue holds are found for who waits: while the sweep goes on bulk commands
+may take the oldest ones, each as many as a queue holds."""
 PAUSE_S = 0.001  # between two steps
 
 T = TypeVar("T")
@@ -281,7 +284,7 @@ class Scanner:
             return {}
         scan = QuestionScan(self._segment, questions)
         brief = {index for index, question in enumerate(questions) if question.prefix}
-        gatherings = PoolGatherings(self._depth, brief=brief)
+        gatherings = PoolGatherings(ASKED_DEPTHS * self._depth, brief=brief)
         at = 0
         while at < self._segment.numbers:
             if self._asked.given_up:

@@ -206,6 +206,20 @@ def test_queue_takes_the_order_that_a_sweep_found_and_does_not_sort() -> None:
     assert [number for _, number in listed(queue)] == list(NUMBERS[7:2:-1])
 
 
+def test_of_a_sweep_that_found_more_than_is_held_the_oldest_count_that_nobody_took() -> None:
+    queue = CandidateQueue(depth=3)
+    since = queue.mark()
+    clean = [(at, NUMBERS[at]) for at in range(10)]
+    queue.discard(np.array(NUMBERS[:4], np.uint64))  # by a bulk command, while the sweep goes on
+    queue.replace(found(clean, depth=8), since)
+    assert listed(queue) == clean[4:7]
+    queue.put(np.array([8, 2], np.uint32), np.array([NUMBERS[12], NUMBERS[2]], np.uint64))
+    assert listed(queue) == [clean[2], *clean[4:7]]  # what lies behind them is not known any more
+    queue.replace(found(clean, depth=8), queue.mark())
+    queue.discard(np.array(NUMBERS[:3], np.uint64))
+    assert listed(queue) == []
+
+
 def test_candidates_that_are_passed_over_stay() -> None:
     queue = an_empty_queue()
     queue.put(np.arange(5, dtype=np.uint32), np.array(NUMBERS[:5], np.uint64))
