@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ringfence.engine.durable_files import sync
+from ringfence.server.folder.journal_list import missing_journals
 from ringfence.server.folder.secret_file import SecretDamaged, make_secret, read_secret
 
 LOCK_WAIT_S = 10.0  # after a kill -9 of the supervisor its children die a moment later
@@ -121,7 +122,7 @@ def _take_lock(lock: int, path: Path, wait_s: float) -> None:
 
 def missing_secret(path: Path) -> str:
     """Why a secret file that is missing must not be made anew; "" = there are no journals yet."""
-    if not (path.parent / "journal").exists():
+    if not (path.parent / "journal").exists() and not missing_journals(path.parent):
         return ""
     return f"{path}: missing: {SECRETS[path.name]}; put the file back from a backup"
 
