@@ -12,6 +12,7 @@ from dataclasses import replace
 from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import SettingError
 from ringfence.engine.snapshot import SnapshotError
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.config import first_start_problems
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import KEEPER, journal_identity, worker_name
@@ -38,8 +39,10 @@ def run_recovery(installation: Installation) -> None:
             refusal=f"{error}, with server.ring_entries={installation.config.server.ring_entries}:"
             " start with as many as before, and put another policy first"
         )
-    except (SegmentError, OSError) as error:
+    except SegmentError as error:
         recovered = Recovered(refusal=str(error))
+    except OSError as error:
+        recovered = Recovered(refusal=wrong_path(error))
     recovered.write(installation.run_folder)
 
 

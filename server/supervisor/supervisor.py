@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.config import Config
 from ringfence.server.folder.data_folder import StartError, hold_data_folder, hold_run_folder
 from ringfence.server.folder.installation import Installation
@@ -71,7 +72,7 @@ def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
             )
             return family.serve(lambda: _announce(out, address, config, recovered))
     except (StartError, OSError) as error:
-        _log.error("cannot serve: %s", error)
+        _log.error("cannot serve: %s", wrong_path(error) if isinstance(error, OSError) else error)
         return EXIT_FAILED
 
 
