@@ -36,6 +36,7 @@ from ringfence.engine.settings.policy import (
     check_reachable,
 )
 from ringfence.engine.words import EventKind, Measure
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.server.config.config_problems import ConfigError, nearest, problems_of
 from ringfence.server.config.duration import BOUND, format_duration, parse_duration
@@ -412,7 +413,8 @@ def _read(source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(source).read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(source, [f"cannot be read: {error.strerror}"]) from None
+        what = wrong_path(error).removeprefix(f"{source}: ")  # which ConfigError puts before it
+        raise ConfigError(source, [f"cannot be read: {what}"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError(source, [f"not UTF-8: byte {error.start}"]) from None
     except tomllib.TOMLDecodeError as error:

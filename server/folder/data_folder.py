@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ringfence.engine.durable_files import sync
+from ringfence.engine.wrong_path import wrong_path
+from ringfence.server.folder.journal_list import missing_journals
 from ringfence.server.folder.secret_file import SecretDamaged, make_secret, read_secret
 
 LOCK_WAIT_S = 10.0  # after a kill -9 of the supervisor its children die a moment later
@@ -48,7 +50,7 @@ def hold_data_folder(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[Dat
         _make(path)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StartError(f"data folder cannot be used: {path}: {error.strerror}") from None
+        raise StartError(f"data folder cannot be used: {wrong_path(error, path)}") from None
     try:
         try:
             _take_lock(lock, path, wait_s)
@@ -121,7 +123,7 @@ def _take_lock(lock: int, path: Path, wait_s: float) -> None:
 
 def missing_secret(path: Path) -> str:
     """Why a secret file that is missing must not be made anew; "" = there are no journals yet."""
-    if not (path.parent / "journal").exists():
+    if not (path.parent / "journal").exists() and not missing_journals(path.parent):
         return ""
     return f"{path}: missing: {SECRETS[path.name]}; put the file back from a backup"
 
@@ -137,4 +139,4 @@ def _kept(path: Path) -> bytes:
     except SecretDamaged as error:
         raise StartError(str(error)) from None
     except OSError as error:
-        raise StartError(f"{path}: cannot be read or made: {error.strerror}") from None
+        raise StartError(f"cannot be read or made: {wrong_path(error, path)}") from None

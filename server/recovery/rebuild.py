@@ -29,6 +29,7 @@ from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.snapshot import SnapshotDamaged, list_snapshots, load_snapshot
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import KEEPER
+from ringfence.server.folder.journal_list import MEND
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.journal.opened_journals import opened_journals
 from ringfence.server.recovery.recovered import Recovered
@@ -129,7 +130,7 @@ def _check_there(
         if position and name not in journals:
             raise JournalDamaged(
                 f"{installation.journal_folder(name)}: missing: {start.snapshot} was taken at"
-                f" position={position}"
+                f" position={position}; {MEND}"
             )
 
 
@@ -140,5 +141,5 @@ def _check_keeper(
     if (keeper is None or not keeper.last) and any(worker.last for worker in workers):
         raise JournalDamaged(
             f"{installation.journal_folder(KEEPER)}: missing or empty: position=0,"
-            " while workers' journals hold events"
+            f" while workers' journals hold events; {MEND}"
         )

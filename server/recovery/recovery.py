@@ -5,19 +5,25 @@ segment or journals. A segment that a killed server left is taken over if it may
 rebuilt from disk.
 """
 
+import logging
 import time
 from dataclasses import replace
 
 from ringfence.engine.memory.segment import SegmentError
 from ringfence.engine.settings.policy import SettingError
 from ringfence.engine.snapshot import SnapshotError
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.config import first_start_problems
 from ringfence.server.folder.installation import Installation
-from ringfence.server.folder.journal_folders import KEEPER
-from ringfence.server.journal.journal import JournalError
+from ringfence.server.folder.journal_folders import KEEPER, journal_identity, worker_name
+from ringfence.server.folder.journal_list import list_journals, missing_journals
+from ringfence.server.journal.journal import JournalDamaged, JournalError
+from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.journal.opened_journals import opened_journals
 from ringfence.server.recovery.living_segment import boot_id, change_start_id, take_over
 from ringfence.server.recovery.recovered import Recovered
+
+_log = logging.getLogger(__name__)
 
 
 def run_recovery(installation: Installation) -> None:
@@ -33,13 +39,17 @@ def run_recovery(installation: Installation) -> None:
             refusal=f"{error}, with server.ring_entries={installation.config.server.ring_entries}:"
             " start with as many as before, and put another policy first"
         )
-    except (SegmentError, OSError) as error:
+    except SegmentError as error:
         recovered = Recovered(refusal=str(error))
+    except OSError as error:
+        recovered = Recovered(refusal=wrong_path(error))
     recovered.write(installation.run_folder)
 
 
 def _recover(installation: Installation) -> Recovered:
     began = time.monotonic()
+    if missing := missing_journals(installation.data):
+        raise JournalDamaged("\n".join(missing.values()))
     before, start_id = change_start_id(installation.data)
     recovered = _recover_from_memory(installation, before)
     if recovered is None:
@@ -49,6 +59,7 @@ def _recover(installation: Installation) -> Recovered:
         recovered = rebuild(installation)
         if not recovered.source and (problems := first_start_problems(installation.config)):
             return Recovered(refusal="\n".join(problems))
+    _make_journals(installation)
     installation.open_segment().set_whole(boot_id=boot_id(), start_id=start_id)
     return replace(recovered, duration_s=time.monotonic() - began)
 
@@ -63,3 +74,22 @@ def _recover_from_memory(installation: Installation, before: bytes) -> Recovered
             return None
         keeper = journals.get(KEEPER)
         return Recovered("memory", (keeper.last if keeper else 0) - segment.applied)
+
+
+def _make_journals(installation: Installation) -> None:
+    """Makes the journals that are not there yet, so that all are listed before anything is in one.
+
+    Where the disk has no room their owners make them later, and the next start lists them.
+    """
+    workers = range(installation.config.server.workers)
+    try:
+        for name in (KEEPER, *map(worker_name, workers)):
+            if not installation.journal_folder(name).exists():
+                open_journal(
+                    installation.journal_folder(name),
+                    identity=journal_identity(installation.folder_id, name),
+                    map_size_bytes=installation.config.journal.map_size_bytes,
+                ).close()
+        list_journals(installation.data)
+    except (JournalError, OSError) as error:
+        _log.warning("journals are not listed: %s", error)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ringfence.server.link.signs_of_life import READY, SignsOfLife
-from ringfence.server.supervisor.log import configure_log
+from ringfence.server.supervisor.log import configure_log, flush_log
 
 PR_SET_PDEATHSIG = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -131,6 +131,7 @@ class Child:
         except BaseException as error:
             _log.critical("cannot go on: %s: %s", type(error).__name__, error)
         finally:
+            flush_log()
             os._exit(status)
 
 

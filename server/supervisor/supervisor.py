@@ -2,7 +2,8 @@
 
 What its children run is imported here, once, and each of them is a fork that has it: a
 replacement answers sooner, and all share the memory. It talks to nobody: gRPC's objects do not
-survive a fork, and no thread may run here. When it is killed its children are killed by the kernel.
+survive a fork, and no thread may run here but those that write lines, of which a fork uses nothing.
+When it is killed its children are killed by the kernel.
 """
 
 import gc
@@ -20,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.config import Config
 from ringfence.server.folder.data_folder import StartError, hold_data_folder, hold_run_folder
 from ringfence.server.folder.installation import Installation
@@ -29,6 +31,7 @@ from ringfence.server.recovery.recovered import Recovered
 from ringfence.server.recovery.recovery import run_recovery
 from ringfence.server.recovery.snapshot_taker import run_snapshot
 from ringfence.server.supervisor.child import LOOK_S, Child
+from ringfence.server.supervisor.line_writer import LineWriter
 from ringfence.server.supervisor.listen_port import hold_port
 from ringfence.server.supervisor.log import configure_log
 from ringfence.server.supervisor.open_files import raise_files_max
@@ -44,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
-    """Serves until SIGTERM or SIGINT; prints one ready line on `out`. Returns the exit code."""
+    """Serves until SIGTERM or SIGINT; a ready line goes to `out`, a file. Returns the exit code."""
     configure_log("supervisor")
     raise_files_max()
     gc.freeze()  # what was imported stays: a collection in a child would copy its pages
@@ -69,7 +72,7 @@ def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
             )
             return family.serve(lambda: _announce(out, address, config, recovered))
     except (StartError, OSError) as error:
-        _log.error("cannot serve: %s", error)
+        _log.error("cannot serve: %s", wrong_path(error) if isinstance(error, OSError) else error)
         return EXIT_FAILED
 
 
@@ -235,8 +238,8 @@ def _signals() -> Iterator[socket.socket]:
 
 def _announce(out: TextIO, address: str, config: Config, recovered: Recovered) -> None:
     server = config.server
-    out.write(
+    line = (
         f"ringfence ready {address} pid={os.getpid()} workers={server.workers}"
-        f" capacity={server.capacity_numbers} ring_entries={server.ring_entries} {recovered}\n"
+        f" capacity={server.capacity_numbers} ring_entries={server.ring_entries} {recovered}"
     )
-    out.flush()
+    LineWriter(out.fileno(), lambda _: line).write(line)  # it may be the pipe that the log is, full

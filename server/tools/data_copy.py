@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ringfence.engine.durable_files import sync
 from ringfence.engine.snapshot import list_snapshots
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.folder.data_folder import SECRETS
 from ringfence.server.folder.journal_folders import DATA, KEEPER, journal_identity, journal_names
 from ringfence.server.folder.secret_file import SecretDamaged, read_secret
@@ -107,7 +108,9 @@ def finished_whole(source: Path, target: Path) -> Iterator[Path]:
             raise
         finally:
             os.close(lock)
-    except (OSError, JournalError) as error:
+    except OSError as error:
+        raise CopyError(f"cannot be copied: {target}: {wrong_path(error)}") from error
+    except JournalError as error:
         raise CopyError(f"cannot be copied: {target}: {error}") from error
 
 

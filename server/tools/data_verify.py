@@ -16,6 +16,7 @@ from ringfence.engine.snapshot import (
 )
 from ringfence.server.folder.data_folder import SECRETS, missing_secret
 from ringfence.server.folder.journal_folders import KEEPER, journal_identity, journal_names
+from ringfence.server.folder.journal_list import missing_journals
 from ringfence.server.folder.secret_file import SecretDamaged, read_secret
 from ringfence.server.followers.history.file_copy import FILE as HISTORY
 from ringfence.server.followers.history.file_copy import file_problems
@@ -45,6 +46,8 @@ def folder_problems(folder: Path) -> Iterator[tuple[Path, list[str]]]:
         path = folder / "journal" / name
         found, spans[name] = _journal(path, ids.get("folder_id"))
         yield path, found
+    for path, problem in missing_journals(folder).items():
+        yield path, [problem]
     snapshots = folder / "snapshots"
     for path in list_snapshots(snapshots) if snapshots.exists() else ():
         try:

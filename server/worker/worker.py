@@ -26,7 +26,7 @@ from ringfence.server.link.routes import service
 from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.server.link.turns import SWITCH_S, Turns
 from ringfence.server.worker.claim_reporter import ClaimReporter
-from ringfence.server.worker.command_health import TIME, watch_commands
+from ringfence.server.worker.command_health import CommandWatch
 from ringfence.server.worker.event_service import EventService
 from ringfence.server.worker.feed_claims import FeedClaims
 from ringfence.server.worker.memory_guard import guard_memory, share_heap
@@ -121,6 +121,8 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     healthy = await _add_health_and_reflection(server)
     server.add_insecure_port(address)
     await wait_for_time(clock, stop)
+    watch = CommandWatch(COMMANDS.full_name, link, healthy)
+    await watch.begin()
     await server.start()
     guard_memory(calls)
     signs.ready()
@@ -128,7 +130,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
     _log.info("ready on %s", address)
     watching = asyncio.gather(
         _watch_journal(journal, healthy),
-        watch_commands(COMMANDS.full_name, link, healthy),
+        watch.keep_looking(),
         keep_truncating(installation.run_folder, journal),
         reporter.keep_reporting(),
     )
@@ -182,7 +184,7 @@ async def _watch_journal(journal: Journal, healthy: health.aio.HealthServicer) -
 async def _add_health_and_reflection(server: grpc.aio.Server) -> health.aio.HealthServicer:
     names = [descriptor.full_name for descriptor in (EVENTS, NUMBERS, COMMANDS)]
     healthy = health.aio.HealthServicer()
-    for name in (*names, TIME):
+    for name in names:
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection(

@@ -7,7 +7,8 @@ import click
 
 from ringfence.cli.data_backup import backup, restore
 from ringfence.cli.export import export
-from ringfence.cli.options import json_option
+from ringfence.cli.options import Failed, json_option
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.tools.data_verify import folder_problems
 
 
@@ -27,7 +28,10 @@ def verify(ctx: click.Context, folder: str, as_json: bool) -> None:
 
     Exit code 0: all are as they were written; 1: at least one is not.
     """
-    found = list(folder_problems(Path(folder)))
+    try:
+        found = list(folder_problems(Path(folder)))
+    except OSError as error:
+        raise Failed(wrong_path(error)) from None
     for path, problems in found:
         if as_json:
             click.echo(json.dumps({"path": str(path), "problems": problems}))

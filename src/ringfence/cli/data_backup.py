@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from ringfence.cli.options import Failed, json_option
 from ringfence.cli.output import print_facts, print_json
 from ringfence.engine.snapshot import read_header
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.tools.backup import back_up
 from ringfence.server.tools.data_copy import CopyDamaged, CopyError, DataCopy, WrongFolder
 from ringfence.server.tools.restore import restore as restore_folder
@@ -108,8 +109,10 @@ def _told() -> Iterator[None]:
         raise click.UsageError(str(error)) from None
     except CopyDamaged as error:
         raise NotWhole(str(error)) from None
-    except (CopyError, OSError) as error:
+    except CopyError as error:
         raise Failed(str(error)) from None
+    except OSError as error:
+        raise Failed(wrong_path(error)) from None
 
 
 def _bar(description: str) -> Progress:

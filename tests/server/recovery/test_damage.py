@@ -23,8 +23,9 @@ FLIPS = int(os.environ.get("RINGFENCE_FLIPS", "1"))  # of each kind of place
 SERVER_STARTS = 4
 NUMBER_AT = 144  # of the transaction, in a meta page
 JOURNALS = ("keeper", "worker-0", "worker-1")
-MEANINGLESS = ("lock", "lock.mdb", "start_id")
-"""Files whose content decides nothing that is on disk: who holds it, readers, a segment's age."""
+MEANINGLESS = ("lock", "lock.mdb", "start_id", "journals")
+"""Files whose content decides nothing that is on disk: who holds it, readers, a segment's
+age, which journals there are."""
 
 WHERE = re.compile(
     r"(position|offset|block)=|too short|\b(meta|page|pages|page\(s\)|freeDB|main DB)\b"

@@ -56,7 +56,7 @@ def test_leap_of_a_hundred_days_changes_no_verdict_no_lease_and_no_event(
         peer_of(server) as peer,
     ):
         stock(peer, clock.now())
-        assert health(peer, TIME) == Health.SERVING
+        wait_until(lambda: health(peer, TIME) == Health.SERVING)
         clock.set_offset(LEAP_S)
         made = ask(peer, "ReserveNumbers", pool="default", count=2, allow_partial=True)
         assert list(made.numbers) == [OLD]
@@ -69,7 +69,7 @@ def test_leap_of_a_hundred_days_changes_no_verdict_no_lease_and_no_event(
         assert call(peer, NEW, clock.now() - LEAP_S + 60) == (1, 0)
         assert call(peer, NEW, clock.now()) == (0, 1)
         wait_until(lambda: health(peer, TIME) == Health.NOT_SERVING)
-        assert health(peer, "ringfence.v1.QuarantineService") == Health.SERVING
+        wait_until(lambda: health(peer, "ringfence.v1.QuarantineService") == Health.SERVING)
         assert "ahead" in ask(peer, "GetStatus").time_dispute
         clock.set_offset(0)
         wait_until(lambda: health(peer, TIME) == Health.SERVING)

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.slow
 
 JOURNALS = ("keeper", "worker-0", "worker-1")
 OF_ANOTHER = "or the journal is that of another data folder or has another's name"
+MEND = ("put it back, or restore a backup",)
 CUTS = ("nothing left", "one page", "somewhere", "one byte short")
 
 
@@ -122,7 +123,46 @@ def test_snapshot_that_was_cut_is_passed_over(made, data, process, how):
 @pytest.mark.parametrize("name", JOURNALS)
 def test_missing_journal_is_refused_by_name(data, process, name):
     shutil.rmtree(data / "journal" / name)
-    refused(process.look(data), data / "journal" / name, "missing")
+    refused(process.look(data), data / "journal" / name, "missing", *MEND)
+
+
+@pytest.mark.parametrize("name", JOURNALS)
+def test_missing_journal_is_refused_although_no_snapshot_counts_on_it(plain, process, name):
+    shutil.rmtree(plain / "journal" / name)
+    refused(process.look(plain), f"{plain}/journal/{name}: missing", *MEND)
+
+
+@pytest.mark.parametrize("name", JOURNALS)
+def test_missing_journal_is_refused_although_the_segment_outlived_the_server(tmp_path, name):
+    data = tmp_path / "data"
+    with killed(data, *TWO, reboot=False) as server, peer_of(server, 0) as one:
+        one.quarantine(CALLED, quarantined_at=[BEGAN])
+        send(one, history(1)[:2])
+        with peer_of(server, 1) as other:
+            send(other, history(2)[:2])
+    shutil.rmtree(data / "journal" / name)
+    refusal = refusal_of(data)
+    for words in (f"cannot serve: {data}/journal/{name}: missing: ", *MEND):
+        assert words in refusal
+
+
+def test_missing_folder_of_all_journals_is_refused(plain, process):
+    shutil.rmtree(plain / "journal")
+    refused(process.look(plain), *(f"{plain}/journal/{name}: missing" for name in JOURNALS), *MEND)
+    for name in ("folder_id", "caller_key"):
+        (plain / name).unlink()
+    refused(process.look(plain), f"{plain}/folder_id: missing: ")
+
+
+def test_list_of_journals_that_is_lost_or_damaged_is_made_anew(made, plain, process):
+    path = plain / "journals"
+    listed = path.read_bytes()
+    for damaged in (None, b"", listed.replace(b"worker-1", b"worker-3")):
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        assert process.look(plain) == whole(made, process, "plain")
+        assert path.read_bytes() == listed
 
 
 @pytest.mark.parametrize("name", JOURNALS)
@@ -165,6 +205,7 @@ def test_journal_of_another_installation_is_refused(made, plain, process, name):
 
 
 def test_journal_of_a_worker_under_the_name_of_one_that_is_no_more_is_refused(plain, process):
+    (plain / "journals").unlink()  # as in a copy
     (plain / "journal" / "worker-1").rename(plain / "journal" / "worker-11")
     refused(process.look(plain), plain / "journal" / "worker-11", OF_ANOTHER)
 

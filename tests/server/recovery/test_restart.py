@@ -170,6 +170,7 @@ def test_workers_journals_without_the_keepers_are_refused(tmp_path):
         peer.quarantine(CALLED, quarantined_at=[BEGAN])
         send(peer, history(8))
     shutil.rmtree(data / "journal" / "keeper")
+    (data / "journals").unlink()  # as in a folder of an older version
     assert f"{data}/journal/keeper: missing or empty" in refusal_of(data)
 
 

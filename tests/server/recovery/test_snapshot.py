@@ -158,6 +158,7 @@ def test_journal_that_a_snapshot_counts_on_must_be_there(tmp_path):
         fill(peer, 1)
         take_snapshot(server)
     (data / "journal" / "worker-0").rename(tmp_path / "away")
+    (data / "journals").unlink()  # as in a folder of an older version
     assert f"{data}/journal/worker-0: missing: snapshot-0000000000000001" in refusal_of(data)
 
 

@@ -5,6 +5,7 @@ from ringfence.server.worker.command_health import CommandHealth
 
 def test_another_reason_is_said_and_other_figures_of_the_same_one_are_not():
     health = CommandHealth(0)
+    assert health.hear("", 1)
     assert not health.hear("", 1)
     assert health.hear("the journal is down", 2)
     assert health.hear("the history is behind: bytes=17, limit=16", 3)
@@ -16,7 +17,7 @@ def test_another_reason_is_said_and_other_figures_of_the_same_one_are_not():
 
 def test_a_keeper_is_away_after_five_silent_seconds_and_not_before():
     health = CommandHealth(0)
-    assert not health.hear("", 10)
+    assert health.hear("", 10)
     assert not health.hear(None, 11)
     assert not health.hear(None, 14.9)
     assert health.hear(None, 15)
@@ -26,6 +27,7 @@ def test_a_keeper_is_away_after_five_silent_seconds_and_not_before():
 
 def test_what_holds_commands_up_after_a_silence_is_said_too():
     health = CommandHealth(0)
+    assert health.held_up is None
     assert health.hear(None, 5)
     assert health.hear("the history is behind: bytes=17, limit=16", 6)
 
