@@ -139,8 +139,8 @@ def strike_on(
     due = ["keeper", "keeper", "everything", "keeper", "power"]  # at least
     began = time.monotonic()
     while not ending.is_set() and (due or time.monotonic() < began + WORK_S):
-        done = sum(len(client.changes) for client in clients)
-        wait_until(lambda: ending.is_set() or sum(len(c.changes) for c in clients) > done)  # noqa: B023
+        done = begun(clients)
+        wait_until(lambda: ending.is_set() or begun(clients) > done)  # noqa: B023
         ending.wait(dice.uniform(0, 0.6))
         blow = due.pop(0) if due else dice.choice(("keeper",) * 6 + ("everything", "power"))
         installation.strike(blow)
@@ -149,6 +149,11 @@ def strike_on(
     for client in clients:
         client.join()
     return blows
+
+
+def begun(clients: list[BulkClient]) -> int:
+    """How many commands there were so far."""
+    return sum(len(client.changes) for client in clients)
 
 
 def check_states(clients: list[BulkClient]) -> None:
