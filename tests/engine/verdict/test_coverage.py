@@ -1,5 +1,10 @@
 """Coverage that is published by itself, as it grows: all see the same as if all were read anew."""
 
+import ctypes
+import mmap
+import os
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -160,6 +165,32 @@ def test_interval_that_the_segment_has_already_is_not_written_again() -> None:
     publish_coverage(table.segment, {0: Feed("a", covered[:1])})
     assert bytes(view[at : at + 32]) == np.array(covered, np.uint32).tobytes()  # and none counts
     assert coverages(table.engine, START + 15)[0] == 5 / 15
+
+
+def test_publishing_does_not_write_what_has_not_changed() -> None:
+    """In a process that may not write there: the pages of a feed's older intervals."""
+    covered = tuple((START + 10 * i, START + 10 * i + 5) for i in range(2_000))
+    table = make_pools(Feed("a", covered), Feed("b"), Feed("c"))
+    view = np.frombuffer(table.segment.view(), np.uint8)
+    at = bytes(view).index(np.array(covered, np.uint32).tobytes())
+    first = -(-(view.ctypes.data + at) // mmap.PAGESIZE) * mmap.PAGESIZE
+    grown = Feed("a", (*covered[:-1], (covered[-1][0], covered[-1][1] + 1)))
+    child = os.fork()
+    if child == 0:
+        ends = 1
+        try:
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+            protect = ctypes.CDLL(None).mprotect
+            protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+            if protect(first, mmap.PAGESIZE, mmap.PROT_READ) == 0:
+                publish_coverage(table.segment, {0: grown})
+                publish_settings(
+                    table.segment, [POLICY], POOLS, [Feed("a", covered), Feed("b"), Feed("c")]
+                )
+                ends = 0
+        finally:
+            os._exit(ends)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_pool_that_requires_other_feeds_has_what_these_have_covered() -> None:

@@ -208,6 +208,34 @@ def test_the_bytes_that_wait_of_one_are_bounded_and_leave_room_to_others():
     run(use)
 
 
+def test_the_bytes_that_wait_in_all_are_bounded(monkeypatch):
+    async def use(asked):
+        await asked.ask("one", BULK, times=3)
+        monkeypatch.setattr(fair_queue, "BYTES_MAX", 3 * BULK * NUMBER_BYTES)
+        await asked.ask("other", BULK // 2)
+        with pytest.raises(Refusal, match=": bytes="):
+            async with asked.queue.turn("third", BULK):
+                pass
+        assert await asked.finish() == ["one", "other", "one", "one"]
+
+    run(use)
+
+
+def test_commands_of_one_begin_in_the_order_in_which_they_were_asked():
+    async def use(asked):
+        began = []
+
+        async def ask(index):
+            async with asked.queue.turn("one", 1):
+                began.append(index)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*map(ask, range(3 * TURNS_MAX)))
+        assert began == list(range(3 * TURNS_MAX))
+
+    run(use)
+
+
 def test_those_who_ask_no_more_are_forgotten():
     async def use(asked):
         for index in range(SEEN_MAX + 100):
