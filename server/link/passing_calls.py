@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-PASSING_MAX = 16
+PASSING_MAX = 8
 """Of one who asks, in one worker: enough to share a write to the disk."""
 
 
