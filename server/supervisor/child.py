@@ -52,8 +52,8 @@ class Child:
     deaths: int = 0
     """How many processes in a row ended before they had lived for SETTLED_S."""
     failures: int = 0
-    """How many of these ended by a fault of their own: they were not killed when they were ready,
-    and did not ask for another one with EX_TEMPFAIL, as a keeper does whose disk has failed.
+    """How many of these in a row ended by a fault of their own: they were not killed when they were
+    ready, and did not ask for another one with EX_TEMPFAIL, as a keeper does whose disk has failed.
     """
     started_at: float = 0.0
     restart_at: float = field(default_factory=time.monotonic)
@@ -103,7 +103,10 @@ class Child:
         if now - self.started_at >= SETTLED_S:
             self.deaths = self.failures = 0
         self.deaths += 1
-        self.failures += not (self.ready and os.waitstatus_to_exitcode(status) in _NO_FAULTS)
+        if self.ready and os.waitstatus_to_exitcode(status) in _NO_FAULTS:
+            self.failures = 0
+        else:
+            self.failures += 1
         self.restart_at = now + BACKOFF_S[min(self.deaths, len(BACKOFF_S)) - 1]
         self.pid, self.pipe, self.ready = 0, -1, False
 

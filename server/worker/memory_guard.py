@@ -31,8 +31,8 @@ FREEING_S = 2.0
 """So long it may take until what a connection held is free: then others are cut only if memory"""
 STEP_BYTES = 64 << 20
 """has grown by as much."""
-WORTH_BYTES = 1 << 20
-"""Who holds less is not cut."""
+WORTH_BYTES = 128 << 10
+"""Who holds less is not cut: so much is on its way on any connection."""
 CARRIED = 1.02
 """What comes to what is taken of it: messages have frames around them."""
 TCP_INFO_BYTES = 136

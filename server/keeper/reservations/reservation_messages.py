@@ -74,9 +74,10 @@ def lease_s(request: pb.ReserveNumbersRequest | pb.ExtendReservationRequest) -> 
     if not request.HasField("lease"):
         return LEASE_S
     lease: Duration = request.lease
-    seconds = lease.seconds + (lease.nanos > 0)
-    if lease.seconds < 0 or lease.nanos < 0 or not 1 <= seconds <= LEASE_S_MAX:
-        raise bad_field("lease", f"value={lease.seconds} s, bound=1 to {LEASE_S_MAX} s")
+    seconds = lease.seconds + (lease.nanos > 0)  # up to the next one
+    if lease.nanos < 0 or not 1 <= lease.seconds <= seconds <= LEASE_S_MAX:
+        given = lease.seconds + lease.nanos / 1e9
+        raise bad_field("lease", f"value={given:g} s, bound=1 to {LEASE_S_MAX} s")
     return seconds
 
 

@@ -180,6 +180,7 @@ def test_named_number_that_has_left_another_pool_is_untracked(peer, stocked):
         ({"lease": {"seconds": 0}}, "lease"),
         ({"lease": {"seconds": -1}}, "lease"),
         ({"lease": {"nanos": -1}}, "lease"),
+        ({"lease": {"nanos": 500_000_000}}, "lease"),
         ({"lease": {"seconds": LEASE_S_MAX, "nanos": 1}}, "lease"),
         ({"lease": {"seconds": LEASE_S_MAX + 1}}, "lease"),
         ({"lease": {"seconds": 2**62}}, "lease"),

@@ -32,3 +32,9 @@ def test_child_without_a_fault_is_not_given_up_and_not_started_without_a_break(h
     code, starts, log = family_of_one_that(how)
     assert code == 0, log
     assert 2 < starts <= len(BACKOFF_S) + 3 / BACKOFF_S[-1]
+
+
+def test_child_that_is_killed_before_it_is_ready_but_not_twice_in_a_row_is_not_given_up():
+    code, starts, log = family_of_one_that("killed_early_in_turns")
+    assert code == 0, log
+    assert starts >= 2 * FAILURES_MAX

@@ -96,6 +96,19 @@ def test_many_calls_count_and_little_is_nobodys_fault():
     assert guarded.cut == ["many"]
 
 
+def test_many_who_hold_some_are_cut_where_nobody_holds_much():
+    guarded = Guarded()
+    guarded.received = {"busy": 20 * MIB, "idle": 100, "other": 60 << 10}
+    guarded.received |= {f"half-written {n}": 450 << 10 for n in range(300)}
+    context = guarded.call("busy")
+    for _ in range(20):
+        guarded.calls.took(context, bytes(MIB))
+    guarded.memory_bytes = BOUND_BYTES + 20 * MIB
+    assert guarded.guard.look(1.0)
+    assert len(guarded.cut) == 300
+    assert all(peer.startswith("half-written") for peer in guarded.cut)
+
+
 def test_others_are_cut_when_memory_grows_nevertheless_or_does_not_shrink_in_time():
     guarded = Guarded()
     guarded.received = {"first": 400 * MIB}
