@@ -9,6 +9,9 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import numpy as np
+
+from ringfence.engine.number import NUMBER_MIN
 from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.verdict.scan import TableScan
@@ -70,6 +73,7 @@ class Keeper:
         machine: Machine = MACHINE,
     ) -> None:
         segment = verdicts.segment
+        self._verdicts = verdicts
         self._config = config
         self._journal = journal
         self.state = KeeperState(segment, writer, ended_kept_s=config.queue.reservations_kept)
@@ -124,6 +128,8 @@ class Keeper:
 
     async def begin(self) -> None:
         """Makes the first settings in a new installation, and says where others are in force."""
+        any_number = np.array([NUMBER_MIN], np.uint64)
+        self._verdicts.check(any_number, now=self.time.now())  # reads all coverage before it serves
         book = self.state.published
         if not book.policies:  # indexes that were left stay in the book
             await self.log.begin(

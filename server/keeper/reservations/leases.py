@@ -19,7 +19,7 @@ from ringfence.server.state.reservation_book import EXPIRED
 from ringfence.v1 import number_service_pb2
 
 LOOK_S = 0.5
-RESERVATIONS_A_COMMAND = 128
+RESERVATIONS_A_COMMAND = 64
 NUMBERS_A_COMMAND = 4_096  # unless one reservation has more
 
 _log = logging.getLogger(__name__)

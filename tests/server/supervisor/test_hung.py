@@ -5,9 +5,10 @@ import signal
 import time
 from pathlib import Path
 
+import grpc
 import pytest
 from support.places import SUPPORT
-from support.server_process import OpenStream, ServerProcess, peer_of, serving
+from support.server_process import OpenStream, Peer, ServerProcess, peer_of, serving, wait_until
 
 from ringfence.server.link.signs_of_life import HUNG_LOOKS, PAUSE_S
 from ringfence.server.supervisor.child import LOOK_S, SILENT_LOOKS_MAX
@@ -21,6 +22,15 @@ PATIENCE_S = 3 * (HUNG_LOOKS * PAUSE_S + SILENT_LOOKS_MAX * LOOK_S)
 
 def ready(server: ServerProcess, role: str) -> bool:
     return f" pid={server.pid(role)} role={role} ready" in server.log
+
+
+def is_quarantined(peer: Peer) -> bool:
+    """What a command says; False = the worker has not heard the new keeper yet."""
+    try:
+        return peer.quarantine([NUMBER]).already_quarantined == 1
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+        return False
 
 
 def test_processes_whose_loops_hang_are_replaced_and_others_go_on(tmp_path: Path) -> None:
@@ -47,4 +57,4 @@ def test_processes_whose_loops_hang_are_replaced_and_others_go_on(tmp_path: Path
         assert server.log.count(" wait_for_oneself") == len(HUNG)
         assert server.pid("worker-1") == before["worker-1"]
         with peer_of(server) as peer:
-            assert peer.quarantine([NUMBER]).already_quarantined == 1
+            wait_until(lambda: is_quarantined(peer))
