@@ -16,6 +16,8 @@ from typing import Any, cast
 
 import click
 
+from ringfence.engine.wrong_path import wrong_path
+
 _MODULES = {
     "serve": "ringfence.cli.serve",
     "demo": "ringfence.cli.demo",
@@ -69,7 +71,10 @@ class Commands(click.Group):
             _discard_output()
             ctx.exit(128 + signal.SIGPIPE)
         except OSError as error:
-            if error.errno != errno.ENOSPC or error.filename is not None:
+            if error.filename is not None:
+                click.echo(f"Error: {wrong_path(error)}", err=True)
+                ctx.exit(4)
+            if error.errno != errno.ENOSPC:
                 raise
             _discard_output()
             click.echo(f"Error: the output was cut off: {error.strerror}", err=True)

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from itertools import pairwise
@@ -180,8 +180,10 @@ def _url(data: Path | None, config_file: Path | None, url: str | None) -> str:
         raise click.UsageError(str(error)) from None
     if not config.url and data is None:
         raise click.UsageError("where is the history? --data DIR, --config FILE or --url URL")
-    if not config.url and data is not None and not (data / FILE).exists():
-        raise click.UsageError(f"no {FILE} in {data}: is it a data folder?")
+    if not config.url and data is not None:
+        if not (data / FILE).exists():
+            raise click.UsageError(f"no {FILE} in {data}: is it a data folder?")
+        (data / FILE).open("rb").close()  # SQLite would not say what is wrong with it
     return history_url(config, data or Path())
 
 
@@ -195,8 +197,10 @@ def _history(url: str) -> Iterator["Connection"]:
     from ringfence.server.followers.history.schema import check_up_to_date
 
     try:
-        engine = open_reader(url)
-        with engine.begin() as connection:
+        with ExitStack() as opened:
+            engine = open_reader(url)
+            opened.callback(engine.dispose)
+            connection = opened.enter_context(engine.begin())
             check_up_to_date(connection)
             for after, before in holes(connection):
                 click.echo(
@@ -205,7 +209,6 @@ def _history(url: str) -> Iterator["Connection"]:
                     err=True,
                 )
             yield connection
-        engine.dispose()
     except HistoryError as error:
         raise Failed(str(error)) from None
     except SQLAlchemyError as error:

@@ -214,6 +214,15 @@ def test_complaints_are_counted_by_pool_and_policy(where: list[str]) -> None:
     ]
 
 
+def test_output_file_that_has_nowhere_to_lie_is_said(where: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "list.csv"
+    code, output, error = export("aging-report", *where, "--output", str(path))
+    assert (code, output) == (4, "")
+    assert f"Error: {path.parent}/" in error and "Not a directory" in error
+    assert f"{path.parent} is a file of uid " in error
+
+
 def test_output_file_is_whole(where: list[str], tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     code, output, _ = export("quarantined", "--on", "2022-01-01", *where, "--output", str(path))

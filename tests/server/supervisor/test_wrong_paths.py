@@ -77,3 +77,12 @@ def test_configuration_file_that_is_none_is_said(tmp_path: Path, make: Make, wor
     with pytest.raises(ConfigError, match=words) as raised:
         load_config(path)
     assert str(raised.value).startswith(f"{path}: cannot be read: ")
+
+
+def test_export_says_what_is_in_its_way(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "history.db").mkdir(parents=True)
+    done = run_ringfence("data", "export", "quarantined", "--data", data)
+    assert done.returncode == 4
+    assert f"Error: {data}/history.db: Is a directory: " in done.stderr
+    assert "expected is a file" in done.stderr
