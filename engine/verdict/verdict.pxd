@@ -105,7 +105,7 @@ cdef inline void rule_select(
         counted.known[count] = marks[count] != 0
         count += kinds >> entry_kind(countable[i]) & 1  # no branch: kinds come in any order
     counted.count = count
-    if rule.measure != MEASURE_EVENTS:  # which does not ask who called
+    if count and rule.measure != MEASURE_EVENTS:  # which does not ask who called
         callers_number(&marks[0], count, &counted.callers[0])
 
 cdef inline void bytes_clear(uint8_t *cells, uint32_t count) noexcept nogil:
@@ -194,6 +194,9 @@ cdef inline bint rule_sweep(
     cdef measured_t measured
     cdef uint32_t i = 0, first = 0, violation_first = 0, violation_last = 0
     cdef bint violated = False
+    if counted.count == 0:  # as most are, of numbers that are quiet
+        value[0] = 0
+        return False
     measured_begin(&measured, rule.measure, counted.count)
     while i < counted.count:
         measured_add(&measured, counted, i)
