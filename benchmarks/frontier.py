@@ -27,7 +27,6 @@ from frontier_candidates import (
     CALENDAR,
     COUNT_LIMITS,
     LONG_CALENDAR,
-    RING_ENTRIES,
     WEEK,
     WINDOWS_DAYS,
     count_only,
@@ -38,14 +37,17 @@ from frontier_candidates import (
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from ringfence.engine.memory.segment import RING_ENTRIES
 from ringfence.engine.settings.policy import NO_SPRAY
 from ringfence.simulation.candidate import Calendar, Candidate
 from ringfence.simulation.generated import GeneratedHistory
 from ringfence.simulation.outcome import Outcome, Share
 from ringfence.simulation.play import play
+from ringfence.simulation.ring_sizes import bytes_a_number
 from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
 COUNT_LIMIT = 3  # of the README's rows "count only"
+OTHER_RING_ENTRIES = (12, 28, 124, 252)  # than the default's
 
 
 def rows_of(numbers: int) -> list[Candidate | Calendar]:
@@ -58,7 +60,7 @@ def rows_of(numbers: int) -> list[Candidate | Calendar]:
         count_only(COUNT_LIMIT, 12, spray_for(numbers)),
         count_only(COUNT_LIMIT, 12, week),
         repeat_callers(90, 12, week, events_limit=10),
-        repeat_callers(150, 28, spray_for(numbers)),
+        *(repeat_callers(150, entries, spray_for(numbers)) for entries in OTHER_RING_ENTRIES),
         repeat_callers(150, 60, NO_SPRAY),
         repeat_callers(150, 60, week),
         shipped(numbers),
@@ -80,17 +82,25 @@ def percent(share: Share | None) -> str:
     return "-" if share is None or share.share is None else f"{100 * share.share:.1f} %"
 
 
+def memory(candidate: Candidate | Calendar) -> str:
+    """Bytes that a number takes in the table."""
+    if isinstance(candidate, Calendar):
+        return "-"
+    return f"{bytes_a_number(candidate.ring_entries):,}"
+
+
 def table(outcomes: Sequence[Outcome]) -> str:
     """Rows of a Markdown table."""
     lines = [
-        "| policy | released | median days | personal | application | collector | residual |"
-        " background in time | never assigned in time |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| policy | bytes a number | released | median days | personal | application | collector |"
+        " residual | background in time | never assigned in time |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for outcome in outcomes:
         days = "over half wait" if outcome.median_days is None else f"{outcome.median_days:.1f}"
         cells = [
             outcome.candidate.name,
+            memory(outcome.candidate),
             percent(Share(outcome.released, outcome.numbers)),
             days,
             percent(outcome.personal),

@@ -10,7 +10,6 @@ from ringfence.simulation.candidate import Calendar, Candidate
 
 MINIMUM_AGE_S = 90 * DAY_S
 MONTH_S = 30 * DAY_S
-RING_ENTRIES = (12, 28, 60)
 COUNT_LIMITS = (0, 1, 2, 3, 5, 8, 11)
 WINDOWS_DAYS = (30, 60, 90, 120, 150, 180, 240)
 

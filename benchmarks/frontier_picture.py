@@ -13,7 +13,7 @@ from ringfence.simulation.candidate import Calendar
 from ringfence.simulation.outcome import Outcome
 from ringfence.simulation.traffic.parameters import CLIMATES
 
-COLOURS = {12: "#c23b22", 28: "#d98c00", 60: "#1f6fb4"}
+COLOURS = {12: "#c23b22", 28: "#d98c00", 60: "#1f6fb4", 124: "#2e8b57", 252: "#7a3fa0"}
 GREY = "#777777"
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from engine_processes import BATCH, KEY, POLICY, START, Columns, Work, cut
 
 from ringfence.engine.events.inserter import EventInserter
+from ringfence.engine.memory.segment import RING_ENTRIES
 from ringfence.engine.settings.new_segment import new_segment
 from ringfence.engine.settings.policy import DAY_S, NO_SPRAY, Pool, Spray
 from ringfence.engine.settings.writing import publish_settings
@@ -85,7 +86,7 @@ def main() -> None:
     parser.add_argument("--numbers", type=int, default=1_000_000)
     parser.add_argument("--events", type=int, default=8_000_000, help="with random callers")
     parser.add_argument("--days", type=int, default=60, help="of the workload")
-    parser.add_argument("--ring-entries", type=int, choices=(12, 28, 60), default=12)
+    parser.add_argument("--ring-entries", type=int, choices=RING_ENTRIES, default=12)
     parser.add_argument("--callers", type=int, default=1 << 20, help="a power of two")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()

@@ -35,15 +35,18 @@ from ringfence.engine.memory.record cimport (
 )
 from ringfence.engine.table.entry cimport entry_mark
 from ringfence.engine.table.ring cimport ring_insert
+from ringfence.engine.table.stretch cimport stretches_insert, stretches_prefetch_insert
 from ringfence.engine.table.header cimport header_read, header_t, state_is_tracked
 from ringfence.engine.table.table cimport (
     number_mix,
     record_is_of,
     record_prefetch,
+    record_spans,
     table_find,
     table_guess,
     table_home,
     table_t,
+    unlikely,
 )
 
 cdef enum:
@@ -105,7 +108,11 @@ cdef inline void entry_insert(
     number's next life the entry is not found, as that begins with an empty ring.
     """
     cdef header_t header
-    cdef uint64_t *slot = ring_insert(&record.entries[0], table.ring_entries, entry)
+    cdef uint64_t *slot
+    if unlikely(table.stretches != 0):
+        slot = stretches_insert(record, record_spans(table, record), table.stretches, entry)
+    else:
+        slot = ring_insert(&record.entries[0], table.ring_entries, entry)
     if slot == NULL or load_sequential_u64(&record.control) == control:
         return
     if header_read(record, &header) and not state_is_tracked(header.state):
@@ -164,6 +171,12 @@ cdef inline void block_insert(
             out.untracked += 1
         else:
             record_prefetch(table, records[i])
+    if unlikely(table.stretches != 0):
+        for i in range(size):
+            if records[i] != NULL:
+                stretches_prefetch_insert(
+                    records[i], record_spans(table, records[i]), table.stretches
+                )
     for i in range(size):
         if records[i] == NULL:
             continue

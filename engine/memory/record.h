@@ -2,11 +2,11 @@
  *
  * No behaviour here. A file (or mapping) of zero bytes is a table of valid empty records.
  *
- *   +--------+----------+-------------+----------+-------+-------------+------------+---------+
- *   | header | counters | settings x2 | coverage | spray | index       | records    | callers |
- *   |        |          |             |          | map   | 2 x 8 bytes | 1 x record | buckets |
- *   |        |          |             |          |       | a number    | a number   | of 16   |
- *   +--------+----------+-------------+----------+-------+-------------+------------+---------+
+ *   +--------+----------+----------+----------+-------+-------------+----------+-------+---------+
+ *   | header | counters | settings | coverage | spray | index       | records  | spans | callers |
+ *   |        |          | x 2      |          | map   | 2 x 8 bytes | one      |       | buckets |
+ *   |        |          |          |          |       | a number    | a number |       | of 16   |
+ *   +--------+----------+----------+----------+-------+-------------+----------+-------+---------+
  *
  * The index is open addressing with linear probing, half full at most, so that a search mostly
  * ends in the cache line where it begins and a number that is not there costs one line. Records
@@ -15,7 +15,8 @@
  *                  63                         32 31                             0
  *                  | low 32 bits of the mixed  | record + 1 (0 = empty)         |
  *
- * A record is RECORD_HEADER_BYTES and K entries: 128 bytes for K = 12, 256 for 28, 512 for 60.
+ * A record is RECORD_HEADER_BYTES and K entries: 128 bytes for K = 12, 256 for 28, 512 for 60,
+ * 1,024 for 124 and 2,048 for 252.
  *
  *    0 key          63            50 49                                             0
  *                   | pool 14       | number 50 (digits as an integer; 0 = empty)   |
@@ -28,6 +29,13 @@
  *                      | hours 24 from quarantined_at to observed_since | reason 8    |
  *   32 entries[K]      63            32 31                           8 7            0
  *                      | unix seconds 32 | caller mark 24              | kind 8       |
+ *
+ * Records of 1,024 bytes and more are looked through by stretches of 128 bytes, two cache lines;
+ * the first one begins with the header. Stretch i of all these has span i (stretch.pxd): bounds of
+ * the times in it, 0 = it has had no entry.
+ *
+ *     span         63            32 31                              0
+ *                  | not later 32   | not before 32                 |
  *
  * The caller table says who calls many numbers (callers.pxd). With 2^b buckets a caller lies in
  * the one of its mark's low b bits, with
@@ -45,6 +53,7 @@
  *   events_total    any worker, fetch-add, relaxed
  *   entries         any worker, compare-and-swap, never to a smaller value (see ring.pxd), but out
  *        of the ring of a number that left; the keeper empties rings of numbers that come or leave
+ *   spans           any worker, compare-and-swap; the keeper zeroes those of a ring that it empties
  *   spray map       any worker sets bits, the keeper clears some; relaxed
  *   callers         any worker, compare-and-swap; a statistic
  */
@@ -71,7 +80,10 @@
 #define HEADER_READS_MAX 1000 /* a reader gives up after that many unsettled looks */
 
 #define RECORD_HEADER_BYTES 32u
-#define RING_ENTRIES_MAX 60u
+#define RING_ENTRIES_MAX 252u
+#define STRETCH_WORDS 16u
+#define STRETCHES_MAX 16u
+#define SPANS_FROM_BYTES 1024u /* smaller records have none: they are looked through whole */
 #define OBSERVED_HOURS_SHIFT 8
 #define REASON_MASK 0xffu
 
@@ -105,6 +117,8 @@ struct record {
     uint64_t entries[]; /* K of them */
 };
 static_assert(sizeof(struct record) == RECORD_HEADER_BYTES, "the header is 32 bytes");
+static_assert(RECORD_HEADER_BYTES + 8 * RING_ENTRIES_MAX == 8 * STRETCH_WORDS * STRETCHES_MAX,
+              "the largest record is whole stretches");
 
 /* Counted by one worker since the segment was made; read by anybody, relaxed. */
 struct counters {
@@ -225,9 +239,16 @@ static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one p
 #define INDEX_BYTES(capacity_numbers) PAGES_OF(8 * INDEX_SLOTS(capacity_numbers))
 #define RECORD_BYTES(ring_entries) (RECORD_HEADER_BYTES + 8 * (uint64_t)(ring_entries))
 #define RECORDS_OFFSET(capacity_numbers) (INDEX_OFFSET + INDEX_BYTES(capacity_numbers))
-#define CALLERS_OFFSET(capacity_numbers, ring_entries) \
+#define SPANS_OFFSET(capacity_numbers, ring_entries) \
     (RECORDS_OFFSET(capacity_numbers) + \
      PAGES_OF((uint64_t)(capacity_numbers) * RECORD_BYTES(ring_entries)))
+#define RECORD_SPANS(ring_entries) \
+    (RECORD_BYTES(ring_entries) < SPANS_FROM_BYTES ? 0 \
+                                                   : RECORD_BYTES(ring_entries) / 8 / STRETCH_WORDS)
+#define SPANS_BYTES(capacity_numbers, ring_entries) \
+    PAGES_OF(8 * (uint64_t)(capacity_numbers) * RECORD_SPANS(ring_entries))
+#define CALLERS_OFFSET(capacity_numbers, ring_entries) \
+    (SPANS_OFFSET(capacity_numbers, ring_entries) + SPANS_BYTES(capacity_numbers, ring_entries))
 #define CALLERS_BYTES(callers) ((uint64_t)(callers) / BUCKET_CALLERS * sizeof(struct bucket))
 #define SEGMENT_BYTES(capacity_numbers, ring_entries, callers) \
     (CALLERS_OFFSET(capacity_numbers, ring_entries) + PAGES_OF(CALLERS_BYTES(callers)))

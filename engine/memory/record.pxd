@@ -32,6 +32,8 @@ cdef extern from "record.h" nogil:
     uint64_t INDEX_SLOTS(uint64_t capacity_numbers) noexcept
     uint64_t RECORD_BYTES(uint32_t ring_entries) noexcept
     uint64_t RECORDS_OFFSET(uint64_t capacity_numbers) noexcept
+    uint64_t SPANS_OFFSET(uint64_t capacity_numbers, uint32_t ring_entries) noexcept
+    uint32_t RECORD_SPANS(uint32_t ring_entries) noexcept
     uint64_t CALLERS_OFFSET(uint64_t capacity_numbers, uint32_t ring_entries) noexcept
     uint64_t CALLERS_BYTES(uint64_t callers) noexcept
     uint64_t SEGMENT_BYTES(
@@ -42,6 +44,8 @@ cdef extern from "record.h" nogil:
         BUCKET_CALLERS
         CALLER_ENTRIES
         RING_ENTRIES_MAX
+        STRETCH_WORDS
+        STRETCHES_MAX
         POLICIES_MAX
         POOLS_MAX
         FEEDS_MAX

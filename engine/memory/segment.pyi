@@ -28,9 +28,9 @@ class Segment:
     ) -> Segment:
         """Makes a segment with every page reserved and maps it; `path` None = anonymous memory.
 
-        `ring_entries` (K) is 12, 28 or 60: 128, 256 or 512 bytes a record; `callers` is the room
-        of the caller table, 0 or a power of two. Raises SegmentError, with both figures when the
-        file system has too little room, and leaves no file behind; FileExistsError when `path`
+        `ring_entries` (K) is one of RING_ENTRIES; a record has 32 + 8 K bytes. `callers` is the
+        room of the caller table, 0 or a power of two. Raises SegmentError, with both figures when
+        the file system has too little room, and leaves no file behind; FileExistsError when `path`
         exists.
         """
     @staticmethod

@@ -36,7 +36,7 @@ from ringfence.engine.answers import WorkerCounters
 
 VERSION = SEGMENT_VERSION
 CAPACITY_NUMBERS_MAX = 1_000_000_000
-RING_ENTRIES = (12, 28, 60)
+RING_ENTRIES = (12, 28, 60, 124, 252)
 
 class SegmentError(Exception):
     """The file is not a segment that this program can use; says what, limit and actual."""
@@ -48,7 +48,7 @@ def _check_geometry(capacity_numbers, ring_entries, callers):
             f"capacity_numbers: value={capacity_numbers}, bound=1 to {CAPACITY_NUMBERS_MAX}"
         )
     if ring_entries not in RING_ENTRIES:
-        raise SegmentError(f"ring_entries: value={ring_entries}, bound=12, 28 or 60")
+        raise SegmentError(f"ring_entries: value={ring_entries}, bound=12, 28, 60, 124 or 252")
     if callers and (not BUCKET_CALLERS <= callers <= 1 << MARK_BITS or callers & (callers - 1)):
         raise SegmentError(
             f"callers: value={callers}, bound=0, or a power of two, {BUCKET_CALLERS} to "

@@ -28,9 +28,11 @@ from ringfence.engine.memory.record cimport (
 )
 from ringfence.engine.memory.segment cimport Segment
 from ringfence.engine.table.segment_table cimport segment_table
+from ringfence.engine.table.stretch cimport stretches_span
 from ringfence.engine.table.table cimport (
     number_mix,
     record_is_of,
+    record_spans,
     table_at,
     table_home,
     table_next,
@@ -149,6 +151,7 @@ cdef int64_t _index_records(const table_t *table, uint64_t begin, uint64_t end) 
             record = table_at(table, at)
             if record.key & NUMBER_MASK == 0 or not _index_record(table, record, mixed[i], at):
                 return <int64_t>at
+            stretches_span(record, record_spans(table, record), table.stretches)
         begin += size
     return ALL_INDEXED
 

@@ -34,6 +34,13 @@ cdef inline uint64_t *ring_insert(uint64_t *ring, uint32_t entries, uint64_t ent
         if swap_if_equal_u64(&ring[least_at], least, entry):
             return &ring[least_at]
 
+cdef inline void entry_put(uint64_t *ascending, uint32_t count, uint64_t entry) noexcept nogil:
+    """Puts an entry into its place among so many that ascend."""
+    while count > 0 and ascending[count - 1] > entry:
+        ascending[count] = ascending[count - 1]
+        count -= 1
+    ascending[count] = entry
+
 cdef inline uint32_t ring_read_sorted(
     const uint64_t *ring, uint32_t entries, uint64_t *ascending
 ) noexcept nogil:
@@ -42,7 +49,7 @@ cdef inline uint32_t ring_read_sorted(
     Events mostly come in the order of their times, and each takes the slot of the oldest: read on
     from that slot, round the ring, there is hardly anything to sort.
     """
-    cdef uint32_t count = 0, i, at, first = 0
+    cdef uint32_t count = 0, i, first = 0
     cdef uint64_t value, least = UINT64_MAX
     for i in range(entries):
         value = load_relaxed_u64(&ring[i])
@@ -51,12 +58,7 @@ cdef inline uint32_t ring_read_sorted(
             first = i
     for i in range(entries):
         value = load_relaxed_u64(&ring[first + i if first + i < entries else first + i - entries])
-        if value == 0:
-            continue
-        at = count
-        while at > 0 and ascending[at - 1] > value:
-            ascending[at] = ascending[at - 1]
-            at -= 1
-        ascending[at] = value
-        count += 1
+        if value != 0:
+            entry_put(ascending, count, value)
+            count += 1
     return count

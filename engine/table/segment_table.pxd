@@ -6,7 +6,9 @@ from ringfence.engine.memory.record cimport (
     INDEX_OFFSET,
     INDEX_SLOTS,
     RECORD_BYTES,
+    RECORD_SPANS,
     RECORDS_OFFSET,
+    SPANS_OFFSET,
     segment_t,
 )
 from ringfence.engine.memory.segment cimport Segment
@@ -22,4 +24,8 @@ cdef inline table_t segment_table(Segment segment) except *:
     table.numbers = &head.numbers
     table.ring_entries = head.ring_entries
     table.record_bytes = RECORD_BYTES(head.ring_entries)
+    table.spans = <uint64_t *>(
+        segment.base + SPANS_OFFSET(head.capacity_numbers, head.ring_entries)
+    )
+    table.stretches = RECORD_SPANS(head.ring_entries)
     return table

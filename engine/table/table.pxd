@@ -13,7 +13,11 @@ from ringfence.engine.memory.atomic cimport (
     load_relaxed_u64,
     prefetch_write,
 )
-from ringfence.engine.memory.record cimport NUMBER_MASK, record_t
+from ringfence.engine.memory.record cimport NUMBER_MASK, STRETCH_WORDS, record_t
+
+cdef extern from *:
+    # Cython's own: keeps the code for large rings out of the way of that for small ones.
+    bint unlikely(bint condition) noexcept nogil
 
 cdef enum:
     LINE_BYTES = 64
@@ -25,6 +29,8 @@ ctypedef struct table_t:
     const uint64_t *numbers  # how many records belong to a number
     uint32_t ring_entries
     uint32_t record_bytes
+    uint64_t *spans  # one for each stretch of all records
+    uint32_t stretches  # of a record; 0 = it has no spans, its ring is looked through whole
 
 cdef inline bint record_is_of(const record_t *record, uint64_t number) noexcept nogil:
     return load_relaxed_u64(&record.key) & NUMBER_MASK == number
@@ -42,10 +48,20 @@ cdef inline record_t *table_at(const table_t *table, uint64_t at) noexcept nogil
     """A record by its number, from 0 in the order in which they came."""
     return <record_t *>(table.records + at * table.record_bytes)
 
+cdef inline uint64_t *record_spans(const table_t *table, const record_t *record) noexcept nogil:
+    """The spans of a record's stretches."""
+    return table.spans + (
+        <uint64_t>(<const uint8_t *>record - table.records) // (8 * STRETCH_WORDS)
+    )
+
 cdef inline void record_prefetch(const table_t *table, const record_t *record) noexcept nogil:
-    """Fetches a record's lines, all at once."""
+    """Fetches a record's lines, all at once; of one with spans these and the header."""
     cdef uint32_t at = 2 * LINE_BYTES  # the first two are always there
     prefetch_write(record)
+    if unlikely(table.stretches != 0):
+        prefetch_write(record_spans(table, record))
+        prefetch_write(record_spans(table, record) + table.stretches - 1)
+        return
     prefetch_write(<const uint8_t *>record + LINE_BYTES)
     while at < table.record_bytes:
         prefetch_write(<const uint8_t *>record + at)

@@ -33,6 +33,7 @@ from ringfence.engine.table.header cimport header_bytes_t, header_read, header_t
 from ringfence.engine.table.segment_table cimport segment_table
 from ringfence.engine.table.table cimport (
     number_mix,
+    record_spans,
     table_at,
     table_find,
     table_guess,
@@ -304,6 +305,9 @@ cdef class TableWriter:
         cdef uint32_t i
         for i in range(self._table.ring_entries):
             store_relaxed_u64(&record.entries[i], 0)
+        fence_release()  # spans only once their slots are empty
+        for i in range(self._table.stretches):
+            store_relaxed_u64(record_spans(&self._table, record) + i, 0)
 
 
 cdef uint64_t _next_generation(uint64_t control) noexcept:

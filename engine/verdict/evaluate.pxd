@@ -14,8 +14,9 @@ from ringfence.engine.memory.record cimport (
     settings_t,
 )
 from ringfence.engine.table.ring cimport ring_read_sorted
+from ringfence.engine.table.stretch cimport stretches_read_sorted
 from ringfence.engine.table.header cimport header_read, header_stands, header_t
-from ringfence.engine.table.table cimport table_t
+from ringfence.engine.table.table cimport record_spans, table_t, unlikely
 from ringfence.engine.verdict.verdict cimport VERDICT_UNTRACKED, evaluation_t, verdict_evaluate
 
 ctypedef struct view_t:
@@ -56,7 +57,13 @@ cdef inline void ring_look(
 ) noexcept nogil:
     """Reads the ring of a record (NULL = an empty ring)."""
     number.entries = 0
-    if record != NULL:
+    if record == NULL:
+        return
+    if unlikely(view.table.stretches != 0):
+        number.entries = stretches_read_sorted(
+            record, record_spans(&view.table, record), view.table.stretches, &number.ring[0]
+        )
+    else:
         number.entries = ring_read_sorted(
             &record.entries[0], view.table.ring_entries, &number.ring[0]
         )

@@ -22,14 +22,17 @@ from ringfence.engine.memory.record cimport (
 from ringfence.engine.memory.segment cimport Segment
 from ringfence.engine.table.entry cimport entry_kind, entry_mark, entry_time
 from ringfence.engine.table.header cimport header_bytes_t, header_fill
+from ringfence.engine.table.stretch cimport stretches_prefetch_read
 from ringfence.engine.table.table cimport (
     number_mix,
     record_is_of,
     record_prefetch,
+    record_spans,
     table_find,
     table_guess,
     table_home,
     table_t,
+    unlikely,
 )
 from ringfence.engine.verdict.evaluate cimport (
     LOOK_DONE,
@@ -186,6 +189,7 @@ cdef look_t _check(
             records[i] = table_guess(table, table_home(table, mixed[i]), mixed[i])
             if records[i] != NULL:
                 record_prefetch(table, records[i])
+        _fetch_stretches(table, &records[0], size)
         for i in range(begin, begin + size):
             record = records[i - begin]
             if record != NULL and not record_is_of(record, numbers[i]):
@@ -238,15 +242,29 @@ cdef void _look_ahead(
     """Fetches the index and the records of the next few headers, all at once."""
     cdef const table_t *table = &view.table
     cdef uint64_t mixed[BLOCK_NUMBERS]
-    cdef const record_t *record
+    cdef const record_t *records[BLOCK_NUMBERS]
     cdef uint64_t i
     for i in range(count):
         mixed[i] = number_mix(rows[i].key & NUMBER_MASK)
         prefetch_read(&table.index[table_home(table, mixed[i])])
     for i in range(count):
-        record = table_guess(table, table_home(table, mixed[i]), mixed[i])
-        if record != NULL:
-            record_prefetch(table, record)
+        records[i] = table_guess(table, table_home(table, mixed[i]), mixed[i])
+        if records[i] != NULL:
+            record_prefetch(table, records[i])
+    _fetch_stretches(table, &records[0], count)
+
+
+cdef void _fetch_stretches(
+    const table_t *table, const record_t **records, uint64_t count
+) noexcept nogil:
+    """Fetches the rings of records that have spans, which are here by now."""
+    cdef uint64_t i
+    if unlikely(table.stretches != 0):
+        for i in range(count):
+            if records[i] != NULL:
+                stretches_prefetch_read(
+                    records[i], record_spans(table, records[i]), table.stretches
+                )
 
 
 cdef object _explanation(

@@ -30,6 +30,7 @@ from ringfence.engine.memory.record cimport (
 )
 from ringfence.engine.table.entry cimport entry_kind, entry_mark, entry_time
 from ringfence.engine.table.header cimport header_t
+from ringfence.engine.table.table cimport LINE_BYTES
 
 cdef enum:
     # Verdicts and measures; words.py says them to Python.
@@ -45,7 +46,8 @@ cdef enum:
     MEASURE_EVENTS = 1
     MEASURE_CALLERS = 2
     MEASURE_REPEAT_CALLERS = 3
-    MARK_SLOTS = 128  # twice as many as a ring has entries
+    CALLERS_MOST = 256  # as many as the largest ring has entries, in whole lines
+    MARK_SLOTS_MOST = 512  # twice as many
 
 ctypedef struct rule_result_t:
     uint32_t value
@@ -73,78 +75,98 @@ ctypedef struct measured_t:
     # A measure over a sliding window: entries come in at the end and leave at the beginning.
     uint32_t measure
     uint32_t value
-    uint8_t of_caller[RING_ENTRIES_MAX]
+    uint8_t of_caller[CALLERS_MOST]
 
-cdef inline void rule_select(
-    const rule_t *rule, const header_t *header, const uint64_t *ring, uint32_t entries,
-    const uint8_t *spray_map, int64_t t, counted_t *counted,
+cdef inline uint32_t entries_select(
+    const header_t *header, const uint64_t *ring, uint32_t entries, const uint8_t *spray_map,
+    int64_t t, uint64_t *countable,
 ) noexcept nogil:
-    """Takes the entries that the rule can count: kind, time from quarantine to `t`, no spray."""
+    """Takes the entries that a rule can count: of times from quarantine to `t`, no spray."""
     cdef uint32_t i, count = 0
-    cdef uint32_t marks[RING_ENTRIES_MAX]
     for i in range(entries):
-        if entry_time(ring[i]) < header.quarantined_at:
-            continue
         if entry_time(ring[i]) > t:
             break
-        if rule.kinds and not rule.kinds >> entry_kind(ring[i]) & 1:
-            continue
-        if entry_is_spray(ring[i], spray_map):
-            continue
-        marks[count] = entry_mark(ring[i])
-        counted.times[count] = entry_time(ring[i])
+        countable[count] = ring[i]  # the next one goes there unless this one counts
+        count += entry_time(ring[i]) >= header.quarantined_at and not entry_is_spray(
+            ring[i], spray_map
+        )
+    return count
+
+cdef inline void rule_select(
+    const rule_t *rule, const uint64_t *countable, uint32_t entries, counted_t *counted
+) noexcept nogil:
+    """Takes those of its kinds."""
+    cdef uint32_t i, count = 0
+    cdef uint32_t kinds = rule.kinds if rule.kinds else 0xff
+    cdef uint32_t marks[RING_ENTRIES_MAX]
+    for i in range(entries):
+        marks[count] = entry_mark(countable[i])
+        counted.times[count] = entry_time(countable[i])
         counted.known[count] = marks[count] != 0
-        counted.callers[count] = 0
-        count += 1
+        count += kinds >> entry_kind(countable[i]) & 1  # no branch: kinds come in any order
     counted.count = count
-    if rule.measure != MEASURE_EVENTS:  # which does not ask who called
+    if count and rule.measure != MEASURE_EVENTS:  # which does not ask who called
         callers_number(&marks[0], count, &counted.callers[0])
+
+cdef inline void bytes_clear(uint8_t *cells, uint32_t count) noexcept nogil:
+    """Zeroes so many bytes, and those behind them in the same line."""
+    cdef uint32_t at = 0
+    while at < count:
+        memset(&cells[at], 0, LINE_BYTES)
+        at += LINE_BYTES
 
 cdef inline void callers_number(
     const uint32_t *marks, uint32_t count, uint8_t *callers
 ) noexcept nogil:
     """Numbers callers by the place of their first entry, in a table of places by mark."""
-    cdef uint8_t first_of[MARK_SLOTS]  # place + 1; 0 = nobody
-    cdef uint32_t i, slot
-    memset(first_of, 0, MARK_SLOTS)
+    cdef uint8_t first_of[MARK_SLOTS_MOST]  # place + 1; 0 = nobody
+    cdef uint32_t slots = LINE_BYTES, i, slot
+    while slots < 2 * count:
+        slots *= 2
+    bytes_clear(&first_of[0], slots)
     for i in range(count):
-        slot = marks[i] % MARK_SLOTS
+        slot = marks[i] & (slots - 1)
         while first_of[slot] and marks[first_of[slot] - 1] != marks[i]:
-            slot = (slot + 1) % MARK_SLOTS
+            slot = (slot + 1) & (slots - 1)
         if first_of[slot] == 0:
             first_of[slot] = <uint8_t>(i + 1)
         callers[i] = first_of[slot] - 1
 
-cdef inline void measured_begin(measured_t *measured, uint32_t measure) noexcept nogil:
-    cdef uint32_t i
+cdef inline void measured_begin(
+    measured_t *measured, uint32_t measure, uint32_t callers
+) noexcept nogil:
     measured.measure = measure
     measured.value = 0
-    for i in range(RING_ENTRIES_MAX):
-        measured.of_caller[i] = 0
+    if measure != MEASURE_EVENTS:  # which does not ask who called
+        bytes_clear(&measured.of_caller[0], callers)
 
 cdef inline void measured_add(
     measured_t *measured, const counted_t *counted, uint32_t i
 ) noexcept nogil:
-    cdef uint8_t *calls = &measured.of_caller[counted.callers[i]]
+    cdef uint8_t *calls
+    if measured.measure == MEASURE_EVENTS:
+        measured.value += 1
+        return
+    calls = &measured.of_caller[counted.callers[i]]
     calls[0] += 1
     if measured.measure == MEASURE_CALLERS:
         measured.value += calls[0] == 1
-    elif measured.measure == MEASURE_REPEAT_CALLERS:
-        measured.value += counted.known[i] and calls[0] == 2
     else:
-        measured.value += 1
+        measured.value += counted.known[i] and calls[0] == 2
 
 cdef inline void measured_remove(
     measured_t *measured, const counted_t *counted, uint32_t i
 ) noexcept nogil:
-    cdef uint8_t *calls = &measured.of_caller[counted.callers[i]]
+    cdef uint8_t *calls
+    if measured.measure == MEASURE_EVENTS:
+        measured.value -= 1
+        return
+    calls = &measured.of_caller[counted.callers[i]]
     calls[0] -= 1
     if measured.measure == MEASURE_CALLERS:
         measured.value -= calls[0] == 0
-    elif measured.measure == MEASURE_REPEAT_CALLERS:
-        measured.value -= counted.known[i] and calls[0] == 1
     else:
-        measured.value -= 1
+        measured.value -= counted.known[i] and calls[0] == 1
 
 cdef inline int64_t rule_back_at(
     const rule_t *rule, const counted_t *counted, uint32_t first, uint32_t last
@@ -155,7 +177,7 @@ cdef inline int64_t rule_back_at(
     """
     cdef measured_t measured
     cdef uint32_t i
-    measured_begin(&measured, rule.measure)
+    measured_begin(&measured, rule.measure, counted.count)
     for i in range(first, last + 1):
         measured_add(&measured, counted, i)
     i = first
@@ -172,7 +194,10 @@ cdef inline bint rule_sweep(
     cdef measured_t measured
     cdef uint32_t i = 0, first = 0, violation_first = 0, violation_last = 0
     cdef bint violated = False
-    measured_begin(&measured, rule.measure)
+    if counted.count == 0:  # as most are, of numbers that are quiet
+        value[0] = 0
+        return False
+    measured_begin(&measured, rule.measure, counted.count)
     while i < counted.count:
         measured_add(&measured, counted, i)
         i += 1
@@ -214,6 +239,8 @@ cdef inline void evidence_evaluate(
 ) noexcept nogil:
     """Steps 3 to 8: what events, age and coverage say, whatever the state. Sets all but overdue."""
     cdef counted_t counted
+    cdef uint64_t countable[RING_ENTRIES_MAX]
+    cdef uint32_t count = entries_select(header, ring, entries, spray_map, t, &countable[0])
     cdef int64_t q = header.quarantined_at
     cdef int64_t violated_at = 0, back_at = 0, longest_s = 0
     cdef int64_t clean_at = q + policy.minimum_age_s
@@ -226,7 +253,7 @@ cdef inline void evidence_evaluate(
         rule = &policy.rules[i]
         result = &out.rules[i]
         longest_s = max(longest_s, <int64_t>rule.window_s)
-        rule_select(rule, header, ring, entries, spray_map, t, &counted)
+        rule_select(rule, &countable[0], count, &counted)
         if rule_sweep(rule, &counted, t, &result.value, &violated_at, &back_at):
             clean_at = max(clean_at, violated_at + policy.quiet_period_s, back_at)
             noisy = noisy or t < violated_at + policy.quiet_period_s

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from ringfence.engine.memory.layout import FEEDS_MAX, POLICIES_MAX, POOLS_MAX, WORKERS_MAX
-from ringfence.engine.memory.segment import CAPACITY_NUMBERS_MAX
+from ringfence.engine.memory.segment import CAPACITY_NUMBERS_MAX, RING_ENTRIES
 from ringfence.engine.settings.policy import (
     NO_SPRAY,
     SILENCE_S,
@@ -41,7 +41,7 @@ from ringfence.server.config.address import parse_address
 from ringfence.server.config.config_problems import ConfigError, nearest, problems_of
 from ringfence.server.config.duration import BOUND, format_duration, parse_duration
 
-RING_ENTRIES_MAX = 60
+RING_ENTRIES_MAX = max(RING_ENTRIES)
 SNAPSHOT_INTERVAL_S_MIN, SNAPSHOT_INTERVAL_S_MAX = 10, 86_400
 SCAN_PERIOD_S_MAX = 3_600
 SPRAY_CALLERS_AUTO_MIN = 1 << 10
@@ -88,7 +88,7 @@ class ServerTable(Table):
     listen: str
     workers: Annotated[int, Field(ge=0, le=WORKERS_MAX)]
     capacity_numbers: Annotated[int, Field(ge=1, le=CAPACITY_NUMBERS_MAX)]
-    ring_entries: Literal[12, 28, 60]
+    ring_entries: Literal[12, 28, 60, 124, 252]
 
     @field_validator("listen")
     @classmethod
@@ -350,7 +350,7 @@ def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) ->
         ring_entries = merged["server"].get("ring_entries")
     else:
         ring_entries = None
-    if ring_entries not in (12, 28, 60):
+    if ring_entries not in RING_ENTRIES:
         ring_entries = RING_ENTRIES_MAX  # refused below; the limits of rules are judged mildly
     from_options = {f"server.{key}" for key in overrides}
     try:

@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import frontier
 import pytest
-from frontier import lines_of, rows_of
 from frontier_candidates import (
     CALENDAR,
     COUNT_LIMITS,
-    RING_ENTRIES,
     WEEK,
     WINDOWS_DAYS,
     shipped,
@@ -18,6 +17,7 @@ from frontier_points import default_window_s, line_of, point_of
 from sensitivity import VARIED, holds, varied
 from support.benchmark_run import run
 
+from ringfence.engine.memory.segment import RING_ENTRIES
 from ringfence.engine.settings.policy import DAY_S
 from ringfence.simulation.generated import GeneratedHistory
 from ringfence.simulation.outcome import Outcome, Share
@@ -51,7 +51,7 @@ def percent(cell: str) -> float:
 def played() -> list[Outcome]:
     """What the README's table and the picture show, of a few numbers."""
     history = GeneratedHistory(NCSU, numbers=200, days=200, seed=1)
-    return play(history, [*rows_of(200), *lines_of(200)])
+    return play(history, [*frontier.rows_of(200), *frontier.lines_of(200)])
 
 
 def test_frontier_has_the_same_rows_in_each_climate_and_the_same_figures_again() -> None:
@@ -59,13 +59,34 @@ def test_frontier_has_the_same_rows_in_each_climate_and_the_same_figures_again()
     first = tables(run(*command))
     assert len(first) == len(CLIMATES)
     for rows in first:
-        assert [row["policy"] for row in rows] == [row.name for row in rows_of(200)]
+        assert [row["policy"] for row in rows] == [row.name for row in frontier.rows_of(200)]
         calendar, *others = rows
         assert (calendar["median days"], calendar["background in time"]) == ("90.9", "100.0 %")
         assert all(percent(row["released"]) <= percent(calendar["released"]) for row in others)
     last = list(CLIMATES)[-1]
     assert tables(run(*command, "--climates", last)) == first[-1:]
     assert tables(run(*command, "--climates", last, "--seed", "2")) != first[-1:]
+
+
+def test_table_shows_every_size_of_the_rings_with_its_memory(played: Sequence[Outcome]) -> None:
+    (rows,) = tables(frontier.table(played[: len(frontier.rows_of(200))]) + "\n")
+    memory = {
+        row["policy"].partition("K = ")[2].partition(";")[0]: row["bytes a number"]
+        for row in rows
+        if "150 d; K" in row["policy"] or "default" in row["policy"]
+    }
+    assert list(map(int, memory)) == [12, 28, 124, 252, 60]
+    assert list(memory.values()) == ["144", "272", "1,104", "2,192", "528"]
+
+
+def test_larger_rings_release_more_in_time_and_louder_traffic_fewer() -> None:
+    command = "ring_sizes.py", "--numbers", "300", "--days", "200", "--rates", "0.1", "0.9"
+    ((memory, *rows),) = tables(run(*command))
+    sizes = [f"K = {entries}" for entries in RING_ENTRIES]
+    assert [memory[size] for size in sizes] == ["144", "272", "528", "1,104", "2,192"]
+    in_time = [[percent(row[size]) for size in sizes] for row in rows]
+    assert all(shares == sorted(shares) for shares in in_time)
+    assert all(loud < quiet for quiet, loud in zip(*in_time, strict=True))
 
 
 def test_fewer_background_calls_leave_more_numbers_in_time() -> None:

@@ -271,7 +271,8 @@ def test_robots_are_those_that_the_server_knows(tmp_path: Path) -> None:
     shown = CliRunner().invoke(main, command).stdout.splitlines()
     assert shown[1].endswith("; robots are those that the server knew: 2")
     row = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout.splitlines()[0])
-    assert row["history"] == {"source": "data", "data": str(folder), "robots": 2}
+    history_fields = {"source": "data", "data": str(folder), "robots": 2}
+    assert history_fields.items() <= row["history"].items()
     assert (row["spray_numbers"], row["spray_window"]) == (None, None)
 
 
@@ -297,6 +298,22 @@ def test_what_a_full_ring_has_displaced_is_no_silence(tmp_path: Path) -> None:
     assert released_at(cut, REPEAT)[0] == BEGAN + 26 * DAY_S
     blind = replace(REPEAT, policy=replace(REPEAT.policy, minimum_coverage=0.0))
     assert released_at(cut, blind)[0] == BEGAN + 10 * DAY_S  # it asks for no coverage
+    assert_recommended(folder)
+
+
+def assert_recommended(folder: Path) -> None:
+    """What the command says of all K, and which one it recommends."""
+    command = ["simulate", "--data", str(folder)]
+    row = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout.splitlines()[0])
+    sizes = row["history"]["ring_sizes"]
+    assert [size["ring_entries"] for size in sizes] == [12, 28, 60, 124, 252]
+    assert [size["not_full"]["count"] for size in sizes][-1] == 2
+    best = row["history"]["recommended_ring_entries"]
+    shares = {size["ring_entries"]: size["not_full"]["share"] for size in sizes}
+    assert shares[best] >= 0.95
+    assert all(share < 0.95 for entries, share in shares.items() if entries < best)
+    shown = CliRunner().invoke(main, command).stdout
+    assert f"Recommended for a new data folder: ring_entries = {best}, the smallest" in shown
 
 
 def test_history_has_what_counts_of_all_numbers_that_are_not_let_go(

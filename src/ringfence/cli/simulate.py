@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import gettempdir
@@ -30,6 +31,7 @@ from ringfence.simulation.imported import LeftOut, imported_history
 from ringfence.simulation.journalled import journalled_history
 from ringfence.simulation.play import play
 from ringfence.simulation.recorded import RecordedHistory
+from ringfence.simulation.ring_sizes import ring_sizes
 from ringfence.simulation.traffic.events import NUMBERS_MAX
 from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
 
@@ -126,7 +128,8 @@ def simulate(
 
     Says what each would have handed out when, and who then still looked for the previous owner. The
     history is made up from published figures, unless --data or --events and --numbers-file are
-    given. The last line is what a calendar would have done.
+    given. The last line is what a calendar would have done. For --data it also says which number of
+    ring entries is enough for the traffic there.
     """
     _refuse_together(context, data, events, numbers_file)
     config = load_config()
@@ -141,6 +144,9 @@ def simulate(
     else:
         history, source = _generated(climate, numbers, days, seed)
     chosen = _policies(policies, config, entries)
+    if data is not None:
+        sizes = ring_sizes(history, [policy for _, policy in chosen])
+        source = replace(source, ring_sizes=sizes)
     # The journal of a server says who was a robot.
     settings = NO_SPRAY if data is not None else spray.settings(history.numbers.number.size)
     age_s = int(calendar.total_seconds())

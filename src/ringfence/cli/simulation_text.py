@@ -11,6 +11,7 @@ from ringfence.server.config.duration import format_duration
 from ringfence.simulation.candidate import Candidate
 from ringfence.simulation.history import History
 from ringfence.simulation.outcome import Outcome, Share, last_check
+from ringfence.simulation.ring_sizes import ENOUGH, RingSize, recommended
 
 _BY_KIND = (
     "This history does not say who called, so shares are by kind: PERSONAL is any call or message"
@@ -32,6 +33,8 @@ class Source:
     """As JSON says it."""
     robots: int | None = None
     """How many callers a server knew for robots; None = the spray settings decide who is one."""
+    ring_sizes: Sequence[RingSize] = ()
+    """For the traffic of a server; none for other histories."""
 
 
 def print_outcomes(outcomes: Sequence[Outcome], history: History, source: Source) -> None:
@@ -52,6 +55,10 @@ def print_outcomes(outcomes: Sequence[Outcome], history: History, source: Source
             f" {never.events_per_number_day or 0:.3f} events a day, all of it background"
         )
         console.print(_yardstick(outcomes))
+    if source.ring_sizes:
+        console.print("\nRings that are not full at the minimum age, at the rate of each number")
+        console.print(_ring_sizes(source.ring_sizes))
+        console.print(_recommendation(source.ring_sizes), soft_wrap=True)
     console.print("\nDeclared clean, by 30-day months since the history begins")
     console.print(_months(outcomes))
 
@@ -104,6 +111,23 @@ def _yardstick(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
+def _ring_sizes(sizes: Sequence[RingSize]) -> Table:
+    table = _table("RING ENTRIES", "BYTES A NUMBER", "NOT FULL")
+    for size in sizes:
+        cells = str(size.ring_entries), f"{size.bytes_a_number:,}", _percent(size.enough)
+        table.add_row(*cells)
+    return table
+
+
+def _recommendation(sizes: Sequence[RingSize]) -> str:
+    best = recommended(sizes)
+    if best is None:
+        return "No recommendation yet: no number was observed for 30 days, or has had 12 events."
+    enough = (best.enough.share or 0.0) >= ENOUGH
+    why = f"the smallest that {ENOUGH:.0%} do not fill" if enough else "the largest there is"
+    return f"Recommended for a new data folder: ring_entries = {best.ring_entries}, {why}."
+
+
 def _months(outcomes: Sequence[Outcome]) -> Table:
     table = _table("MONTH", *(outcome.candidate.name for outcome in outcomes))
     counts = zip(*(outcome.released_per_month for outcome in outcomes), strict=True)
@@ -139,7 +163,7 @@ def outcome_json(outcome: Outcome, history: History, source: Source) -> dict[str
         engine = dict(zip(_OF_AN_ENGINE, values, strict=True))
     return {
         "candidate": candidate.name,
-        "history": source.fields,
+        "history": {**source.fields, **_ring_sizes_json(source.ring_sizes)},
         **engine,
         "minimum_age": f"{candidate.minimum_age_s}s",
         "true_classes": history.knows_classes,
@@ -159,6 +183,23 @@ def outcome_json(outcome: Outcome, history: History, source: Source) -> dict[str
             "by_minimum_age": _counts(never.by_minimum_age),
             "noisy_at_minimum_age": _counts(never.noisy_at_minimum_age),
         },
+    }
+
+
+def _ring_sizes_json(sizes: Sequence[RingSize]) -> dict[str, object]:
+    if not sizes:
+        return {}
+    best = recommended(sizes)
+    return {
+        "ring_sizes": [
+            {
+                "ring_entries": size.ring_entries,
+                "bytes_a_number": size.bytes_a_number,
+                "not_full": _counts(size.enough),
+            }
+            for size in sizes
+        ],
+        "recommended_ring_entries": None if best is None else best.ring_entries,
     }
 
 

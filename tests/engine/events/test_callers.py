@@ -20,7 +20,7 @@ from support.robots import (
 )
 from support.small_table import START, insert, make_table, take
 
-from ringfence.engine.memory.segment import Segment
+from ringfence.engine.memory.segment import RING_ENTRIES, Segment
 from ringfence.engine.settings.policy import NO_SPRAY, SettingError, Spray
 from ringfence.engine.words import EventKind, State, Verdict
 
@@ -63,7 +63,7 @@ def test_entries_from_before_count_no_longer_once_their_caller_is_a_robot() -> N
     assert (after.rules[0].value, after.events_total) == (1, 2)
 
 
-@pytest.mark.parametrize("ring_entries", [12, 28, 60])
+@pytest.mark.parametrize("ring_entries", RING_ENTRIES)
 @pytest.mark.parametrize("callers", [16, 32, 4096, 2**20, 2**24])
 def test_seven_numbers_make_nobody_a_robot_and_eight_do(callers: int, ring_entries: int) -> None:
     table = robot_table(week_spray(callers=callers), ring_entries=ring_entries)

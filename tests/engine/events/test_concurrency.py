@@ -81,7 +81,7 @@ def reordered(columns: Columns, order: np.ndarray[tuple[int], np.dtype[np.int64]
     return called[order], caller[order], occurred_at[order], kind[order]
 
 
-@pytest.mark.parametrize("ring_entries", [12, 60])
+@pytest.mark.parametrize("ring_entries", [12, 60, 124, 252])
 @pytest.mark.slow
 def test_rings_written_by_several_processes_at_once_equal_the_oracles(
     path: Path, ring_entries: int
@@ -95,16 +95,19 @@ def test_rings_written_by_several_processes_at_once_equal_the_oracles(
     assert [c.accepted for c in table.segment.counters()[:PROCESSES]] == [100_000] * PROCESSES
 
 
+@pytest.mark.parametrize("ring_entries", [60, 252])
 @pytest.mark.slow
-def test_processes_in_step_at_one_number_after_the_other_lose_no_event(path: Path) -> None:
+def test_processes_in_step_at_one_number_after_the_other_lose_no_event(
+    path: Path, ring_entries: int
+) -> None:
     numbers = list(range(447700900000, 447700900600))
-    table = make_table(path, numbers=numbers, capacity_numbers=600, ring_entries=60)
-    each = 60 // PROCESSES  # together they fill every ring, and displace nothing
+    table = make_table(path, numbers=numbers, capacity_numbers=600, ring_entries=ring_entries)
+    each = ring_entries // PROCESSES  # together they fill every ring, and displace nothing
     shares = [
         (
             np.repeat(np.array(numbers, np.uint64), each),
             np.zeros(600 * each, np.uint64),
-            np.tile(START + np.arange(worker, 60, PROCESSES), 600).astype(np.uint32),
+            np.tile(START + np.arange(worker, ring_entries, PROCESSES), 600).astype(np.uint32),
             np.ones(600 * each, np.int32),
         )
         for worker in range(PROCESSES)
@@ -118,14 +121,17 @@ def test_processes_in_step_at_one_number_after_the_other_lose_no_event(path: Pat
         assert line.recv() == "done"
         process.join()
     steps.unlink()
-    assert table.rings() == rings_of_oracle(joined(shares), 60)
+    assert table.rings() == rings_of_oracle(joined(shares), ring_entries)
 
 
-def test_processes_that_send_the_same_events_make_no_entry_twice(path: Path) -> None:
-    table = make_table(path, numbers=FEW, ring_entries=60)
+@pytest.mark.parametrize("ring_entries", [60, 252])
+def test_processes_that_send_the_same_events_make_no_entry_twice(
+    path: Path, ring_entries: int
+) -> None:
+    table = make_table(path, numbers=FEW, ring_entries=ring_entries)
     events = rising_events(7, 100, 100_000)
     send_at_once(path, [events] * PROCESSES)
-    assert table.rings() == rings_of_oracle(events, 60)
+    assert table.rings() == rings_of_oracle(events, ring_entries)
 
 
 def test_order_duplicates_and_shares_do_not_matter(path: Path) -> None:
@@ -161,11 +167,14 @@ def assert_sent(entries: npt.NDArray[np.uint64], sent: npt.NDArray[np.uint64]) -
 
 
 @pytest.mark.slow
-def test_killed_senders_leave_only_whole_entries_that_were_sent(path: Path) -> None:
+@pytest.mark.parametrize("ring_entries", [12, 124])
+def test_killed_senders_leave_only_whole_entries_that_were_sent(
+    path: Path, ring_entries: int
+) -> None:
     seed = 11
     print(f"seed={seed}, rounds={ROUNDS}")
     chance = random.Random(seed)
-    table = make_table(path)
+    table = make_table(path, ring_entries=ring_entries)
     bystander = a_call(NUMBERS[-1], 5, caller=0)
     insert(table.engine, [bystander])
     headers = header_bytes(table)
@@ -195,7 +204,9 @@ def test_killed_senders_leave_only_whole_entries_that_were_sent(path: Path) -> N
         assert [entry >> 32 for entry in table.rings()[NUMBERS[-1]]] == [START + 5]
     everything = joined(sent)
     table.engine.insert(*everything, now=START + 10**6)
-    assert {n: r for n, r in table.rings().items() if n in FEW} == rings_of_oracle(everything)
+    assert {n: r for n, r in table.rings().items() if n in FEW} == rings_of_oracle(
+        everything, ring_entries
+    )
 
 
 def header_bytes(table: SmallTable) -> list[tuple[int, ...]]:

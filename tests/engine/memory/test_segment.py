@@ -41,7 +41,10 @@ def refusal(path: Path, **expected: int | bytes) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("ring_entries", "record_bytes"), [(12, 128), (28, 256), (60, 512)])
+@pytest.mark.parametrize(
+    ("ring_entries", "record_bytes"),
+    [(12, 128), (28, 256), (60, 512), (124, 1_024), (252, 2_048)],
+)
 def test_segment_opens_with_the_geometry_it_was_made_with(
     tmp_path: Path, ring_entries: int, record_bytes: int
 ) -> None:
@@ -66,9 +69,19 @@ def test_only_the_owner_may_read_the_file(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_bytes_per_number_follow_the_capacity() -> None:
-    table = Segment.bytes_needed(10_000_000) - Segment.bytes_needed(1)
-    assert table / 10_000_000 == pytest.approx(128 + 16, rel=0.01)  # record and index
+@pytest.mark.parametrize(
+    ("ring_entries", "bytes_a_number"),
+    [  # record, index, and 8 bytes for each stretch of a large record
+        (12, 128 + 16),
+        (28, 256 + 16),
+        (60, 512 + 16),
+        (124, 1_024 + 16 + 64),
+        (252, 2_048 + 16 + 128),
+    ],
+)
+def test_bytes_per_number_follow_the_capacity(ring_entries: int, bytes_a_number: int) -> None:
+    sizes = [Segment.bytes_needed(numbers, ring_entries) for numbers in (1, 10_000_001)]
+    assert (sizes[1] - sizes[0]) / 10_000_000 == pytest.approx(bytes_a_number, rel=0.01)
 
 
 def test_wrong_magic_is_refused(path: Path) -> None:
@@ -135,10 +148,10 @@ def test_impossible_capacity_is_refused(tmp_path: Path, capacity_numbers: int) -
     assert not path.exists()
 
 
-@pytest.mark.parametrize("ring_entries", [0, 11, 13, 61])
+@pytest.mark.parametrize("ring_entries", [0, 11, 13, 61, 123, 253])
 def test_ring_of_another_length_is_refused(tmp_path: Path, ring_entries: int) -> None:
     path = tmp_path / "segment"
-    with pytest.raises(SegmentError, match=f"value={ring_entries}, bound=12, 28 or 60"):
+    with pytest.raises(SegmentError, match=f"value={ring_entries}, bound=12, 28, 60, 124 or 252"):
         Segment.create(path, capacity_numbers=10, ring_entries=ring_entries)
     assert not path.exists()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.engine.memory.segment import RING_ENTRIES
 from ringfence.engine.settings.policy import (
     DAY_S,
     Feed,
@@ -33,7 +34,7 @@ def ruled(**fields: Any) -> Policy:
     return replace(POLICY, rules=(RULE, replace(RULE, **fields)))
 
 
-@pytest.mark.parametrize("ring_entries", [12, 28, 60])
+@pytest.mark.parametrize("ring_entries", RING_ENTRIES)
 @pytest.mark.parametrize("measure", list(Measure))
 def test_limit_of_a_rule_is_what_its_ring_can_count(measure: Measure, ring_entries: int) -> None:
     most = {Measure.REPEAT_CALLERS: ring_entries // 2}.get(measure, ring_entries) - 1

@@ -22,7 +22,7 @@ from support.snapshot_files import (
     small_blocks,
 )
 
-from ringfence.engine.memory.segment import Segment
+from ringfence.engine.memory.segment import RING_ENTRIES, Segment
 from ringfence.engine.snapshot import (
     SnapshotDamaged,
     SnapshotError,
@@ -67,7 +67,7 @@ def answers(table: SmallTable) -> list[tuple[int, int]]:
     return list(zip(verdicts.tolist(), clean_at.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("ring_entries", [12, 28, 60])
+@pytest.mark.parametrize("ring_entries", RING_ENTRIES)
 def test_loaded_table_equals_the_one_that_was_written(tmp_path: Path, ring_entries: int) -> None:
     table = busy_table(ring_entries=ring_entries)
     path = Taken(table, tmp_path).take()
@@ -77,6 +77,10 @@ def test_loaded_table_equals_the_one_that_was_written(tmp_path: Path, ring_entri
     assert records(again) == records(table)  # events_total too
     assert bytes(spray_map_memory(again.segment)) == bytes(spray_map_memory(table.segment))
     assert answers(again) == answers(table)
+    for number in MANY[:50]:  # as a ring is read, not only as it lies in memory
+        seen = [each.engine.explain(number, now=START + 10**6) for each in (again, table)]
+        assert seen[0] is not None and seen[0].recent
+        assert seen[0] == seen[1]
 
 
 def test_table_in_blocks_of_the_real_size_comes_back(

@@ -9,7 +9,7 @@ from support.engine import Engine
 from support.small_table import ALICE, KEY, NUMBERS, START, a_call, insert, make_table
 
 from ringfence.engine.memory.layout import FEEDS_MAX, NUMBER_MASK, POLICIES_MAX, POOLS_MAX
-from ringfence.engine.memory.segment import Segment
+from ringfence.engine.memory.segment import RING_ENTRIES, Segment
 from ringfence.engine.settings.policy import DAY_S, Feed, Policy, Pool, Rule, SettingError
 from ringfence.engine.settings.reading import read_feeds, read_policies, read_pools
 from ringfence.engine.settings.writing import publish_settings
@@ -57,7 +57,7 @@ def test_full_table_takes_back_the_numbers_that_it_knows() -> None:
     assert table.segment.numbers == 8
 
 
-@pytest.mark.parametrize("ring_entries", [12, 28, 60])
+@pytest.mark.parametrize("ring_entries", RING_ENTRIES)
 def test_every_number_of_a_full_table_is_found(ring_entries: int) -> None:
     numbers = range(447700900000, 447700901000)
     table = make_table(numbers=numbers, capacity_numbers=1000, ring_entries=ring_entries)

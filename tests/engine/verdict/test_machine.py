@@ -99,7 +99,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.segment: Segment | None = None
 
     @initialize(
-        ring_entries=st.sampled_from([12, 12, 12, 12, 28, 28, 28, 60]),
+        ring_entries=st.sampled_from([12, 12, 12, 12, 28, 28, 28, 60, 124, 252]),
         unit=st.sampled_from(UNITS_S),
         era=st.sampled_from(["today", "today", "today", "first", "last"]),
         data=st.data(),
@@ -121,7 +121,7 @@ class EngineMachine(RuleBasedStateMachine):
             self.quarantine(number, data.draw(st.integers(0, 2)), 0, data.draw(observed_after))
         self.wait(20, 0)
         for number in NUMBERS[:2]:
-            times = data.draw(st.lists(st.integers(0, 20), max_size=ring_entries + 2))
+            times = data.draw(st.lists(st.integers(0, 20), max_size=min(ring_entries, 60) + 2))
             rows = [
                 (number, CALLERS[at % 4], self.now - time * unit, 1 + at % 6)
                 for at, time in enumerate(times)
@@ -230,6 +230,23 @@ class EngineMachine(RuleBasedStateMachine):
     def burst(self, number: int, caller: int, kind: int, ages_s: list[int]) -> None:
         """One caller, again and again, newest first: it fills rings."""
         self.insert_rows([(number, caller, max(1, self.now - age), kind) for age in ages_s])
+
+    @rule(
+        number=numbers,
+        more=st.integers(-3, 20),
+        gap_s=st.sampled_from([0, 1, 2, 61]),
+        swapped=st.integers(1, 20),
+    )
+    def flood(self, number: int, more: int, gap_s: int, swapped: int) -> None:
+        """About as many events as a ring has slots, not quite in order: it is full, or nearly."""
+        count = self.oracle.ring_entries + more
+        rows = [
+            (number, CALLERS[i % 5], max(1, self.now - i * gap_s), 1 + i % 6)
+            for i in range(count - 1, -1, -1)
+        ]
+        for at in range(swapped, count, swapped):
+            rows[at - 1], rows[at] = rows[at], rows[at - 1]
+        self.insert_rows(rows)
 
     @rule(
         number=numbers,

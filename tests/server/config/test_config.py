@@ -141,7 +141,10 @@ def test_options_win_over_the_file_and_none_is_no_option(path: Path) -> None:
             '[server]\nworkers = "4"\n',
             "server.workers: input should be a valid integer, value='4'",
         ),
-        ("[server]\nring_entries = 13\n", "server.ring_entries: input should be 12, 28 or 60,"),
+        (
+            "[server]\nring_entries = 13\n",
+            "server.ring_entries: input should be 12, 28, 60, 124 or 252,",
+        ),
         ('[server]\nlisten = "localhost"\n', "server.listen: value='localhost', bound=HOST:PORT"),
         ("server = 1\n", "server: input should be a valid dictionary"),
         (POLICY.replace('"180d"', '"180"'), "policy[0].minimum_age: value='180', bound=days, "),
@@ -285,8 +288,16 @@ def test_file_of_one_feed_is_read_as_in_the_configuration(path: Path) -> None:
 
 
 def test_default_file_says_what_a_number_takes() -> None:
-    a_number = (Segment.bytes_needed(10**7) - Segment.bytes_needed(1)) / 10**7
-    assert f"{a_number:.0f} bytes a number with 12 ring entries" in default_text()
+    told = " ".join(default_text().split("\n# "))
+    for ring_entries, said in (
+        (12, "{} bytes a number with 12 ring entries"),
+        (28, "{} with 28"),
+        (60, "{} with 60"),
+        (124, "{} with 124"),
+        (252, "{} with 252"),
+    ):
+        sizes = [Segment.bytes_needed(numbers, ring_entries) for numbers in (1, 10**7 + 1)]
+        assert said.format(f"{(sizes[1] - sizes[0]) / 10**7:,.0f}") in told
 
 
 @pytest.mark.parametrize(
