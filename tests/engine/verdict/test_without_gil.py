@@ -15,6 +15,10 @@ from support.small_table import KEY, START, make_table
 
 from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule
 from ringfence.engine.settings.writing import publish_settings
+from ringfence.engine.table.writer import TableWriter
+from ringfence.engine.verdict.listing import NumberList
+from ringfence.engine.verdict.question_rows import Question
+from ringfence.engine.verdict.question_scan import QuestionScan
 from ringfence.engine.words import Measure
 
 COUNT = 20_000
@@ -49,7 +53,10 @@ def no_thread_is_interrupted() -> Iterator[None]:
 
 
 def lets_others_run(look: Callable[[], object]) -> bool:
-    """Whether another thread has run before a call has returned, once at least."""
+    """Whether another thread has run before a call has returned, once at least; not before the
+    first, which may read settings.
+    """
+    look()
     ran: list[bool] = []
     gate = threading.Lock()
     gate.acquire()
@@ -85,8 +92,23 @@ def test_numbers_are_listed_beside_other_threads(engine: Engine) -> None:
     assert lets_others_run(lambda: engine.select(0, now=NOW, numbers_max=COUNT, records_max=COUNT))
 
 
+def test_numbers_are_checked_under_other_headers_beside_other_threads(engine: Engine) -> None:
+    headers = TableWriter(engine.segment).header_rows(NUMBERS)
+    assert lets_others_run(lambda: engine.check_as(headers, now=NOW))
+
+
+def test_numbers_are_encoded_beside_other_threads(engine: Engine) -> None:
+    listed = NumberList(engine.segment)
+    assert lets_others_run(lambda: listed.encode(NUMBERS, now=NOW))
+
+
+def test_questions_are_answered_beside_other_threads(engine: Engine) -> None:
+    scan = QuestionScan(engine.segment, [Question(0, "")])
+    assert lets_others_run(lambda: scan.step(0, now=NOW, records_max=COUNT))
+
+
 def test_settings_and_coverage_are_read_beside_other_threads(engine: Engine) -> None:
     """By who looks at one number for the first time, and holds the lock for the rest of it."""
     segment, number = engine.segment, int(NUMBERS[0])
-    new = iter([Engine(segment, caller_key=KEY) for _ in range(TRIES)])
+    new = iter([Engine(segment, caller_key=KEY) for _ in range(1 + TRIES)])
     assert lets_others_run(lambda: next(new).explain(number, now=NOW))

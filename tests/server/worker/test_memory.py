@@ -121,6 +121,7 @@ def test_commands_of_4_mib_leave_a_worker_and_a_stopped_keeper_small(tmp_path):
             with suppress(ProcessLookupError):  # on a busy machine it was replaced by now
                 os.kill(keeper, signal.SIGCONT)
             time.sleep(FLOOD_S - STOPPED_S)
+            wait_until(lambda: "connections are cut" in server.log)
         say(peaks, flood)
         assert peaks.mib["worker-0"] < WORKER_MAX_MIB
         assert peaks.mib["keeper"] < KEEPER_MAX_MIB
