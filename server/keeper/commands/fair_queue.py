@@ -135,9 +135,10 @@ class FairQueue:
         self._askers[key] = asker
         while len(self._askers) > SEEN_MAX:
             longest, asked = next(iter(self._askers.items()))
-            if asked.waiting or asked.turns:
-                break  # there are no more of these than commands
             del self._askers[longest]
+            if asked.waiting or asked.turns:
+                self._askers[longest] = asked  # there are no more of these than commands
+                break
 
     def _line_up(self, asker: _Asker) -> None:
         if asker.waiting and not asker.in_line and asker.turns < TURNS_OF_ONE_MAX:

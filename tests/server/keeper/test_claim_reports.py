@@ -5,14 +5,15 @@ import asyncio
 import pytest
 from rich.progress import Progress
 from support.keeper_inside import NOW, KeeperInside, journal, run, segment
-from support.kept_image import image_now, stored, whole
+from support.kept_image import Written, image_now, stored, whole
 
 from ringfence.engine.memory.layout import FEED_INTERVALS_MAX, FEEDS_MAX
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.reading import read_feeds
 from ringfence.server.journal.keeper_values import keeper_values
+from ringfence.server.keeper.coverage import claim_reports
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
-from ringfence.server.link.keeper_service_pb2 import ReportClaimsRequest
+from ringfence.server.link.keeper_service_pb2 import ReadImageRequest, ReportClaimsRequest
 from ringfence.server.link.refusal import Refusal
 from ringfence.server.recovery.replay import Replay, ReplayBase
 from ringfence.server.state.keeper_image import StoredImage
@@ -23,6 +24,7 @@ Bounds = list[int]
 """Seconds after AGO."""
 
 AGO = NOW - 2_000_000
+TIMEOUT_S = 30.0
 
 
 Place = tuple[int, int]
@@ -248,6 +250,35 @@ def test_image_has_claims_that_the_journal_never_got(segment, journal):
 
     run(segment, journal, use)
     run(Segment.create(None, capacity_numbers=100), journal, look, image=images[0])
+
+
+def test_image_waits_for_claims_that_are_on_their_way(segment, journal):
+    async def use(inside):
+        await inside.ask("PutFeed", feed={"name": "west"})
+        written = Written()
+        asked = ReadImageRequest(claims_upto={"worker-0": 3}).SerializeToString()
+        reading = asyncio.create_task(inside.keeper.internal["ReadImage"](asked, written))
+        await asyncio.sleep(0.05)
+        assert written.messages == []
+        report(inside, 0, 3, west=[10, 20])
+        await reading
+        (held,) = whole(written.image).journals
+        assert (held.name, held.position) == ("worker-0", 3)
+
+    run(segment, journal, use)
+
+
+def test_image_does_not_wait_for_a_worker_that_is_away(segment, journal, monkeypatch):
+    monkeypatch.setattr(claim_reports, "REACH_S", 0.01)
+
+    async def use(inside):
+        written = Written()
+        asked = ReadImageRequest(claims_upto={"worker-0": 3}).SerializeToString()
+        async with asyncio.timeout(TIMEOUT_S):
+            await inside.keeper.internal["ReadImage"](asked, written)
+        assert not whole(written.image).journals
+
+    run(segment, journal, use)
 
 
 def test_image_alone_says_what_the_keeper_has_of_the_journals(segment, journal):

@@ -51,8 +51,11 @@ class Asked:
             await asyncio.sleep(0)
 
     async def end_one(self) -> None:
-        self._ends.pop(0)[1].set()
+        self.tell_one_to_end()
         await self.rounds()
+
+    def tell_one_to_end(self) -> None:
+        self._ends.pop(0)[1].set()
 
     async def finish(self) -> list[str]:
         while self._ends:
@@ -79,7 +82,7 @@ def test_the_command_of_another_waits_for_none_of_the_many_of_one():
     run(use)
 
 
-def test_commands_of_one_keep_their_order_and_those_of_two_take_turns():
+def test_commands_of_two_take_turns():
     async def use(asked):
         await asked.ask("fill-1", times=TURNS_OF_ONE_MAX)
         await asked.ask("fill-2", times=TURNS_MAX - TURNS_OF_ONE_MAX)
@@ -103,6 +106,22 @@ def test_one_bulk_command_at_a_time_has_a_turn_and_small_ones_have_theirs_beside
     run(use)
 
 
+def test_bulk_and_small_commands_have_turns_by_what_they_cost():
+    async def use(asked):
+        await asked.ask("large", BULK)
+        await asked.end_one()
+        await asked.ask("fill-1", times=TURNS_OF_ONE_MAX)
+        await asked.ask("fill-2", times=TURNS_MAX - TURNS_OF_ONE_MAX)
+        await asked.ask("large", BULK)
+        await asked.ask("left", times=100)
+        await asked.ask("right", times=100)
+        order = (await asked.finish())[1 + TURNS_MAX :]
+        assert Counter(order) == {"left": 100, "right": 100, "large": 1}
+        assert 100 < order.index("large") < 200
+
+    run(use)
+
+
 def test_who_asks_larger_commands_has_fewer_turns():
     async def use(asked):
         await asked.ask("first", 2 * BULK_NUMBERS)
@@ -119,13 +138,15 @@ def test_who_asks_larger_commands_has_fewer_turns():
 def test_who_was_away_has_saved_no_turns_and_what_one_has_cost_is_not_forgotten():
     async def use(asked):
         await asked.ask("large", BULK)
+        await asked.end_one()  # and goes
+        await asked.ask("away", 2 * BULK_NUMBERS)
         await asked.ask("large", BULK)
         await asked.ask("less", 2 * BULK_NUMBERS, times=5)
-        assert (await asked.finish()) == ["large"] + ["less"] * 5 + ["large"]
+        assert await asked.finish() == ["large", "away", *["less"] * 5, "large"]
         asked.order.clear()
         await asked.ask("large", BULK, times=2)
-        await asked.ask("new", BULK, times=2)
-        assert (await asked.finish()) == ["large", "new", "large", "new"]
+        await asked.ask("away", BULK, times=2)
+        assert await asked.finish() == ["large", "away", "large", "away"]
 
     run(use)
 
@@ -163,16 +184,24 @@ def test_one_that_is_given_up_leaves_its_place_to_the_next():
     run(use)
 
 
-@pytest.mark.parametrize("numbers", [0, BULK])
-def test_one_that_is_given_up_at_the_moment_of_its_turn_gives_it_back(numbers):
+@pytest.mark.parametrize(("numbers", "turns"), [(1, TURNS_OF_ONE_MAX), (BULK, 1)])
+def test_one_that_is_given_up_at_the_moment_of_its_turn_gives_it_back(numbers, turns):
+    """It has its turn, and has not gone on yet."""
+
     async def use(asked):
-        for _ in range(2 * TURNS_MAX):
-            (task,) = [asyncio.create_task(asked._ask("left", numbers))]
+        await asked.ask("one", numbers, times=turns)
+        (left,) = await asked.ask("one", numbers)
+        (asker,) = asked.queue._askers.values()
+        (wait,) = asker.waiting
+        asked.tell_one_to_end()
+        while not wait.turn.done():  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await asked.ask("next", numbers)
-        assert asked.order[-1] == "next"
+        left.cancel()
+        await asked.rounds()
+        assert len(asked.order) == turns  # it has never begun
+        await asked.ask("one", numbers)
+        assert len(asked.order) == turns + 1
+        await asked.finish()
 
     run(use)
 
@@ -236,11 +265,15 @@ def test_commands_of_one_begin_in_the_order_in_which_they_were_asked():
     run(use)
 
 
-def test_those_who_ask_no_more_are_forgotten():
+def test_those_who_ask_no_more_are_forgotten_and_who_waits_is_not():
     async def use(asked):
+        await asked.ask("many", times=TURNS_OF_ONE_MAX + 1)
         for index in range(SEEN_MAX + 100):
             async with asked.queue.turn(f"actor {index}", 1):
                 pass
-        assert len(asked.queue._askers) <= SEEN_MAX
+        assert len(asked.queue._askers) <= SEEN_MAX + 1
+        await asked.ask("many")
+        assert asked.order == ["many"] * TURNS_OF_ONE_MAX
+        await asked.finish()
 
     run(use)

@@ -29,12 +29,14 @@ from ringfence.server.state.keeper_image import read_image
 from ringfence.server.tools.data_verify import folder_problems
 from ringfence.v1 import number_service_pb2 as numbers
 from ringfence.v1 import quarantine_service_pb2 as commands
+from ringfence.v1 import types_pb2 as types
 
 pytestmark = pytest.mark.slow
 
 FIRST = 999 * 10**9
 MANY = 40_000
 TRIES = 20
+PAUSE_S = 0.01
 ONE = ("--workers", "1", "--capacity", str(MANY))
 
 
@@ -172,18 +174,24 @@ def damage(path: Path, kind: Kind) -> None:
 def test_what_is_confirmed_during_snapshots_is_neither_lost_nor_invented(tmp_path: Path) -> None:
     data, count = tmp_path / "data", 300
     given: set[int] = set()
+    taken = threading.Event()
 
-    def confirm_half(peer: Peer) -> None:
-        while len(given) < count // 2:
-            reservation = reserve(peer, 1 + len(given) % 7)
+    def confirm_meanwhile(peer: Peer) -> None:
+        while not taken.wait(PAUSE_S) and len(given) < count // 2:
+            reservation = reserve(peer, 1 + len(given) % 3)
             confirm(peer, reservation.id)
             given.update(reservation.numbers)
             reserve(peer, 1)  # and is not confirmed
 
     def check(server: ServerProcess) -> None:
         with peer_of(server) as peer:
-            found = {n for n in range(FIRST, FIRST + count) if was_handed_out(peer, n)}
-            assert found == given
+            asked = range(FIRST, FIRST + count)
+            assert {n for n in asked if was_handed_out(peer, n)} == given
+            verdicts = peer.numbers.CheckNumbers(
+                numbers.CheckNumbersRequest(numbers=asked), timeout=DEADLINE_S
+            ).verdicts
+            assigned = types.VERDICT_ASSIGNED
+            assert {n for n, v in zip(asked, verdicts, strict=True) if v == assigned} == given
             (status,) = peer.commands.ListPools(
                 commands.ListPoolsRequest(), timeout=DEADLINE_S
             ).pools
@@ -191,12 +199,15 @@ def test_what_is_confirmed_during_snapshots_is_neither_lost_nor_invented(tmp_pat
 
     with killed(data, *ONE) as server, peer_of(server) as peer:
         quarantine(peer, count)
-        confirming = threading.Thread(target=confirm_half, args=(peer,))
+        confirming = threading.Thread(target=confirm_meanwhile, args=(peer,))
         confirming.start()
-        for _ in range(3):
-            take_snapshot(server)
-        confirming.join()
-        assert len(given) >= count // 2
+        try:
+            for _ in range(3):
+                take_snapshot(server)
+        finally:
+            taken.set()
+            confirming.join()
+        assert given
     older, damaged = list_snapshots(data / "snapshots")[::-1]
     shutil.copytree(data, tmp_path / "damaged")
     damage(tmp_path / "damaged" / "snapshots" / damaged.name, Kind.HAND_OUTS)
