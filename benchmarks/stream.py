@@ -168,7 +168,7 @@ def measure(workers: int, size: int, options: argparse.Namespace) -> None:
     rate, rate_without = statistics.median(journalled), statistics.median(unjournalled)
     print(
         f"| {workers} | {workers * options.clients} | {size:,} | {rate:,.0f} | {rate_without:,.0f}"
-        f" | {rate / rate_without:.2f} | {rate / alone:.2f} |",
+        f" | {rate / rate_without:.2f} | {rate / alone:.2g} |",
         flush=True,
     )
 
