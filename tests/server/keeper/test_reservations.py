@@ -228,7 +228,7 @@ def test_lease_is_half_an_hour_unless_asked_for(peer, stocked, fields, lease_s):
 
 def test_lease_that_is_over_gives_its_numbers_back_by_itself(peer, stocked):
     pool, asked = stocked(3)
-    made = reserve(peer, pool, 2, lease={"seconds": 1})
+    made = reserve(peer, pool, 2, lease={"seconds": 3})
     assert verdicts(peer, *asked) == ["RESERVED", "RESERVED", "CLEAN"]
     assert ask(peer, "GetNumber", number=asked[0]).reservation == made.id
     wait_until(lambda: found(peer, made).state == EXPIRED)
