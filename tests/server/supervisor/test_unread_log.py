@@ -90,7 +90,7 @@ def test_server_whose_log_nobody_reads_answers_replaces_and_stops(
         server.stdout.close()
 
 
-def test_log_that_is_read_late_says_what_it_lost_and_ends_with_its_last_line(
+def test_log_that_is_read_late_has_what_each_process_said(
     tmp_path: Path, full_pipe: tuple[int, int]
 ) -> None:
     reading, writing = full_pipe
@@ -108,9 +108,8 @@ def test_log_that_is_read_late_says_what_it_lost_and_ends_with_its_last_line(
         while select.select([reading], [], [], 0)[0]:
             log += os.read(reading, 1 << 20)
         lines = log.strip(b"\0").decode().splitlines()
-        assert "role=supervisor started recovery" in lines[0]
-        assert any("role=keeper ready" in line for line in lines)
-        assert any("role=supervisor keeper ended" in line for line in lines)
+        for said in ("supervisor started recovery", "keeper ready", "supervisor keeper ended"):
+            assert any(f"role={said}" in line for line in lines), lines
     finally:
         server.kill()
         server.wait()
