@@ -22,8 +22,14 @@ from ringfence.engine.events.insert cimport (
 from ringfence.engine.events.mark cimport caller_key_t
 from ringfence.engine.events.segment_callers cimport segment_callers
 from ringfence.engine.events.wire cimport EventDecoder
-from ringfence.engine.memory.atomic cimport add_relaxed_u64, store_release_u64
-from ringfence.engine.memory.record cimport KIND_MOST, counters_t
+from ringfence.engine.memory.atomic cimport (
+    add_relaxed_u64,
+    fence_sequential,
+    load_acquire_u64,
+    store_relaxed_u64,
+    store_release_u64,
+)
+from ringfence.engine.memory.record cimport KIND_MOST, counters_t, segment_t
 from ringfence.engine.memory.segment cimport Segment
 from ringfence.engine.table.segment_table cimport segment_table
 from ringfence.engine.table.table cimport table_t
@@ -41,6 +47,7 @@ cdef class EventInserter:
     cdef caller_key_t _caller_key
     cdef bint _has_caller_key
     cdef counters_t *_counters
+    cdef const segment_t *_head
 
     def __cinit__(self, Segment segment not None, *, caller_key=None, int worker=0):
         self.segment = segment
@@ -48,6 +55,8 @@ cdef class EventInserter:
         self._table = segment_table(segment)
         self._callers = segment_callers(segment)
         self._counters = segment.worker_counters(worker)
+        self._head = segment.head()
+        store_release_u64(&self._counters.inserting, 0)  # who was this worker before has died
         self._has_caller_key = caller_key is not None
         if self._has_caller_key:
             if len(caller_key) != 16:
@@ -96,14 +105,22 @@ cdef class EventInserter:
         memset(&done, 0, sizeof(done))
         if taken.shape[0]:
             with nogil:
+                _begin(self._head, self._counters)
                 batch_repeat(
                     &self._table, &self._callers, <const uint64_t *>&taken[0],
                     taken.shape[0] // TAKEN_BYTES, &done,
                 )
+                store_release_u64(&self._counters.inserting, 0)
         return done.accepted
 
     def set_journalled(self, uint64_t position):
         store_release_u64(&self._counters.journalled, position)
+
+
+cdef inline void _begin(const segment_t *head, counters_t *counters) noexcept nogil:
+    """From here on no record that is found becomes another number's: see slots.pyx."""
+    store_relaxed_u64(&counters.inserting, load_acquire_u64(&head.epoch))
+    fence_sequential()  # before the index is read
 
 
 cdef object _insert(EventInserter inserter, const events_t *events, uint64_t *taken, int64_t now):
@@ -113,9 +130,11 @@ cdef object _insert(EventInserter inserter, const events_t *events, uint64_t *ta
     memset(&done, 0, sizeof(done))
     done.taken = taken
     with nogil:
+        _begin(inserter._head, inserter._counters)
         batch_insert(
             &inserter._table, &inserter._caller_key, &inserter._callers, events, now, &done
         )
+        store_release_u64(&inserter._counters.inserting, 0)
     add_relaxed_u64(&inserter._counters.batches, 1)
     add_relaxed_u64(&inserter._counters.accepted, done.accepted)
     add_relaxed_u64(&inserter._counters.untracked, done.untracked)

@@ -9,8 +9,9 @@
  *   +--------+----------+----------+----------+-------+-------------+----------+-------+---------+
  *
  * The index is open addressing with linear probing, half full at most, so that a search mostly
- * ends in the cache line where it begins and a number that is not there costs one line. Records
- * lie in the order in which their numbers came, without holes, and never move. An index entry:
+ * ends in the cache line where it begins and a number that is not there costs one line. A record
+ * never moves. Once its number has left it can become another's (slots.pyx says how). An index
+ * entry, which may go to an earlier place of its search when others leave the index (index.pxd):
  *
  *                  63                         32 31                             0
  *                  | low 32 bits of the mixed  | record + 1 (0 = empty)         |
@@ -46,7 +47,8 @@
  *                  | unix seconds 32 | mixed number 8 + b | high bits of its mark |
  *
  * Who writes what, and in which memory order:
- *   index           the keeper, release, after the record is whole; readers acquire
+ *   index           the keeper, release, after the record is whole; readers acquire, and look
+ *        again where they find nothing and index_moves has changed meanwhile
  *   key, control, quarantined_at, override_at, origin   the keeper, under an odd generation:
  *        control (odd) - release fence - fields - key - control (even, release).
  *        Readers: control (acquire), fields, acquire fence, control again.
@@ -65,7 +67,7 @@
 #include <stdint.h>
 
 #define SEGMENT_MAGIC 0x45434e4546474e52ull /* "RNGFENCE", little-endian */
-#define SEGMENT_VERSION 5u
+#define SEGMENT_VERSION 6u
 #define PAGE_BYTES 4096u
 
 #define NUMBER_BITS 50
@@ -128,7 +130,8 @@ struct counters {
     uint64_t rejected;
     uint64_t journalled; /* position of the worker's newest durable value */
     uint64_t spray; /* of the accepted ones: by spray callers, so that they took no slot */
-    uint64_t spare[2];
+    uint64_t inserting; /* the epoch in which the insert began that is under way; 0 = none is */
+    uint64_t spare;
 };
 static_assert(sizeof(struct counters) == 64, "a cache line a worker: no false sharing");
 
@@ -206,7 +209,7 @@ struct segment {
     uint64_t segment_bytes;
     uint8_t folder_id[16]; /* of the data folder that this segment belongs to */
     /* the keeper, release; readers acquire */
-    uint64_t numbers; /* records that belong to a number: these are the first ones */
+    uint64_t numbers; /* records that have been a number's: these are the first ones */
     uint64_t settings_generation;
     uint64_t coverage_generation;
     uint64_t applied; /* position in the keeper's journal up to which headers are written */
@@ -225,6 +228,10 @@ struct segment {
     uint32_t spray_window_s;
     /* any process, relaxed */
     uint64_t spray_callers; /* bits set in the map */
+    /* the keeper; in a cache line that seldom changes, as every search reads it */
+    _Alignas(64) uint64_t index_moves; /* entries that went to an earlier place */
+    uint64_t epoch; /* raised after numbers left the index; from 1 */
+    uint64_t index_hole; /* the place that is being closed, from 1; 0 = none is */
 };
 static_assert(sizeof(struct segment) <= PAGE_BYTES, "the segment header is one page");
 

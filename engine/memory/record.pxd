@@ -72,6 +72,7 @@ cdef extern from "record.h" nogil:
         uint64_t rejected
         uint64_t journalled
         uint64_t spray
+        uint64_t inserting
 
     ctypedef struct rule_t "struct rule":
         uint32_t window_s
@@ -144,6 +145,9 @@ cdef extern from "record.h" nogil:
         uint32_t spray_numbers
         uint32_t spray_window_s
         uint64_t spray_callers
+        uint64_t index_moves
+        uint64_t epoch
+        uint64_t index_hole
 
 cdef enum:
     # The states of a number in `control`; words.State says the same to Python.

@@ -97,6 +97,7 @@ cdef class Segment:
         head.segment_bytes = size_bytes
         memcpy(&head.folder_id[0], <const char *>folder_id, 16)
         head.callers = callers
+        head.epoch = 1
         store_release_u64(&head.magic, SEGMENT_MAGIC)
         return segment
 

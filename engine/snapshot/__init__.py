@@ -16,7 +16,6 @@ from ringfence.engine.snapshot.format import SnapshotHeader
 from ringfence.engine.snapshot.load import load_snapshot
 from ringfence.engine.snapshot.read import (
     check_snapshot,
-    free_numbers,
     newest_taken_at,
     read_hand_outs,
     read_header,
@@ -30,7 +29,6 @@ __all__ = [
     "SnapshotHeader",
     "SnapshotNewer",
     "check_snapshot",
-    "free_numbers",
     "list_snapshots",
     "load_snapshot",
     "newest_taken_at",

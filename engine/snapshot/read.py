@@ -5,9 +5,6 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-import numpy.typing as npt
-
 from ringfence.engine.snapshot import format as layout
 from ringfence.engine.snapshot.errors import SnapshotDamaged, SnapshotError, SnapshotNewer
 from ringfence.engine.snapshot.folder import list_snapshots
@@ -20,8 +17,6 @@ from ringfence.engine.snapshot.format import (
     Kind,
     SnapshotHeader,
 )
-from ringfence.engine.table.header_rows import key_numbers
-from ringfence.engine.words import State
 
 
 class SnapshotFile:
@@ -224,22 +219,3 @@ def check_snapshot(
             if progress is not None:
                 progress(block.offset + FRAME.size + block.size_bytes, file_bytes)
         return file.header
-
-
-def free_numbers(path: Path) -> npt.NDArray[np.uint64]:
-    """The numbers that are FREE in a snapshot, ascending.
-
-    Raises SnapshotDamaged, SnapshotNewer, SnapshotError.
-    """
-    with SnapshotFile(path) as file:
-        words = file.header.record_bytes // 8
-        found = [np.empty(0, np.uint64)]
-        for _, payload in file.read_blocks(Kind.RECORDS):
-            rows = np.frombuffer(payload, np.uint64).reshape(-1, words)
-            found.append(key_numbers(rows[free_rows(rows), 0]))
-        return np.sort(np.concatenate(found))
-
-
-def free_rows(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
-    """Which records, given as rows of words, are FREE."""
-    return np.flatnonzero(rows[:, 1] & np.uint64(0xFF) == State.FREE)

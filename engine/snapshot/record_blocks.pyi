@@ -8,9 +8,11 @@ from ringfence.engine.memory.segment import Segment
 SPRAY_MAP_BYTES: int
 
 def copy_records(segment: Segment, first: int, into: npt.NDArray[np.uint64]) -> None:
-    """Copies records from position `first` on, as many as fill `into`, word by word.
+    """Copies records from position `first` on, as many as fill `into`, each of one moment as to
+    its number and its life.
 
-    Releases the GIL. Raises ValueError when they are not whole records inside the table.
+    Releases the GIL. Raises ValueError when they are not whole records inside the table, and
+    RuntimeError when one kept changing.
     """
 
 def copy_spray_map(segment: Segment, into: npt.NDArray[np.uint64]) -> None:
@@ -31,12 +33,16 @@ def records_memory(segment: Segment, first: int, size_bytes: int) -> memoryview:
 def spray_map_memory(segment: Segment) -> memoryview:
     """The memory of the spray map, writable: for a segment not yet in use."""
 
-def index_records(segment: Segment, first: int, count: int) -> int | None:
+def index_records(segment: Segment, first: int, count: int) -> npt.NDArray[np.uint64]:
     """Makes records findable that lie in place, and settles headers copied in mid-change.
 
     Releases the GIL; several threads may do it at once, each with other records. Returns the
-    position of the first record that has no number or another record's, None when all is well.
+    positions of those whose number another record has too: a number that left while it was copied
+    and came back to another slot. They are for `settle_doubles`, once all are indexed.
     """
+
+def settle_doubles(segment: Segment, doubles: npt.NDArray[np.uint64]) -> None:
+    """Keeps of two records with one number that of the later life; the other one is EMPTY."""
 
 def set_numbers(segment: Segment, numbers: int) -> None:
     """Says how many records belong to a number, after they are indexed."""

@@ -2,14 +2,20 @@
 
 Thread safety: the copies may run beside workers and the keeper; `index_records` may run in several
 threads at once, each with records of its own, in a segment that nobody else uses yet.
-Invariants: every 64-bit word is copied whole, so a copied ring holds only whole entries. A header
-that changes meanwhile may be copied in halves: its change is in the keeper's journal behind the
-position noted before the copy, and replay writes it again.
+Invariants: every 64-bit word is copied whole, so a copied ring holds only whole entries. A record is
+copied under one control word, so header and ring are of one life of one number. Where that word is
+odd, its writer being slow or dead, the header may be in halves: its change is in the keeper's journal
+behind the position noted before the copy, and replay writes it again. But a slot that is changing
+its number is copied as EMPTY: replay gives that number another one.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+import numpy as np
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memset
 
 from ringfence.engine.memory.atomic cimport (
+    fence_acquire,
     load_acquire_u64,
     load_relaxed_u64,
     prefetch_write,
@@ -20,10 +26,15 @@ from ringfence.engine.memory.record cimport (
     CALLERS_BYTES,
     CALLERS_OFFSET,
     GENERATION_ONE,
+    HEADER_READS_MAX,
     NUMBER_MASK,
     RECORDS_OFFSET,
+    SINCE_SHIFT,
     SPRAY_MAP_BYTES as C_SPRAY_MAP_BYTES,
     SPRAY_OFFSET,
+    STATE_EMPTY,
+    STATE_FREE,
+    STATE_MASK,
     record_t,
 )
 from ringfence.engine.memory.segment cimport Segment
@@ -34,8 +45,10 @@ from ringfence.engine.table.table cimport (
     record_is_of,
     record_spans,
     table_at,
+    table_find,
     table_home,
     table_next,
+    table_record,
     table_t,
 )
 
@@ -43,17 +56,23 @@ SPRAY_MAP_BYTES = C_SPRAY_MAP_BYTES
 
 cdef enum:
     AHEAD_RECORDS = 32  # their index lines are fetched together
-    ALL_INDEXED = -1
 
 
 def copy_records(Segment segment not None, uint64_t first, uint64_t[::1] into not None):
     cdef table_t table = segment_table(segment)
     cdef uint64_t words = into.shape[0]
     cdef uint64_t count = _whole_records(segment, first, 8 * words)
+    cdef uint64_t record_words = segment.record_bytes // 8, i
+    cdef uint64_t left_out = 0
     hold = segment.view()
     if count:
         with nogil:
-            _copy_words(<const uint64_t *>table_at(&table, first), words, &into[0])
+            for i in range(count):
+                left_out += not _copy_record(
+                    table_at(&table, first + i), record_words, &into[i * record_words]
+                )
+    if left_out:
+        raise RuntimeError(f"records kept changing: count={left_out}, from={first}")
 
 
 def copy_spray_map(Segment segment not None, uint64_t[::1] into not None):
@@ -103,12 +122,15 @@ def spray_map_memory(Segment segment not None):
 
 def index_records(Segment segment not None, uint64_t first, uint64_t count):
     cdef table_t table = segment_table(segment)
-    cdef int64_t stopped_at
+    cdef uint64_t found = 0
     _whole_records(segment, first, count * segment.record_bytes)
+    doubles = np.empty(count, np.uint64)
+    cdef uint64_t[::1] cells = doubles
     hold = segment.view()
-    with nogil:
-        stopped_at = _index_records(&table, first, first + count)
-    return None if stopped_at == ALL_INDEXED else stopped_at
+    if count:
+        with nogil:
+            found = _index_records(&table, first, first + count, &cells[0])
+    return doubles[:found]
 
 
 def set_numbers(Segment segment not None, uint64_t numbers):
@@ -133,10 +155,30 @@ cdef void _copy_words(const uint64_t *words, uint64_t count, uint64_t *into) noe
         into[i] = load_relaxed_u64(&words[i])
 
 
-cdef int64_t _index_records(const table_t *table, uint64_t begin, uint64_t end) noexcept nogil:
-    """Indexes records; the first one that has no number or another's, or ALL_INDEXED."""
+cdef bint _copy_record(
+    const record_t *record, uint64_t words, uint64_t *into
+) noexcept nogil:
+    """Copies a record under one control word; False when that kept changing."""
+    cdef uint64_t control
+    cdef int look
+    for look in range(HEADER_READS_MAX):
+        control = load_acquire_u64(&record.control)
+        _copy_words(<const uint64_t *>record, words, into)
+        fence_acquire()
+        if load_relaxed_u64(&record.control) != control:
+            continue
+        if control & GENERATION_ONE and control & STATE_MASK in (STATE_EMPTY, STATE_FREE):
+            memset(into, 0, 8 * words)
+        return True
+    return False
+
+
+cdef uint64_t _index_records(
+    const table_t *table, uint64_t begin, uint64_t end, uint64_t *doubles
+) noexcept nogil:
+    """Indexes records; lists those whose number leads to another one, and says how many these are."""
     cdef uint64_t mixed[AHEAD_RECORDS]
-    cdef uint64_t at, size, i
+    cdef uint64_t at, size, i, found = 0
     cdef record_t *record
     while begin < end:
         size = min(<uint64_t>AHEAD_RECORDS, end - begin)
@@ -149,11 +191,14 @@ cdef int64_t _index_records(const table_t *table, uint64_t begin, uint64_t end) 
         for i in range(size):
             at = begin + i
             record = table_at(table, at)
-            if record.key & NUMBER_MASK == 0 or not _index_record(table, record, mixed[i], at):
-                return <int64_t>at
+            if record.control & STATE_MASK == STATE_EMPTY:
+                continue
+            if not _index_record(table, record, mixed[i], at):
+                doubles[found] = at
+                found += 1
             stretches_span(record, record_spans(table, record), table.stretches)
         begin += size
-    return ALL_INDEXED
+    return found
 
 
 cdef bint _index_record(
@@ -173,3 +218,33 @@ cdef bint _index_record(
         ):
             return False
         slot = table_next(table, slot)
+
+
+def settle_doubles(Segment segment not None, doubles):
+    cdef table_t table = segment_table(segment)
+    cdef record_t *record
+    cdef record_t *other
+    cdef uint64_t place, entry
+    hold = segment.view()
+    for at in doubles:
+        record = table_at(&table, at)
+        other = table_find(&table, record.key & NUMBER_MASK)
+        if _is_later(record, other):
+            place = table_home(&table, number_mix(record.key & NUMBER_MASK))
+            entry = table_record(&table, other) + 1
+            while table.index[place] & 0xffffffffULL != entry:
+                place = table_next(&table, place)
+            table.index[place] += <uint64_t>at + 1 - entry
+            record, other = other, record
+        memset(record, 0, segment.record_bytes)
+
+
+cdef bint _is_later(const record_t *record, const record_t *other) noexcept:
+    """Whether a record is of a later life of its number than another one."""
+    cdef bint here = record.control & STATE_MASK != STATE_FREE
+    cdef bint there = other.control & STATE_MASK != STATE_FREE
+    if here != there:
+        return here
+    if record.quarantined_at != other.quarantined_at:
+        return record.quarantined_at > other.quarantined_at
+    return record.control >> SINCE_SHIFT > other.control >> SINCE_SHIFT

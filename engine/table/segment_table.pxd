@@ -22,6 +22,7 @@ cdef inline table_t segment_table(Segment segment) except *:
     table.index_slots = INDEX_SLOTS(head.capacity_numbers)
     table.records = segment.base + RECORDS_OFFSET(head.capacity_numbers)
     table.numbers = &head.numbers
+    table.index_moves = &head.index_moves
     table.ring_entries = head.ring_entries
     table.record_bytes = RECORD_BYTES(head.ring_entries)
     table.spans = <uint64_t *>(

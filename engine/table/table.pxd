@@ -1,8 +1,12 @@
 """The table: an index of open addressing over the mixed number, and records that never move.
 
-Thread safety: only the keeper adds numbers (`writer.pyx`); any process reads.
-Invariants: a record belongs to its number until the table is rebuilt; the index is at most half
-full, so a search ends; an index entry appears after its record is whole.
+Thread safety: only the keeper adds numbers and takes them out (`index.pxd`, `slots.pyx`); any
+process reads.
+Invariants: the index is at most half full, so a search ends; an index entry appears after its
+record is whole, and is gone before its record becomes another number's.
+
+A record that was found may be another number's by the time it is looked at: who asks for a number
+compares the one in the settled header. Inserts need not: `slots.pyx` waits for them.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -26,7 +30,8 @@ ctypedef struct table_t:
     uint64_t *index
     uint64_t index_slots
     uint8_t *records
-    const uint64_t *numbers  # how many records belong to a number
+    const uint64_t *numbers  # how many records have been a number's
+    const uint64_t *index_moves
     uint32_t ring_entries
     uint32_t record_bytes
     uint64_t *spans  # one for each stretch of all records
@@ -87,26 +92,34 @@ cdef inline record_t *table_guess(
     Nearly always the number's own, without a look at the record itself: prefetch it, then compare
     its key and take `table_find` where it is another's.
     """
-    cdef uint64_t entry
+    cdef uint64_t entry, moves, at
     while True:
-        entry = load_acquire_u64(&table.index[slot])
-        if entry == 0:
-            return NULL
-        if entry >> 32 == mixed & 0xffffffffULL:
-            return table_at(table, (entry & 0xffffffffULL) - 1)
-        slot = table_next(table, slot)
+        moves, at = load_acquire_u64(table.index_moves), slot
+        while True:
+            entry = load_acquire_u64(&table.index[at])
+            if entry == 0:
+                break
+            if entry >> 32 == mixed & 0xffffffffULL:
+                return table_at(table, (entry & 0xffffffffULL) - 1)
+            at = table_next(table, at)
+        if load_relaxed_u64(table.index_moves) == moves:
+            return NULL  # else it may have been passed: a few looks, as moves come few at a time
 
 cdef inline record_t *table_find(const table_t *table, uint64_t number) noexcept nogil:
     """The record of a number; NULL when it has none."""
     cdef uint64_t mixed = number_mix(number)
-    cdef uint64_t slot = table_home(table, mixed)
-    cdef uint64_t entry
+    cdef uint64_t home = table_home(table, mixed)
+    cdef uint64_t entry, moves, at
     cdef record_t *record
     while True:
-        entry = load_acquire_u64(&table.index[slot])
-        if entry == 0:
-            return NULL
-        record = table_at(table, (entry & 0xffffffffULL) - 1)
-        if entry >> 32 == mixed & 0xffffffffULL and record_is_of(record, number):
-            return record
-        slot = table_next(table, slot)
+        moves, at = load_acquire_u64(table.index_moves), home
+        while True:
+            entry = load_acquire_u64(&table.index[at])
+            if entry == 0:
+                break
+            record = table_at(table, (entry & 0xffffffffULL) - 1)
+            if entry >> 32 == mixed & 0xffffffffULL and record_is_of(record, number):
+                return record
+            at = table_next(table, at)
+        if load_relaxed_u64(table.index_moves) == moves:
+            return NULL  # else it may have been passed: a few looks, as moves come few at a time

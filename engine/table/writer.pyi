@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 from ringfence.engine.answers import Header
 from ringfence.engine.memory.segment import Segment
+from ringfence.engine.table.slots import Slots
 from ringfence.engine.words import State
 
 class TableFull(Exception):
@@ -16,17 +17,27 @@ class TableFull(Exception):
     free: int
     capacity_numbers: int
 
+class SlotsHeld(Exception):
+    """There is room for numbers and no slot yet: inserts may still hold those that became free."""
+
+    def __init__(self, wanted: int, ready: int, workers: list[int]) -> None: ...
+    wanted: int
+    ready: int
+    workers: list[int]
+
 @disjoint_base
 class TableWriter:
     """Writes headers; there is one writer per segment at a time: the keeper.
 
-    Making one finishes what a writer that died left odd: such a number, whose command was never
-    answered, becomes FREE.
+    Making one finishes what a writer that died left in halves: such a number is as it was before
+    its command, which was never answered. It looks at all headers.
     """
 
     def __new__(cls, segment: Segment) -> TableWriter: ...
     @property
     def segment(self) -> Segment: ...
+    @property
+    def slots(self) -> Slots: ...
     def quarantine(
         self,
         numbers: npt.NDArray[np.uint64],
@@ -48,11 +59,13 @@ class TableWriter:
     ) -> npt.NDArray[np.uint8]:
         """What would become of numbers that are quarantined now: an `Outcome` for each."""
     def new_numbers(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        """Those that have no record yet, ascending, each once."""
+        """Those that are not in the table, or FREE, ascending, each once."""
     def apply(self, headers: npt.NDArray[np.void]) -> None:
-        """Writes headers (dtype HEADER) as they are, in their order; again changes nothing.
+        """Writes headers (dtype HEADER) as they are, in their order; again changes nothing. Those
+        that are FREE of numbers that are not in the table need nothing.
 
-        All or nothing as to room: raises TableFull before anything is written.
+        All or nothing as to room: raises TableFull before anything is written, and SlotsHeld when
+        there are not as many slots `ready` and inserts under way may hold the others.
         """
     def header_row(self, number: int) -> npt.NDArray[np.void]:
         """The header of a number as a HEADER array of length 1; raises KeyError."""

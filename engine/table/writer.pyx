@@ -30,7 +30,9 @@ from ringfence.engine.memory.record cimport (
 )
 from ringfence.engine.memory.segment cimport Segment
 from ringfence.engine.table.header cimport header_bytes_t, header_read, header_t, state_is_tracked
+from ringfence.engine.table.index cimport index_add, index_mend
 from ringfence.engine.table.segment_table cimport segment_table
+from ringfence.engine.table.slots cimport Slots
 from ringfence.engine.table.table cimport (
     number_mix,
     record_spans,
@@ -38,7 +40,6 @@ from ringfence.engine.table.table cimport (
     table_find,
     table_guess,
     table_home,
-    table_next,
     table_record,
     table_t,
 )
@@ -72,10 +73,24 @@ class TableFull(Exception):
         self.capacity_numbers = capacity_numbers
 
 
+class SlotsHeld(Exception):
+    """There is room for numbers and no slot yet: inserts may still hold those that became free."""
+
+    def __init__(self, wanted, ready, workers):
+        super().__init__(
+            f"slots that became free are still held: new numbers={wanted}, ready={ready},"
+            f" held up by {', '.join(f'worker-{worker}' for worker in workers) or 'nobody'}"
+        )
+        self.wanted = wanted
+        self.ready = ready
+        self.workers = workers
+
+
 cdef class TableWriter:
     """Writes headers; there is one writer per segment at a time: the keeper."""
 
     cdef readonly Segment segment
+    cdef readonly Slots slots
     cdef object _hold
     cdef table_t _table
     cdef segment_t *_head
@@ -88,28 +103,37 @@ cdef class TableWriter:
         self._head = segment.head()
         self._former_life_s = _FORMER_LIFE_S
         self._repair()
+        self.slots = Slots(segment)
 
     def _repair(self):
-        """Finishes what a writer left that died in mid-change.
+        """Finishes what a writer left that died in mid-change: of the index, and of the header that
+        was written last.
 
         An odd control word still has the old state, and a change from a tracked state writes no
-        field in halves, so the old state holds; a number that was new becomes FREE. Only the
-        header that was written last can be odd.
+        field in halves, so the old state holds; a slot that was being given to a number is EMPTY
+        again. A number that had its slot and was not in the index, or not counted, is.
         """
-        cdef uint64_t numbers = self._head.numbers, control
+        cdef uint64_t at, control, state
         cdef record_t *record
-        if numbers < self._head.capacity_numbers:
-            record = table_at(&self._table, numbers)
-            if table_find(&self._table, record.key & NUMBER_MASK) == record:
-                numbers += 1  # indexed, and not counted yet
-                store_release_u64(&self._head.numbers, numbers)
-        if self._head.written:
-            record = table_at(&self._table, self._head.written - 1)
-            control = load_relaxed_u64(&record.control)
-            if control & GENERATION_ONE:
-                if control & STATE_MASK == STATE_EMPTY:
-                    control |= STATE_FREE
-                store_release_u64(&record.control, _next_generation(control))
+        index_mend(&self._table, self._head)
+        if self._head.written == 0:
+            return
+        at = self._head.written - 1
+        record = table_at(&self._table, at)
+        control = load_relaxed_u64(&record.control)
+        state = control & STATE_MASK
+        if state == STATE_EMPTY or record.key == 0:
+            state = STATE_EMPTY
+            store_relaxed_u64(&record.key, 0)
+        if control & GENERATION_ONE:
+            control = _next_generation(control)
+        store_release_u64(&record.control, control & ~STATE_MASK | state)
+        if state == STATE_EMPTY:
+            return
+        if state != STATE_FREE and table_find(&self._table, record.key & NUMBER_MASK) != record:
+            index_add(&self._table, record.key & NUMBER_MASK, at)
+        if at == self._head.numbers:
+            store_release_u64(&self._head.numbers, at + 1)
 
     def quarantine(self, numbers, *, pool, quarantined_at, observed_since, reason, now):
         outcomes = self.judge(numbers, quarantined_at)
@@ -159,28 +183,40 @@ cdef class TableWriter:
     def new_numbers(self, numbers):
         cdef const uint64_t[::1] cells = numbers
         cdef uint64_t count = cells.shape[0], i
+        cdef const record_t *record
         new = np.empty(count, dtype=np.bool_)
         cdef uint8_t[::1] new_cells = new.view(np.uint8)
         for i in range(count):
             if i % AHEAD_ROWS == 0:
                 self._look_ahead(&cells[i], min(<uint64_t>AHEAD_ROWS, count - i))
-            new_cells[i] = table_find(&self._table, cells[i]) == NULL
+            record = table_find(&self._table, cells[i])
+            new_cells[i] = record == NULL or record.control & STATE_MASK == STATE_FREE
         return distinct(np.asarray(numbers)[new])
+
+    def _make_room(self, headers):
+        """Sees to it that there are slots for these headers; raises TableFull."""
+        cdef uint64_t room = self._head.capacity_numbers - self.slots.in_use, wanted
+        if <uint64_t>len(headers) <= min(room, <uint64_t>self.slots.ready):
+            return  # whatever they are
+        stay = headers[headers["control"] & STATE_MASK != STATE_FREE]
+        wanted = len(self.new_numbers(np.ascontiguousarray(stay["key"] & NUMBER_MASK)))
+        if wanted > room:
+            raise TableFull(wanted, room, self._head.capacity_numbers)
+        if wanted > <uint64_t>self.slots.ready:
+            self.slots.part(wanted)
+            self.slots.empty(wanted)
+        if wanted > <uint64_t>self.slots.ready:
+            raise SlotsHeld(wanted, self.slots.ready, self.slots.held_up_by())
 
     def apply(self, headers):
         cdef const header_bytes_t[::1] rows
         cdef record_t *record
         cdef uint64_t numbers[AHEAD_ROWS]
         cdef uint64_t number
-        cdef bint is_new
         cdef size_t count, ahead, i, j
         if headers.dtype != _HEADER:
             raise ValueError(f"headers: dtype={headers.dtype}, bound={_HEADER}")
-        free = self._head.capacity_numbers - self._head.numbers
-        if len(headers) > free:  # else there is room, whatever they are
-            wanted = len(self.new_numbers(np.ascontiguousarray(headers["key"] & NUMBER_MASK)))
-            if wanted > free:
-                raise TableFull(wanted, free, self._head.capacity_numbers)
+        self._make_room(headers)
         rows = headers
         count = <size_t>len(headers)
         for i in range(count):
@@ -191,12 +227,18 @@ cdef class TableWriter:
                 self._look_ahead(numbers, ahead)
             number = numbers[i % AHEAD_ROWS]
             record = table_find(&self._table, number)
-            is_new = record == NULL
-            if is_new:
-                record = table_at(&self._table, self._head.numbers)
-            self._write(record, &rows[i])
-            if is_new:
-                self._index(number)
+            if record != NULL:
+                self._write(record, &rows[i])
+            elif rows[i].control & STATE_MASK != STATE_FREE:  # else it is gone for good
+                self._give_slot(number, &rows[i])
+
+    cdef void _give_slot(self, uint64_t number, const header_bytes_t *row) noexcept:
+        """A number that is not in the table comes into it; there is room."""
+        cdef uint64_t at = <uint64_t>self.slots.take()
+        self._write(table_at(&self._table, at), row)
+        index_add(&self._table, number, at)
+        if at == self._head.numbers:
+            store_release_u64(&self._head.numbers, at + 1)
 
     cdef void _look_ahead(self, const uint64_t *numbers, size_t count) noexcept:
         """Fetches what the next few numbers need from memory, all at once."""
@@ -215,6 +257,8 @@ cdef class TableWriter:
         """Writes a header; a number that begins or ends being tracked has an empty ring."""
         cdef bint tracked_before = state_is_tracked(record.control & STATE_MASK)
         cdef bint tracked = state_is_tracked(row.control & STATE_MASK)
+        cdef bint free_before = record.control & STATE_MASK == STATE_FREE
+        cdef bint free = row.control & STATE_MASK == STATE_FREE
         cdef bint begins = tracked and (
             not tracked_before or record.quarantined_at != row.quarantined_at
         )
@@ -229,16 +273,10 @@ cdef class TableWriter:
         if not tracked:  # after it, and nobody inserts any more: it is nobody's business
             fence_sequential()  # who inserted and has not seen the header did so before this
             self._wipe(record)
-
-    cdef void _index(self, uint64_t number) noexcept:
-        """Makes the record behind the last one findable, and counts it."""
-        cdef uint64_t mixed = number_mix(number)
-        cdef uint64_t slot = table_home(&self._table, mixed)
-        cdef uint64_t numbers = self._head.numbers + 1
-        while self._table.index[slot]:
-            slot = table_next(&self._table, slot)
-        store_release_u64(&self._table.index[slot], mixed << 32 | numbers)
-        store_release_u64(&self._head.numbers, numbers)
+        if free and not free_before:
+            self.slots.left(table_record(&self._table, record))
+        elif free_before and not free:
+            self.slots.came_back(table_record(&self._table, record))
 
     cdef record_t *_record(self, uint64_t number) except NULL:
         cdef record_t *record = table_find(&self._table, number)

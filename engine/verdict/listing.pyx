@@ -4,15 +4,16 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 import numpy as np
 
-from ringfence.engine.memory.record cimport STATE_EMPTY, STATE_FREE, record_t
+from ringfence.engine.memory.record cimport STATE_FREE
 from ringfence.engine.memory.segment cimport Segment
 from ringfence.engine.table.table cimport table_find
 from ringfence.engine.verdict.evaluate cimport (
     LOOK_DONE,
+    LOOK_NOTHING,
     LOOK_STALE,
     look_t,
+    number_look,
     number_t,
-    record_evaluate,
     view_t,
 )
 from ringfence.engine.verdict.number_message cimport MESSAGE_BYTES_MAX, put_listed
@@ -57,18 +58,17 @@ cdef look_t _encode(
     uint64_t *done, uint8_t **end,
 ) noexcept nogil:
     """Goes on behind those that are done; what is not in the table any more is left out."""
-    cdef const record_t *record
     cdef number_t number
     cdef look_t look
     while done[0] < count:
-        record = table_find(&view.table, numbers[done[0]])
-        if record != NULL:
-            look = record_evaluate(view, record, now, now, False, &number)
-            if look != LOOK_DONE:
-                return look
-            if number.header.state != STATE_FREE and number.header.state != STATE_EMPTY:
-                end[0] = put_listed(
-                    end[0], &number, record.events_total, view.settings, now
-                )
+        look = number_look(
+            view, numbers[done[0]], table_find(&view.table, numbers[done[0]]), now, now, False,
+            &number,
+        )
+        if look == LOOK_DONE:
+            if number.header.state != STATE_FREE:
+                end[0] = put_listed(end[0], &number, view.settings, now)
+        elif look != LOOK_NOTHING:
+            return look
         done[0] += 1
     return LOOK_DONE

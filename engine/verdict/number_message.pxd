@@ -62,8 +62,7 @@ cdef inline int64_t last_event_at(const number_t *number, int64_t t) noexcept no
     return 0
 
 cdef inline uint8_t *put_listed(
-    uint8_t *at, const number_t *number, uint32_t events_total, const settings_t *settings,
-    int64_t t,
+    uint8_t *at, const number_t *number, const settings_t *settings, int64_t t,
 ) noexcept nogil:
     """A number that was evaluated at `t`, of a pool that is there; at most MESSAGE_BYTES_MAX."""
     cdef const pool_t *pool = &settings.pools[number.header.pool]
@@ -81,7 +80,7 @@ cdef inline uint8_t *put_listed(
     end = put_time(end, 6, number.header.quarantined_at)
     end = put_time(end, 7, <uint64_t>min(number.evaluation.clean_at, <int64_t>TIMES_MOST))
     end = put_time(end, 8, <uint64_t>last_event_at(number, t))
-    end = put_number(end, 9, events_total)
+    end = put_number(end, 9, number.events_total)
     end = put_number(end, 12, number.evaluation.overdue)
     end = put_number(end, 16, number.evaluation.overridden)
     end = put_time(end, 17, <uint64_t>number.header.observed_since)

@@ -25,7 +25,6 @@ from ringfence.engine.table.header cimport header_bytes_t, header_fill
 from ringfence.engine.table.stretch cimport stretches_prefetch_read
 from ringfence.engine.table.table cimport (
     number_mix,
-    record_is_of,
     record_prefetch,
     record_spans,
     table_find,
@@ -36,12 +35,13 @@ from ringfence.engine.table.table cimport (
 )
 from ringfence.engine.verdict.evaluate cimport (
     LOOK_DONE,
+    LOOK_NOTHING,
     LOOK_STALE,
     look_t,
     number_evaluate,
+    number_look,
     number_t,
-    record_evaluate,
-    ring_look,
+    ring_of,
     view_t,
 )
 from ringfence.engine.verdict.sweep cimport select_numbers, selection_t
@@ -100,18 +100,18 @@ cdef class VerdictReader:
         cdef look_t look = LOOK_DONE
         cdef number_t found
         cdef int64_t t = at if at else now
-        if record == NULL:
-            return None
         for _ in range(2):
             self.view.refresh()
-            look = record_evaluate(&self.view.c, record, t, now, True, &found)
+            look = number_look(&self.view.c, number, record, t, now, True, &found)
             if look != LOOK_STALE:
                 break
+        if look == LOOK_NOTHING:
+            return None
         if look != LOOK_DONE:
             raise Unsettled("the number kept changing")
         if found.header.state == STATE_FREE or found.header.state == STATE_EMPTY:
             return None
-        return _explanation(self, &found, record.events_total, t)
+        return _explanation(self, &found, t)
 
     def select(
         self, uint64_t first, *, int64_t now, uint64_t numbers_max, uint64_t records_max,
@@ -177,7 +177,6 @@ cdef look_t _check(
     cdef const table_t *table = &view.table
     cdef uint64_t mixed[BLOCK_NUMBERS]
     cdef const record_t *records[BLOCK_NUMBERS]
-    cdef const record_t *record
     cdef number_t number
     cdef look_t look
     while begin < count:
@@ -191,16 +190,13 @@ cdef look_t _check(
                 record_prefetch(table, records[i])
         _fetch_stretches(table, &records[0], size)
         for i in range(begin, begin + size):
-            record = records[i - begin]
-            if record != NULL and not record_is_of(record, numbers[i]):
-                record = table_find(table, numbers[i])
-            if record == NULL:
+            look = number_look(view, numbers[i], records[i - begin], t, now, False, &number)
+            if look == LOOK_NOTHING:
                 verdicts[i] = VERDICT_UNTRACKED
                 clean_at[i] = 0
                 if expected_at != NULL:
                     expected_at[i] = 0
                 continue
-            look = record_evaluate(view, record, t, now, False, &number)
             if look != LOOK_DONE:
                 return look
             verdicts[i] = <uint8_t>number.evaluation.verdict
@@ -227,8 +223,9 @@ cdef look_t _check_as(
             rows[i].key, rows[i].control, rows[i].quarantined_at, rows[i].override_at,
             rows[i].origin, &number.header,
         )
-        ring_look(view, table_find(&view.table, number.header.number), &number)
-        look = number_evaluate(view, now, now, False, &number)
+        look = ring_of(view, number.header.number, &number)
+        if look == LOOK_DONE:
+            look = number_evaluate(view, now, now, False, &number)
         if look != LOOK_DONE:
             return look
         verdicts[i] = <uint8_t>number.evaluation.verdict
@@ -267,9 +264,7 @@ cdef void _fetch_stretches(
                 )
 
 
-cdef object _explanation(
-    VerdictReader reader, const number_t *number, uint32_t events_total, int64_t t
-):
+cdef object _explanation(VerdictReader reader, const number_t *number, int64_t t):
     cdef const pool_t *pool = &reader.view.c.settings.pools[number.header.pool]
     cdef uint32_t rules = reader.view.c.settings.policies[pool.policy].rule_count
     recent = _recent(reader, number, t)
@@ -286,7 +281,7 @@ cdef object _explanation(
         override_at=number.header.override_at,
         overridden=number.evaluation.overridden,
         last_event_at=recent[0].occurred_at if recent else 0,
-        events_total=events_total,
+        events_total=number.events_total,
         rules=[
             RuleResult(
                 number.evaluation.rules[i].value,

@@ -80,6 +80,7 @@ cdef inline uint64_t select_numbers(
                 look == LOOK_DONE
                 and number.header.state != STATE_FREE
                 and number.header.state != STATE_EMPTY
+                and has_prefix(number.header.number, wanted)  # the record may be another's by now
                 and (wanted.pool < 0 or <uint32_t>wanted.pool == number.header.pool)
                 and wanted.verdicts >> number.evaluation.verdict & 1
                 and (number.evaluation.overdue or not wanted.overdue_only)

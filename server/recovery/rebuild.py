@@ -95,7 +95,6 @@ def _load(
                 segment,
                 threads=threads,
                 progress=show,
-                drop_free_also_in=found[1] if len(found) > 1 else None,
             )
             image = read_settings(found[0])
         except SnapshotDamaged as error:
