@@ -39,8 +39,9 @@ def load_snapshot(
     After this the replay of the keeper's journal from the header's position is due: a header that
     changed during the copy may be in halves, with an even generation.
 
-    Raises SnapshotDamaged, SnapshotNewer, and SnapshotError for a segment of another data folder, with less room, another K or numbers in it. After
-    SnapshotDamaged the segment must not be used; in all other cases it is still empty.
+    Raises SnapshotDamaged, SnapshotNewer, and SnapshotError for a segment of another data folder,
+    with less room, another K or numbers in it. After SnapshotDamaged the segment must not be used;
+    in all other cases it is still empty.
     """
     with SnapshotFile(path) as file:
         _check_fits(file, segment)
@@ -119,5 +120,9 @@ def _index(file: SnapshotFile, segment: Segment, pool: ThreadPoolExecutor) -> No
     def index(first: int) -> npt.NDArray[np.uint64]:
         return index_records(segment, first, min(share, numbers - first))
 
-    for doubles in list(pool.map(index, range(0, numbers, share))):
+    try:
+        found = list(pool.map(index, range(0, numbers, share)))
+    except ValueError as error:
+        raise file.damaged(str(error), file.blocks_of(Kind.RECORDS)[0]) from None
+    for doubles in found:
         settle_doubles(segment, doubles)

@@ -38,7 +38,8 @@ def index_records(segment: Segment, first: int, count: int) -> npt.NDArray[np.ui
 
     Releases the GIL; several threads may do it at once, each with other records. Returns the
     positions of those whose number another record has too: a number that left while it was copied
-    and came back to another slot. They are for `settle_doubles`, once all are indexed.
+    and came back to another slot. They are for `settle_doubles`, once all are indexed. Raises
+    ValueError for a record that is not EMPTY and has no number.
     """
 
 def settle_doubles(segment: Segment, doubles: npt.NDArray[np.uint64]) -> None:

@@ -11,7 +11,7 @@ its number is copied as EMPTY: replay gives that number another one.
 
 import numpy as np
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport UINT64_MAX, uint64_t
 from libc.string cimport memset
 
 from ringfence.engine.memory.atomic cimport (
@@ -130,6 +130,8 @@ def index_records(Segment segment not None, uint64_t first, uint64_t count):
     if count:
         with nogil:
             found = _index_records(&table, first, first + count, &cells[0])
+    if found > count:
+        raise ValueError(f"record={cells[0]} has no number of its own")
     return doubles[:found]
 
 
@@ -176,7 +178,9 @@ cdef bint _copy_record(
 cdef uint64_t _index_records(
     const table_t *table, uint64_t begin, uint64_t end, uint64_t *doubles
 ) noexcept nogil:
-    """Indexes records; lists those whose number leads to another one, and says how many these are."""
+    """Indexes records; lists those whose number leads to another one, and says how many these are.
+    More than all: the first one listed has no number.
+    """
     cdef uint64_t mixed[AHEAD_RECORDS]
     cdef uint64_t at, size, i, found = 0
     cdef record_t *record
@@ -193,6 +197,9 @@ cdef uint64_t _index_records(
             record = table_at(table, at)
             if record.control & STATE_MASK == STATE_EMPTY:
                 continue
+            if record.key & NUMBER_MASK == 0:
+                doubles[0] = at
+                return UINT64_MAX
             if not _index_record(table, record, mixed[i], at):
                 doubles[found] = at
                 found += 1

@@ -117,11 +117,10 @@ def loaded(
     capacity_numbers: int = len(MANY),
     ring_entries: int = 12,
     spray: Spray = SPRAY,
-    drop_free_also_in: Path | None = None,
 ) -> SmallTable:
     """The table of a snapshot, with the settings that the keeper would publish."""
     segment = empty_segment(capacity_numbers, ring_entries, spray)
-    load_snapshot(path, segment, threads=4, drop_free_also_in=drop_free_also_in)
+    load_snapshot(path, segment, threads=4)
     table = SmallTable(segment, TableWriter(segment), Engine(segment, caller_key=KEY))
     policy = Policy("policy", (Rule(Measure.EVENTS, 100, 0),))
     publish_settings(table.segment, [policy], [Pool("pool", "policy")])

@@ -27,7 +27,6 @@ from ringfence.engine.snapshot import (
     SnapshotDamaged,
     SnapshotError,
     check_snapshot,
-    free_numbers,
     list_snapshots,
     load_snapshot,
     prune_snapshots,
@@ -37,8 +36,6 @@ from ringfence.engine.snapshot import (
     snapshot_number,
     write_snapshot,
 )
-from ringfence.engine.snapshot.format import Kind
-from ringfence.engine.snapshot.read import SnapshotFile
 from ringfence.engine.snapshot.record_blocks import (
     copy_records,
     copy_spray_map,
@@ -47,7 +44,8 @@ from ringfence.engine.snapshot.record_blocks import (
     set_numbers,
     spray_map_memory,
 )
-from ringfence.engine.table.writer import TableWriter
+from ringfence.engine.table.records import record_dtype
+from ringfence.engine.table.writer import TableFull, TableWriter
 from ringfence.engine.words import FORMER_LIFE_S, State
 
 __all__ = ["small_blocks"]
@@ -217,90 +215,71 @@ def test_numbers_that_come_during_the_copy_are_left_to_the_journal(tmp_path: Pat
     assert set(records(loaded(path))) == set(MANY[:600])
 
 
-def test_free_numbers_are_those_in_that_state(tmp_path: Path) -> None:
+def test_slots_of_numbers_that_left_are_there_for_others(tmp_path: Path) -> None:
     table = busy_table()
-    for number in MANY[::7]:
+    for number in MANY[::2]:
         table.writer.set_state(number, State.FREE, since=START + 5)
-    table.writer.set_state(MANY[1], State.RETIRED, since=START + 5)
-    assert free_numbers(Taken(table, tmp_path).take()).tolist() == MANY[::7]
+    assert table.writer.slots.part(100) == 100
+    assert table.writer.slots.empty(40) == 40
+    again = loaded(Taken(table, tmp_path).take())
+    assert again.segment.numbers == len(MANY)
+    slots = again.writer.slots
+    assert (slots.in_use, slots.ready, slots.free) == (500, 40, 460)
+    others = [MANY[-1] + 1 + i for i in range(500)]
+    assert again.quarantine(others, START) == [0] * 500
+    assert again.writer.slots.in_use == len(MANY)
+    with pytest.raises(TableFull):
+        again.quarantine([others[-1] + 1], START)
+
+
+def test_number_that_left_keeps_its_moment(tmp_path: Path) -> None:
+    table = busy_table()
+    table.writer.set_state(MANY[1], State.FREE, since=START + 5)
+    again = loaded(Taken(table, tmp_path).take())
+    assert again.writer.earliest_quarantine(MANY[1]) == START + 5 + FORMER_LIFE_S
+
+
+def double(table: SmallTable, at: int, *, of: int, begin: int, state: State) -> None:
+    """Makes a record of the number of another one."""
+    memory = records_memory(table.segment, 0, len(MANY) * table.segment.record_bytes)
+    rows = np.frombuffer(memory, record_dtype(table.segment.ring_entries))
+    rows[at] = rows[of]
+    rows["quarantined_at"][at] = begin
+    rows["control"][at] = int(state) | START + 9 << 32
 
 
 @pytest.mark.parametrize(
-    ("free_before", "free_now"),
+    ("state", "begin", "is_kept"),
     [
-        (MANY[:300], MANY[200:400]),
-        (MANY[700:], MANY[900:]),
-        (MANY, MANY),
-        (MANY[::2], MANY[::3]),
-        ([], MANY),
-        (MANY, []),
+        (State.FREE, START + 1, False),
+        (State.QUARANTINED, START + 1, True),
+        (State.QUARANTINED, START - 1, False),
     ],
-    ids=["first ones", "last ones", "all", "scattered", "new ones", "taken again"],
 )
-def test_only_numbers_free_in_both_snapshots_are_dropped(
-    tmp_path: Path, free_before: list[int], free_now: list[int]
+@pytest.mark.parametrize("places", [(500, 3), (3, 500)])
+def test_of_a_number_that_is_there_twice_the_later_life_is_kept(
+    tmp_path: Path, state: State, begin: int, is_kept: bool, places: tuple[int, int]
 ) -> None:
+    at, of = places
     table = busy_table()
-    taken = Taken(table, tmp_path)
-    for number in free_before:
-        table.writer.set_state(number, State.FREE, since=START + 5)
-    older = taken.take(1)
-    table.quarantine(set(free_before) - set(free_now), START + 5 + FORMER_LIFE_S)
-    for number in set(free_now) - set(free_before):
-        table.writer.set_state(number, State.FREE, since=START + 400)
-    newer = taken.take(2)
-    again = loaded(newer, drop_free_also_in=older)
-    dropped = set(free_before) & set(free_now)
-    expected = {n: record for n, record in records(table).items() if n not in dropped}
-    assert records(again) == expected
-    assert again.segment.numbers == len(MANY) - len(dropped)
-    assert again.engine.state_hash() == table.engine.state_hash()
-    behind = records_memory(again.segment, len(expected), 128 * len(dropped))
-    assert not any(behind), "something is left of a dropped number"
-    assert all(again.writer.header(number) is None for number in dropped)
-    assert all(again.writer.header(number) is not None for number in expected)
-    assert again.quarantine(dropped, START + 400) == [0] * len(dropped)
-    assert set(records(again)) == set(MANY)
+    assert table.writer.header(MANY[of]).quarantined_at == START
+    double(table, at, of=of, begin=begin, state=state)
+    again = loaded(Taken(table, tmp_path).take())
+    assert again.writer.header(MANY[of]).quarantined_at == (begin if is_kept else START)
+    assert again.writer.header(MANY[at]) is None
+    assert again.writer.slots.in_use == len(MANY) - 1
+    assert again.writer.slots.ready == 1
+    others = set(records(table)) - {MANY[of]}
+    assert others < set(records(again))
 
 
-def test_number_that_left_just_before_keeps_its_moment(tmp_path: Path) -> None:
-    table = busy_table()
-    taken = Taken(table, tmp_path)  # at START + 1000
-    table.writer.set_state(MANY[0], State.FREE, since=START + 1000 - FORMER_LIFE_S)
-    table.writer.set_state(MANY[1], State.FREE, since=START + 1001 - FORMER_LIFE_S)
-    again = loaded(taken.take(2), drop_free_also_in=taken.take(1))
-    assert again.writer.header(MANY[0]) is None
-    assert again.writer.earliest_quarantine(MANY[1]) == START + 1001
-
-
-def test_damage_in_the_older_snapshot_is_named_and_leaves_the_segment_empty(
-    tmp_path: Path,
-) -> None:
-    table = busy_table()
-    table.writer.set_state(MANY[0], State.FREE, since=START + 5)
-    taken = Taken(table, tmp_path)
-    older, newer = taken.take(1), taken.take(2)
-    with SnapshotFile(older) as file:
-        *_, last = file.blocks_of(Kind.RECORDS)
-    content = bytearray(older.read_bytes())
-    content[last.offset + last.size_bytes // 2] ^= 1
-    older.write_bytes(content)
-    segment = empty_segment()
-    with pytest.raises(SnapshotDamaged) as caught:
-        load_snapshot(newer, segment, threads=2, drop_free_also_in=older)
-    assert caught.value.path == older
-    assert segment.numbers == 0
-    load_snapshot(newer, empty_segment(), threads=2)
-
-
-@pytest.mark.parametrize("key", [MANY[3], 0])
-def test_number_twice_or_none_is_not_taken(tmp_path: Path, key: int) -> None:
+def test_record_without_a_number_is_not_taken(tmp_path: Path) -> None:
     table = busy_table()
     memory = records_memory(table.segment, 500, table.segment.record_bytes)
-    struct.pack_into("<Q", memory, 0, key)
+    struct.pack_into("<Q", memory, 0, 0)
     path = Taken(table, tmp_path).take()
     segment = empty_segment()
-    with pytest.raises(SnapshotDamaged, match=r"record=(500|3) of 1000 has no number of its own"):
+    with pytest.raises(SnapshotDamaged, match="record=500 has no number of its own"):
         load_snapshot(path, segment, threads=2)
     assert segment.numbers == 0
 
