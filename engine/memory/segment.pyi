@@ -82,7 +82,9 @@ class Segment:
         """Callers whose bit in the spray map is set."""
     @property
     def numbers(self) -> int:
-        """Records that belong to a number, FREE ones too; at most `capacity_numbers`."""
+        """Records that have been a number's, FREE and EMPTY ones too; at most `capacity_numbers`."""
+    def end_inserts(self) -> None:
+        """Says that no insert is under way: all processes that made any have ended."""
     @property
     def applied(self) -> int:
         """The position of the keeper's journal up to which headers are written."""

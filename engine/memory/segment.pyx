@@ -225,6 +225,10 @@ cdef class Segment:
             )
         return counters
 
+    def end_inserts(self):
+        for worker in range(WORKERS_MAX):
+            store_release_u64(&self.worker_counters(worker).inserting, 0)
+
     @property
     def size_bytes(self):
         return self.head().segment_bytes

@@ -6,6 +6,7 @@ journals behind the positions that were noted before it.
 
 from ringfence.engine.snapshot.errors import SnapshotDamaged, SnapshotError, SnapshotNewer
 from ringfence.engine.snapshot.folder import (
+    KEPT,
     list_snapshots,
     prune_snapshots,
     remove_unfinished,
@@ -16,14 +17,15 @@ from ringfence.engine.snapshot.format import SnapshotHeader
 from ringfence.engine.snapshot.load import load_snapshot
 from ringfence.engine.snapshot.read import (
     check_snapshot,
-    newest_taken_at,
     read_hand_outs,
     read_header,
     read_keeper_state,
+    snapshot_taken_at,
 )
 from ringfence.engine.snapshot.write import write_snapshot
 
 __all__ = [
+    "KEPT",
     "SnapshotDamaged",
     "SnapshotError",
     "SnapshotHeader",
@@ -31,7 +33,6 @@ __all__ = [
     "check_snapshot",
     "list_snapshots",
     "load_snapshot",
-    "newest_taken_at",
     "prune_snapshots",
     "read_hand_outs",
     "read_header",
@@ -39,5 +40,6 @@ __all__ = [
     "remove_unfinished",
     "snapshot_number",
     "snapshot_path",
+    "snapshot_taken_at",
     "write_snapshot",
 ]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ringfence.engine.durable_files import sync
 
+KEPT = 2
+"""Snapshots that a start can go on from, the newest ones."""
 NUMBER_MOST = 10**16 - 1
 
 _NAME = re.compile(r"snapshot-(\d{16})\.rfs", re.ASCII)
@@ -52,7 +54,7 @@ def remove_unfinished(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def prune_snapshots(folder: Path, *, keep: int = 2) -> list[Path]:
+def prune_snapshots(folder: Path, *, keep: int = KEPT) -> list[Path]:
     """Removes all snapshots but the newest `keep`; returns what it removed, newest first.
 
     They are gone for good when this returns: none comes back after a power cut, when journals no

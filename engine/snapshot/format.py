@@ -17,7 +17,7 @@ from ringfence.engine.settings.policy import NO_SPRAY, Spray
 from ringfence.engine.snapshot.record_blocks import SPRAY_MAP_BYTES, callers_bytes
 
 MAGIC = b"RNGFSNAP"
-VERSION = 3
+VERSION = 4  # since 4 records may be EMPTY, and a number may be there twice
 OLDEST_VERSION = 1
 PARTS_VERSION = 3
 """Since which the keeper's state is in parts; before, all of it is one."""

@@ -152,10 +152,12 @@ def read_header(path: Path) -> SnapshotHeader:
         return file.header
 
 
-def newest_taken_at(folder: Path) -> int:
-    """When the newest snapshot was taken, unix seconds; 0 = there is none that can be read."""
+def snapshot_taken_at(folder: Path, place: int) -> int:
+    """When a snapshot was taken, unix seconds, by its place from the newest one, which is 0; 0 =
+    there is none that can be read.
+    """
     try:
-        return next((read_header(path).taken_at for path in list_snapshots(folder)), 0)
+        return next((read_header(path).taken_at for path in list_snapshots(folder)[place:]), 0)
     except (FileNotFoundError, SnapshotError):
         return 0
 

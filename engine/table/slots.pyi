@@ -1,5 +1,7 @@
 """Slots: records whose numbers have left, on their way to other numbers."""
 
+import numpy as np
+import numpy.typing as npt
 from typing_extensions import disjoint_base
 
 from ringfence.engine.memory.segment import Segment
@@ -29,5 +31,9 @@ class Slots:
         """
     def empty(self, most: int) -> int:
         """Makes those ready that no insert can hold any more, at most so many; how many."""
+    def left_after(self, since: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
+        """The numbers in FREE records that were last tracked after a moment, unix seconds, and when
+        each was. It looks at all headers.
+        """
     def held_up_by(self) -> list[int]:
         """The workers whose inserts that are under way `empty` waits for."""

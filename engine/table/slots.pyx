@@ -42,6 +42,7 @@ from ringfence.engine.memory.record cimport (
     GENERATION_MASK,
     GENERATION_ONE,
     NUMBER_MASK,
+    SINCE_SHIFT,
     STATE_EMPTY,
     STATE_FREE,
     STATE_MASK,
@@ -138,6 +139,22 @@ cdef class Slots:
                 self._leaving.popleft()
         self.leaving -= done
         return done
+
+    def left_after(self, uint64_t since):
+        cdef uint64_t at, found = 0, numbers = self._head.numbers
+        cdef const record_t *record
+        most = self.free + self.leaving
+        left, moments = np.empty(most, np.uint64), np.empty(most, np.uint32)
+        cdef uint64_t[::1] number_cells = left
+        cdef uint32_t[::1] since_cells = moments
+        with nogil:
+            for at in range(numbers):
+                record = table_at(&self._table, at)
+                if record.control & STATE_MASK == STATE_FREE and record.control >> SINCE_SHIFT > since:
+                    number_cells[found] = record.key & NUMBER_MASK
+                    since_cells[found] = <uint32_t>(record.control >> SINCE_SHIFT)
+                    found += 1
+        return left[:found], moments[:found]
 
     def held_up_by(self):
         return self._inserting_since(self._leaving[0][0]) if self._leaving else []

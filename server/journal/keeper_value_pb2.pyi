@@ -135,7 +135,7 @@ class Complaint(_message.Message):
     def __init__(self, number: _Optional[int] = ..., pool: _Optional[int] = ..., policy: _Optional[str] = ..., assigned_at: _Optional[int] = ..., received_at: _Optional[int] = ...) -> None: ...
 
 class KeeperImage(_message.Message):
-    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "hand_outs", "assigned_total", "complaints", "feeds", "claims", "journals", "hand_out_runs", "feeds_registered")
+    __slots__ = ("position", "decided_at", "policies", "pools", "reservations", "reservations_made", "hand_outs", "assigned_total", "complaints", "feeds", "claims", "journals", "hand_out_runs", "feeds_registered", "former_lives")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +150,7 @@ class KeeperImage(_message.Message):
     JOURNALS_FIELD_NUMBER: _ClassVar[int]
     HAND_OUT_RUNS_FIELD_NUMBER: _ClassVar[int]
     FEEDS_REGISTERED_FIELD_NUMBER: _ClassVar[int]
+    FORMER_LIVES_FIELD_NUMBER: _ClassVar[int]
     position: int
     decided_at: int
     policies: _containers.RepeatedCompositeFieldContainer[PlacedPolicy]
@@ -164,4 +165,5 @@ class KeeperImage(_message.Message):
     journals: _containers.RepeatedCompositeFieldContainer[JournalPosition]
     hand_out_runs: _containers.RepeatedScalarFieldContainer[int]
     feeds_registered: int
-    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[bytes]] = ..., reservations_made: _Optional[int] = ..., hand_outs: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ..., hand_out_runs: _Optional[_Iterable[int]] = ..., feeds_registered: _Optional[int] = ...) -> None: ...
+    former_lives: bytes
+    def __init__(self, position: _Optional[int] = ..., decided_at: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PlacedPolicy, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PlacedPool, _Mapping]]] = ..., reservations: _Optional[_Iterable[bytes]] = ..., reservations_made: _Optional[int] = ..., hand_outs: _Optional[bytes] = ..., assigned_total: _Optional[_Iterable[int]] = ..., complaints: _Optional[_Iterable[int]] = ..., feeds: _Optional[_Iterable[_Union[PlacedFeed, _Mapping]]] = ..., claims: _Optional[_Iterable[_Union[FeedClaims, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[JournalPosition, _Mapping]]] = ..., hand_out_runs: _Optional[_Iterable[int]] = ..., feeds_registered: _Optional[int] = ..., former_lives: _Optional[bytes] = ...) -> None: ...

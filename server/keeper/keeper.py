@@ -30,8 +30,10 @@ from ringfence.server.keeper.coverage.feed_commands import FeedCommands
 from ringfence.server.keeper.coverage.feed_traffic import FeedTraffic
 from ringfence.server.keeper.keeper_service import KeeperService
 from ringfence.server.keeper.numbers.departures import Departures
+from ringfence.server.keeper.numbers.forgetting import keep_forgetting
 from ringfence.server.keeper.numbers.number_commands import NumberCommands
 from ringfence.server.keeper.numbers.quarantine_commands import QuarantineCommands
+from ringfence.server.keeper.numbers.room import Room
 from ringfence.server.keeper.queue.candidates import Candidates
 from ringfence.server.keeper.queue.pool_counts import PoolCounts
 from ringfence.server.keeper.reservations.hand_out_merges import keep_merging
@@ -70,6 +72,7 @@ class Keeper:
         config: Config,
         image: StoredImage,
         snapshot_at: Callable[[], int],
+        kept_since: Callable[[], int],
         machine: Machine = MACHINE,
     ) -> None:
         segment = verdicts.segment
@@ -78,6 +81,7 @@ class Keeper:
         self._journal = journal
         self.state = KeeperState(segment, writer, ended_kept_s=config.queue.reservations_kept)
         self.state.load(image)
+        self.state.former_lives.forget(kept_since())
         self.state.catch_up(keeper_values(journal, self.state.known))
         self.time = KeptTime(segment, machine, lambda: self.state.decided_at)
         leases = Leases(verdicts, self.state)
@@ -95,6 +99,8 @@ class Keeper:
         self.candidates = Candidates(
             verdicts, self.state, self.log, scan_period_s=config.scan.period
         )
+        self._room = Room(writer.slots)
+        self._kept_since = kept_since
         self._departures = Departures(verdicts, self.state, self.log, kept_s=config.queue.left_kept)
         self._leases = leases
         self._turns = Turns("beside-the-loop")
@@ -103,13 +109,13 @@ class Keeper:
         bulk = Turns("bulk-commands")
         counts = PoolCounts(TableScan(segment), self.time.now)
         self.commands: Mapping[str, Answer] = {
-            **QuarantineCommands(verdicts, self.state, self.log, drain, bulk).answers,
+            **QuarantineCommands(verdicts, self.state, self.log, drain, bulk, self._room).answers,
             **NumberCommands(verdicts, self.state, self.log, bulk).answers,
             **SettingCommands(self.state, self.log, counts, VerdictReader(segment)).answers,
             **FeedCommands(self.state, self.log, traffic).answers,
             **ClockCommands(self.time, self.log).answers,
             "GetStatus": status_answer(
-                segment, journal, self.time, config.server.workers, snapshot_at
+                writer.slots, journal, self.time, config.server.workers, snapshot_at, self._room
             ),
         }
         self.reservations = ReservationService(
@@ -147,6 +153,8 @@ class Keeper:
             self.time.watch(),
             self._leases.watch(self.log),
             self._departures.watch(),
+            self._room.keep(),
+            keep_forgetting(self.state.former_lives, self._kept_since),
             self.backlog.measure(),
             self.reports.keep_flushing(),
             keep_merging(self.state.hand_outs, self._turns, self.time.now),
@@ -165,9 +173,12 @@ async def open_keeper(
     config: Config,
     image: StoredImage,
     snapshot_at: Callable[[], int] = lambda: 0,
+    kept_since: Callable[[], int] = lambda: 0,
     machine: Machine = MACHINE,
 ) -> Keeper:
-    """A keeper that may be asked."""
+    """A keeper that may be asked. `snapshot_at` says when the newest snapshot was taken,
+    `kept_since` when the older one of the two that are kept was; unix seconds, 0 = there is none.
+    """
     while True:
         try:
             keeper = Keeper(
@@ -178,6 +189,7 @@ async def open_keeper(
                 config=config,
                 image=image,
                 snapshot_at=snapshot_at,
+                kept_since=kept_since,
                 machine=machine,
             )
             break

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import grpc
 
-from ringfence.engine.snapshot import newest_taken_at
+from ringfence.engine.snapshot import KEPT, snapshot_taken_at
 from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.server.folder.installation import Installation
@@ -58,7 +58,8 @@ async def _serve(installation: Installation, signs: SignsOfLife) -> None:
         drain,
         config=config,
         image=newest_image(installation.snapshots),
-        snapshot_at=lambda: newest_taken_at(installation.snapshots),
+        snapshot_at=lambda: snapshot_taken_at(installation.snapshots, 0),
+        kept_since=lambda: snapshot_taken_at(installation.snapshots, KEPT - 1),
     )
     gc.collect()
     gc.freeze()  # what is there now lives as long as the process: it need not be looked at again

@@ -6,23 +6,26 @@ from importlib.metadata import version
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.reading import read_spray
+from ringfence.engine.table.slots import Slots
 from ringfence.server.journal.journal import Journal
 from ringfence.server.keeper.clock.clock import S
 from ringfence.server.keeper.clock.kept_time import KeptTime
+from ringfence.server.keeper.numbers.room import Room
 from ringfence.server.link.routes import Answer, parsing
 from ringfence.v1 import quarantine_service_pb2 as pb
 
 
 def status_answer(
-    segment: Segment,
+    slots: Slots,
     journal: Journal,
     time: KeptTime,
     workers: int,
     snapshot_at: Callable[[], int],
+    room: Room,
 ) -> Answer:
     """An answer to GetStatus."""
+    segment = slots.segment
 
     async def get_status(_: pb.GetStatusRequest) -> pb.GetStatusResponse:
         taken_at = snapshot_at()
@@ -34,7 +37,9 @@ def status_answer(
             version=version("ringfence"),
             workers=workers,
             capacity_numbers=segment.capacity_numbers,
-            numbers=segment.numbers,
+            numbers=slots.in_use,
+            numbers_ready=slots.ready,
+            room_held_up=room.held_up,
             ring_entries=segment.ring_entries,
             events_total=sum(counted.accepted for counted in counters),
             spray_callers=segment.spray_callers,

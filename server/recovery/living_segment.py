@@ -55,6 +55,7 @@ def take_over(
     except SegmentError as error:
         _log.warning("segment not taken over: %s", error)
         return None
+    segment.end_inserts()  # the workers that made them have died
     made_under = read_spray(segment)
     publish_spray(segment, installation.config.spray_settings)
     adopt_spray(segment, made_under)

@@ -15,12 +15,12 @@ from rich.progress import Progress
 from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.policy import Spray
-from ringfence.engine.table.writer import TableWriter
 from ringfence.server.folder.journal_folders import KEEPER, WORKER
 from ringfence.server.journal.event_value import decode_event_value
 from ringfence.server.journal.journal import JournalDamaged, JournalReader
 from ringfence.server.journal.keeper_value_pb2 import KeeperImage, KeeperValue
 from ringfence.server.journal.keeper_values import headers_of, keeper_values
+from ringfence.server.recovery.replayed_table import ReplayedTable
 from ringfence.server.state.coverage_book import CoverageBook
 from ringfence.server.state.keeper_state import publish
 from ringfence.server.state.settings_book import SettingsBook
@@ -72,20 +72,20 @@ class Replay:
 
         Raises SettingError for a policy that rings of this size cannot decide.
         """
-        writer, book = TableWriter(self._segment), SettingsBook(self._segment.ring_entries)
+        table, book = ReplayedTable(self._segment), SettingsBook(self._segment.ring_entries)
         image = self._start.image
         coverage = CoverageBook()
         book.place(image)
         coverage.take(image)
         values = keeper_values(journal, self._start.after(journal))
         for position, value in self._counted(values):
-            writer.apply(headers_of(value))
+            table.apply(headers_of(value))
             if position > image.position:
                 book.place(value)
                 coverage.take(value)
         book.check()
         publish(self._segment, book, coverage)
-        writer.set_applied(journal.last)
+        table.finish(journal.last)
 
     def events(self, journals: Sequence[JournalReader], threads: int) -> int:
         """All events of workers, after `commands`; how many of them found their number."""

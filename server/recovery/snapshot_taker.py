@@ -11,6 +11,7 @@ import time
 from ringfence.engine.durable_files import sync
 from ringfence.engine.memory.one_time import OneTime
 from ringfence.engine.snapshot import (
+    KEPT,
     list_snapshots,
     prune_snapshots,
     read_header,
@@ -26,8 +27,6 @@ from ringfence.server.link.signs_of_life import SignsOfLife
 from ringfence.server.recovery.asked_image import asked_image
 from ringfence.server.state.keeper_image import read_settings
 
-KEPT = 2
-
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +35,7 @@ def run_snapshot(installation: Installation, signs: SignsOfLife) -> None:
     signs.ready()
     with change_snapshots(installation.data, lambda: _log.info("waiting for a backup")):
         _take(installation)
-        prune_snapshots(installation.snapshots, keep=KEPT)
+        prune_snapshots(installation.snapshots)
         _truncate(installation)
 
 

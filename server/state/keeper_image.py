@@ -83,6 +83,7 @@ def read_settings(path: Path) -> KeeperImage:
         with_reservations = bool(part.reservations)
         part.ClearField("reservations")
         part.ClearField("hand_outs")
+        part.ClearField("former_lives")
         image.MergeFrom(part)
         if with_reservations:  # they come last
             break

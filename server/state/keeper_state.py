@@ -11,6 +11,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ringfence.engine.memory.segment import Segment
 from ringfence.engine.settings.writing import publish_coverage, publish_settings
@@ -21,10 +22,11 @@ from ringfence.engine.table.header_rows import (
     latest_rows,
     numbers_of,
     pools_of,
+    since_of,
     states_of,
 )
-from ringfence.engine.table.writer import TableFull, TableWriter
-from ringfence.engine.words import State
+from ringfence.engine.table.writer import SlotsHeld, TableFull, TableWriter
+from ringfence.engine.words import FORMER_LIFE_S, Outcome, State
 from ringfence.server.journal.keeper_value_pb2 import (
     FeedClaims,
     JournalPosition,
@@ -35,6 +37,7 @@ from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.link.refusal import in_use
 from ringfence.server.state.book_entry import BookEntry, read_entry
 from ringfence.server.state.coverage_book import CoverageBook
+from ringfence.server.state.former_lives import FORMER_LIFE, FormerLives
 from ringfence.server.state.hand_out_book import HandOutBook
 from ringfence.server.state.image_moment import ImageMoment
 from ringfence.server.state.keeper_image import StoredImage
@@ -72,6 +75,7 @@ class KeeperState:
         workers, so all may see them before the keeper's journal has them."""
         self.reservations = ReservationBook(ended_kept_s=ended_kept_s)
         self.hand_outs = HandOutBook(most=segment.capacity_numbers)
+        self.former_lives = FormerLives(segment.capacity_numbers)
         self.assigned_total: Counter[int] = Counter()
         """Numbers ever handed out, by index of their pool."""
         self.complaints: Counter[int] = Counter()
@@ -97,12 +101,33 @@ class KeeperState:
         return index
 
     def check_room(self, numbers: Numbers) -> None:
-        """Raises TableFull unless all of these that have no record yet can get one."""
-        capacity_numbers = self._segment.capacity_numbers
-        free = capacity_numbers - self._segment.numbers - self.pending.new
+        """Raises TableFull unless there is room for all of these that are not in use, beside those
+        to come, and SlotsHeld unless there are slots for them already.
+        """
+        slots, capacity_numbers = self.writer.slots, self._segment.capacity_numbers
         wanted = len(self.writer.new_numbers(numbers))
-        if wanted > free:
-            raise TableFull(wanted, free, capacity_numbers)
+        room = capacity_numbers - slots.in_use - self.pending.new
+        room = min(room, self.former_lives.most - len(self.former_lives) - self.pending.new)
+        if wanted > room:
+            raise TableFull(wanted, max(0, room), capacity_numbers)
+        if wanted + self.pending.new > slots.ready:
+            raise SlotsHeld(wanted + self.pending.new, slots.ready, slots.held_up_by())
+
+    def judge(
+        self, numbers: Numbers, quarantined_at: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.uint8]:
+        """What would become of numbers that are quarantined now: an `Outcome` for each."""
+        outcomes = self.writer.judge(numbers, quarantined_at)
+        last_tracked = self.former_lives.last_tracked(numbers).astype(np.uint64)
+        early = (last_tracked > 0) & (quarantined_at < last_tracked + np.uint64(FORMER_LIFE_S))
+        outcomes[(outcomes == Outcome.QUARANTINED) & early] = Outcome.TOO_EARLY
+        return outcomes
+
+    def earliest_quarantine(self, number: int) -> int:
+        """From when on a number that left can be quarantined, unix seconds; 0 = it never left."""
+        (last_tracked,) = self.former_lives.last_tracked(np.array([number], np.uint64)).tolist()
+        earliest = last_tracked + FORMER_LIFE_S if last_tracked else 0
+        return max(earliest, self.writer.earliest_quarantine(number))
 
     def foresee(self, value: KeeperValue) -> None:
         """A command was decided: later ones are decided as if it were applied."""
@@ -128,9 +153,9 @@ class KeeperState:
         for begin in range(0, max(1, len(headers)), ROWS_A_SLICE):
             rows = slice(begin, begin + ROWS_A_SLICE)
             is_last = rows.stop >= len(headers)
-            before = self._segment.numbers
+            before = self.writer.slots.in_use
             self.writer.apply(headers[rows])
-            self.pending.came(self._segment.numbers - before)
+            self.pending.came(max(0, self.writer.slots.in_use - before))
             if is_last:
                 self.writer.set_applied(position)
                 self.pending.drop_oldest()
@@ -148,6 +173,7 @@ class KeeperState:
             made += part.reservations_made  # as all that is no list, it is in one part alone
             self.assigned_total.update(dict(enumerate(part.assigned_total)))
             self.complaints.update(dict(enumerate(part.complaints)))
+            self.former_lives.load(np.frombuffer(part.former_lives, FORMER_LIFE))
             self.decided_at = max(self.decided_at, part.decided_at)
             self._imaged = max(self._imaged, part.position)
         self.reservations.load(entries, made)
@@ -178,8 +204,15 @@ class KeeperState:
                 headers.append(headers_of(value))
                 position = later
         self._publish()
-        self.writer.apply(latest_rows(np.concatenate(headers)))
+        rows = latest_rows(np.concatenate(headers))
+        leave = states_of(rows) == State.FREE
+        self.writer.apply(rows[leave])  # first: others may need their room
+        self.writer.apply(rows[~leave])
         self.writer.set_applied(position)
+        numbers, since = self.writer.slots.left_after(self.former_lives.over)
+        left = np.empty(len(numbers), FORMER_LIFE)
+        left["number"], left["since"] = numbers, since
+        self.former_lives.load(left)
 
     def moment(
         self, claims: Iterable[FeedClaims] = (), journals: Iterable[JournalPosition] = ()
@@ -204,6 +237,7 @@ class KeeperState:
             claims=chain(self.coverage.claims(), claims),
             reservations=self.reservations.moment(),
             runs=self.hand_outs.runs(),
+            former_lives=self.former_lives.runs(),
         )
 
     def _place(self, value: KeeperValue) -> None:
@@ -213,6 +247,10 @@ class KeeperState:
         self.complaints.update(complaint.pool for complaint in value.complaints)
         if value.command == "ConfirmReservation":
             self._hand_out(headers_of(value), value.decided_at)
+        elif value.headers and value.command != QUARANTINE:
+            headers = headers_of(value)
+            left = headers[states_of(headers) == State.FREE]
+            self.former_lives.leave(numbers_of(left), since_of(left))
 
     def _hand_out(self, headers: Headers, at: int) -> None:
         given = headers[states_of(headers) == State.ASSIGNED]

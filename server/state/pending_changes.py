@@ -23,7 +23,7 @@ class _Pending(NamedTuple):
     """The numbers of one command, ascending."""
 
     numbers: Numbers
-    new: int  # how many of them have no record yet
+    new: int  # how many of them are not in use yet
     settings: bool
 
 
@@ -37,7 +37,7 @@ class PendingChanges:
 
     @property
     def new(self) -> int:
-        """How many records are to come."""
+        """How many numbers are to come."""
         return sum(pending.new for pending in self._pending)
 
     @property
@@ -47,14 +47,14 @@ class PendingChanges:
 
     def add(self, headers: Headers, *, settings: bool, brings_new: bool = True) -> None:
         """A command was decided that leaves these headers, and settings or not; where it
-        `brings_new` numbers, some may have no record yet.
+        `brings_new` numbers, some may not be in the table, or FREE.
         """
         numbers = distinct(numbers_of(headers))
         new = len(self._writer.new_numbers(numbers)) if brings_new else 0
         self._pending.append(_Pending(numbers, new, settings))
 
     def came(self, new: int) -> None:
-        """So many records of the oldest command have come into the table."""
+        """So many numbers of the oldest command have come into the table."""
         oldest = self._pending[0]
         self._pending[0] = oldest._replace(new=oldest.new - new)
 

@@ -273,6 +273,8 @@ class Status:
     time_dispute: str = ""  # why the wall clock is not believed; empty = time is not disputed
     wall_clock: datetime | None = None  # of the server's machine
     wall_clock_synchronised: bool = False
+    numbers_ready: int = 0  # for so many there is room at once
+    room_held_up: str = ""  # who holds up the slots of numbers that left; empty = nobody
 
 
 @dataclass(frozen=True, slots=True)

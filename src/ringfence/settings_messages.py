@@ -143,6 +143,8 @@ def status(message: quarantine_v1.GetStatusResponse) -> model.Status:
         time_dispute=message.time_dispute,
         wall_clock=time_of(message, "wall_clock"),
         wall_clock_synchronised=message.wall_clock_synchronised,
+        numbers_ready=message.numbers_ready,
+        room_held_up=message.room_held_up,
     )
 
 

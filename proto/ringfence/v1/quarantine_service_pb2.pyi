@@ -376,7 +376,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "workers", "capacity_numbers", "numbers", "ring_entries", "events_total", "spray_callers", "spray_events", "spray_numbers", "spray_window", "snapshot_at", "journal_writable", "time", "time_dispute", "wall_clock", "wall_clock_synchronised")
+    __slots__ = ("version", "workers", "capacity_numbers", "numbers", "ring_entries", "events_total", "spray_callers", "spray_events", "spray_numbers", "spray_window", "snapshot_at", "journal_writable", "time", "time_dispute", "wall_clock", "wall_clock_synchronised", "numbers_ready", "room_held_up")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_NUMBERS_FIELD_NUMBER: _ClassVar[int]
@@ -393,6 +393,8 @@ class GetStatusResponse(_message.Message):
     TIME_DISPUTE_FIELD_NUMBER: _ClassVar[int]
     WALL_CLOCK_FIELD_NUMBER: _ClassVar[int]
     WALL_CLOCK_SYNCHRONISED_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_READY_FIELD_NUMBER: _ClassVar[int]
+    ROOM_HELD_UP_FIELD_NUMBER: _ClassVar[int]
     version: str
     workers: int
     capacity_numbers: int
@@ -409,7 +411,9 @@ class GetStatusResponse(_message.Message):
     time_dispute: str
     wall_clock: _timestamp_pb2.Timestamp
     wall_clock_synchronised: bool
-    def __init__(self, version: _Optional[str] = ..., workers: _Optional[int] = ..., capacity_numbers: _Optional[int] = ..., numbers: _Optional[int] = ..., ring_entries: _Optional[int] = ..., events_total: _Optional[int] = ..., spray_callers: _Optional[int] = ..., spray_events: _Optional[int] = ..., spray_numbers: _Optional[int] = ..., spray_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., snapshot_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., journal_writable: _Optional[bool] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time_dispute: _Optional[str] = ..., wall_clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., wall_clock_synchronised: _Optional[bool] = ...) -> None: ...
+    numbers_ready: int
+    room_held_up: str
+    def __init__(self, version: _Optional[str] = ..., workers: _Optional[int] = ..., capacity_numbers: _Optional[int] = ..., numbers: _Optional[int] = ..., ring_entries: _Optional[int] = ..., events_total: _Optional[int] = ..., spray_callers: _Optional[int] = ..., spray_events: _Optional[int] = ..., spray_numbers: _Optional[int] = ..., spray_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., snapshot_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., journal_writable: _Optional[bool] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time_dispute: _Optional[str] = ..., wall_clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., wall_clock_synchronised: _Optional[bool] = ..., numbers_ready: _Optional[int] = ..., room_held_up: _Optional[str] = ...) -> None: ...
 
 class AcceptClockRequest(_message.Message):
     __slots__ = ("wall_clock", "note")

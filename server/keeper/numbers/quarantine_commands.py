@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.number import is_number
 from ringfence.engine.table.header_rows import Headers, Numbers, quarantine_headers
-from ringfence.engine.table.writer import TableFull
+from ringfence.engine.table.writer import SlotsHeld, TableFull
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.words import FORMER_LIFE_S, Outcome
 from ringfence.server.journal.keeper_value_pb2 import KeeperValue
@@ -18,6 +18,7 @@ from ringfence.server.keeper.commands.command_fields import read_note
 from ringfence.server.keeper.commands.command_log import CommandLog
 from ringfence.server.keeper.numbers.looked_at import NUMBERS_A_SLICE
 from ringfence.server.keeper.numbers.quarantine_batch import QuarantineBatch, read_quarantine_batch
+from ringfence.server.keeper.numbers.room import Room
 from ringfence.server.link.bounds import REJECTIONS_MAX
 from ringfence.server.link.drain import Context, Drain
 from ringfence.server.link.refusal import bad_field, table_full, wrong_state
@@ -40,6 +41,7 @@ class QuarantineCommands:
         log: CommandLog,
         drain: Drain,
         turns: Turns,
+        room: Room,
     ) -> None:
         """Bulk commands are judged in the thread of `turns`."""
         self._verdicts = verdicts
@@ -48,6 +50,7 @@ class QuarantineCommands:
         self._state = state
         self._log = log
         self._drain = drain
+        self._room = room
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -76,9 +79,13 @@ class QuarantineCommands:
                 return self._quarantine(value, pool, self._judge(self._verdicts, pool, batch))
             return self._quarantine(value, pool, judged)
 
-        return await self._log.carry_out(
-            "QuarantineNumbers", context, decide, about=numbers, ahead=ahead
-        )
+        while True:
+            try:
+                return await self._log.carry_out(
+                    "QuarantineNumbers", context, decide, about=numbers, ahead=ahead
+                )
+            except SlotsHeld as held:
+                await self._room.make(held.wanted)
 
     async def report_complaint(self, message: bytes, context: Context) -> bytes:
         """Records what a customer says of a number that was handed out."""
@@ -135,7 +142,7 @@ class QuarantineCommands:
         outcome, previous, current = np.zeros((3, len(batch)), np.uint8)
         outcome[:] = _FAULTY
         sound = np.flatnonzero(batch.fault == 0)
-        outcome[sound] = self._state.writer.judge(batch.number[sound], batch.quarantined_at[sound])
+        outcome[sound] = self._state.judge(batch.number[sound], batch.quarantined_at[sound])
         outcome[(outcome == Outcome.QUARANTINED) & batch.again] = Outcome.ALREADY_QUARANTINED
         judged = _Judged(batch, outcome, previous, current)
         chosen, headers = judged.chosen, judged.headers(pool, batch.now)
@@ -170,7 +177,7 @@ class QuarantineCommands:
     def _rejection(self, batch: QuarantineBatch, index: int) -> str:
         if batch.fault[index]:
             return batch.fault_text(index)
-        earliest = self._state.writer.earliest_quarantine(int(batch.number[index]))
+        earliest = self._state.earliest_quarantine(int(batch.number[index]))
         return (
             f"quarantined_at: value={_rfc_3339(batch.quarantined_at[index])},"
             f" bound=not before {_rfc_3339(earliest)},"

@@ -26,6 +26,7 @@ def status(as_json: bool, client: Client) -> None:
             "version": now.version,
             "workers": str(now.workers),
             "numbers": f"{now.numbers:,} of {now.capacity_numbers:,} ({share:.1%})",
+            "room": now.room_held_up or f"for {now.capacity_numbers - now.numbers:,} numbers",
             "events": f"{now.events_total:,} accepted",
             "events kept": f"the newest {now.ring_entries} of each number",
             "spray callers": (
