@@ -82,7 +82,7 @@ class Segment:
         """Callers whose bit in the spray map is set."""
     @property
     def numbers(self) -> int:
-        """Records that have been a number's, FREE and EMPTY ones too; at most `capacity_numbers`."""
+        """Records that have been a number's, also FREE and EMPTY; at most `capacity_numbers`."""
     def end_inserts(self) -> None:
         """Says that no insert is under way: all processes that made any have ended."""
     @property

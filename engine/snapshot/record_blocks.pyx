@@ -2,11 +2,11 @@
 
 Thread safety: the copies may run beside workers and the keeper; `index_records` may run in several
 threads at once, each with records of its own, in a segment that nobody else uses yet.
-Invariants: every 64-bit word is copied whole, so a copied ring holds only whole entries. A record is
-copied under one control word, so header and ring are of one life of one number. Where that word is
-odd, its writer being slow or dead, the header may be in halves: its change is in the keeper's journal
-behind the position noted before the copy, and replay writes it again. But a slot that is changing
-its number is copied as EMPTY: replay gives that number another one.
+Invariants: every 64-bit word is copied whole, so a copied ring holds only whole entries. A record
+is copied under one control word, so header and ring are of one life of one number. Where that word
+is odd, its writer being slow or dead, the header may be in halves: its change is in the keeper's
+journal behind the position noted before the copy, and replay writes it again. But a slot that is
+changing its number is copied as EMPTY: replay gives that number another one.
 """
 
 import numpy as np

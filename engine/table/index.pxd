@@ -12,8 +12,8 @@ there, which makes another hole, until there is none to go. Meanwhile anybody ma
    found nothing, and searches again.
 3. Who finds an entry twice finds the same record.
 
-index_hole says which place is being closed. It is always either written over next, or a copy of what
-stands further on: a writer that dies anywhere has lost nothing, and the next one closes the hole.
+index_hole says which place is being closed. What stands there is to go, or stands further on too: a
+writer that dies anywhere has lost nothing, and the next one closes the hole.
 
 Invariants: of each search all places from its home to its entry are taken, as in an index that no
 number ever left. So searches are as long as if the numbers that are there had come alone.

@@ -8,9 +8,9 @@ insert could not take back what it did to the ring of another number; so it says
 counters in which epoch it began, and an EMPTY slot is made of what left the index in an epoch only
 when no insert is under way that began in it or before:
 
-1. An insert stores the epoch, then reads the index; the keeper takes numbers out of the index, then
-   reads who inserts; both have a sequential fence between. So the insert does not find the number,
-   or the keeper sees that it is under way.
+1. An insert stores the epoch, then reads the index; the keeper takes numbers out of the index,
+   then reads who inserts; both have a sequential fence between. So the insert does not find the
+   number, or the keeper sees that it is under way.
 2. The epoch is raised after that, so inserts that begin later are not waited for. One that reads the
    epoch of before and stores it late is waited for in vain, once.
 
@@ -150,7 +150,9 @@ cdef class Slots:
         with nogil:
             for at in range(numbers):
                 record = table_at(&self._table, at)
-                if record.control & STATE_MASK == STATE_FREE and record.control >> SINCE_SHIFT > since:
+                if record.control & STATE_MASK != STATE_FREE:
+                    continue
+                if record.control >> SINCE_SHIFT > since:
                     number_cells[found] = record.key & NUMBER_MASK
                     since_cells[found] = <uint32_t>(record.control >> SINCE_SHIFT)
                     found += 1

@@ -109,13 +109,20 @@ class Keeper:
         bulk = Turns("bulk-commands")
         counts = PoolCounts(TableScan(segment), self.time.now)
         self.commands: Mapping[str, Answer] = {
-            **QuarantineCommands(verdicts, self.state, self.log, drain, bulk, self._room).answers,
+            **QuarantineCommands(
+                verdicts, self.state, self.log, drain, turns=bulk, room=self._room
+            ).answers,
             **NumberCommands(verdicts, self.state, self.log, bulk).answers,
             **SettingCommands(self.state, self.log, counts, VerdictReader(segment)).answers,
             **FeedCommands(self.state, self.log, traffic).answers,
             **ClockCommands(self.time, self.log).answers,
             "GetStatus": status_answer(
-                writer.slots, journal, self.time, config.server.workers, snapshot_at, self._room
+                writer.slots,
+                self._room,
+                journal,
+                self.time,
+                snapshot_at,
+                workers=config.server.workers,
             ),
         }
         self.reservations = ReservationService(

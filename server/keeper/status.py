@@ -18,11 +18,12 @@ from ringfence.v1 import quarantine_service_pb2 as pb
 
 def status_answer(
     slots: Slots,
+    room: Room,
     journal: Journal,
     time: KeptTime,
-    workers: int,
     snapshot_at: Callable[[], int],
-    room: Room,
+    *,
+    workers: int,
 ) -> Answer:
     """An answer to GetStatus."""
     segment = slots.segment

@@ -1,11 +1,11 @@
 """Headers of the keeper's journal on their way into a table that nobody uses yet.
 
 A snapshot is copied while commands go on: a slot that was copied late may bear a number that came
-after the position that replay begins at, while the number that it bore until then, and will lose in
-replay, needs a place too. So for some time more numbers may be in use than the table has room for.
+after the position that replay begins at, while the number that it bore until then, and will lose
+in replay, needs a place too. So for some time more numbers may be in use than there is room for.
 Those for which there is none wait until all others have got where the journal ends: there is room
-for all then. Nothing of their rings is lost, as a number that lost its slot has left since, and what
-comes behind that is of another life.
+for all then. Nothing of their rings is lost, as a number that lost its slot has left since, and
+what comes behind that is of another life.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Numbers that left: until when the journals may hold events of the life that ended.
 
-A number may come back 310 s after it was last tracked (DESIGN: events may be 300 s ahead). Its header
+A number may come back 310 s after it was last tracked, as events may be 300 s ahead. Its header
 says so as long as it has its slot. The slot may be another number's before the snapshots that a
 restart goes on from lie behind that, so it is kept here too.
 

@@ -40,6 +40,7 @@ class QuarantineCommands:
         state: KeeperState,
         log: CommandLog,
         drain: Drain,
+        *,
         turns: Turns,
         room: Room,
     ) -> None:

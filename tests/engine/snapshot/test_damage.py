@@ -184,7 +184,7 @@ def with_version(path: Path, version: int) -> Path:
 def test_newer_format_is_refused_by_name(path: Path) -> None:
     newer = with_version(path, snapshot_format.VERSION + 1)
     for refuse in (check_snapshot, read_header, lambda path: list(read_keeper_state(path))):
-        with pytest.raises(SnapshotNewer, match="newer format: version=4, limit=3") as caught:
+        with pytest.raises(SnapshotNewer, match="newer format: version=5, limit=4") as caught:
             refuse(newer)
         assert str(newer) in str(caught.value)
     segment = empty_segment()
