@@ -8,11 +8,11 @@ insert could not take back what it did to the ring of another number; so it says
 counters in which epoch it began, and an EMPTY slot is made of what left the index in an epoch only
 when no insert is under way that began in it or before:
 
-1. An insert stores the epoch, then reads the index; the keeper takes numbers out of the index,
-   then reads who inserts; both have a sequential fence between. So the insert does not find the
-   number, or the keeper sees that it is under way.
-2. The epoch is raised after that, so inserts that begin later are not waited for. One that reads the
-   epoch of before and stores it late is waited for in vain, once.
+1. An insert stores the epoch, then reads the index; the keeper takes numbers out of the index
+   first, then reads who inserts; both have a sequential fence between. So either the insert does
+   not find them, or the keeper sees that it is under way.
+2. The epoch is raised after that, so inserts that begin later are not waited for. One that read
+   the epoch of before and stores it late is waited for in vain, once.
 
 A worker that is stopped in mid-insert holds this up, and so does one that died there, until the one
 that replaces it begins: its `EventInserter` says that none is under way.
