@@ -377,7 +377,7 @@ def first_start_problems(config: Config) -> list[str]:
     return problems
 
 
-def load_policy(path: str | os.PathLike[str]) -> Policy:
+def load_policy(path: str | os.PathLike[str]) -> PolicyTable:
     """The one policy of a file; raises ConfigError. Limits are judged for the largest ring."""
     source = os.fspath(path)
     try:
@@ -386,32 +386,32 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
         )
     except ValidationError as error:
         raise ConfigError(source, problems_of(error, PolicyFile)) from None
-    return tables.policy[0].policy()
+    return tables.policy[0]
 
 
-def load_pool(path: str | os.PathLike[str]) -> Pool:
+def load_pool(path: str | os.PathLike[str]) -> PoolTable:
     """The one pool of a file; raises ConfigError. Whether its policy exists the server says."""
     source = os.fspath(path)
     try:
         tables = PoolFile.model_validate(_read(source))
     except ValidationError as error:
         raise ConfigError(source, problems_of(error, PoolFile)) from None
-    return tables.pool[0].pool()
+    return tables.pool[0]
 
 
-def load_feed(path: str | os.PathLike[str]) -> Feed:
+def load_feed(path: str | os.PathLike[str]) -> FeedTable:
     """The one feed of a file; raises ConfigError."""
     source = os.fspath(path)
     try:
         tables = FeedFile.model_validate(_read(source))
     except ValidationError as error:
         raise ConfigError(source, problems_of(error, FeedFile)) from None
-    return tables.feed[0].feed()
+    return tables.feed[0]
 
 
 def _read(source: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(source).read_text("utf-8"))
+        return tomllib.loads(Path(source).read_text("utf-8-sig"))  # editors may mark it
     except OSError as error:
         what = wrong_path(error).removeprefix(f"{source}: ")  # which ConfigError puts before it
         raise ConfigError(source, [f"cannot be read: {what}"]) from None

@@ -62,7 +62,7 @@ def test_json_is_a_line_for_each_candidate(policy: str) -> None:
     wanted = play(
         history,
         [
-            Candidate("count", load_policy(policy), 12, NO_SPRAY),
+            Candidate("count", load_policy(policy).policy(), 12, NO_SPRAY),
             Calendar("calendar 60d", 60 * DAY_S),
         ],
     )

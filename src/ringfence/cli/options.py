@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ringfence import Client, Tls
+from ringfence.cli.error_text import error_text, too_few_text
 from ringfence.errors import (
     DeadlineExceeded,
     NotClean,
@@ -23,25 +24,33 @@ from ringfence.errors import (
 )
 from ringfence.server.config.address import parse_address
 from ringfence.server.config.duration import parse_duration
-from ringfence.wording.times import format_time, parse_time
+from ringfence.wording.times import parse_time
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class AnswerIsNo(click.ClickException):
+class _FromServer(click.ClickException):
+    """An error of the client in words; `cause` is that error, if there is one."""
+
+    def __init__(self, message: str, cause: RingfenceError | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class AnswerIsNo(_FromServer):
     """The server has looked, and the answer is no."""
 
     exit_code = 1
 
 
-class Failed(click.ClickException):
+class Failed(_FromServer):
     """The server refused or failed."""
 
     exit_code = 4
 
 
-class NotReached(click.ClickException):
+class NotReached(_FromServer):
     """The server cannot be reached."""
 
     exit_code = 3
@@ -171,36 +180,15 @@ def _told(server: str) -> Iterator[None]:
     try:
         yield
     except (Unreachable, DeadlineExceeded) as error:
-        raise NotReached(f"cannot reach the server at {server}: {error}") from None
+        raise NotReached(f"cannot reach the server at {server}: {error}", error) from None
     except TooFewClean as error:
-        raise AnswerIsNo(_too_few(error)) from None
+        raise AnswerIsNo(too_few_text(error), error) from None
     except NotClean as error:
-        raise AnswerIsNo(_with_violations(error)) from None
+        raise AnswerIsNo(error_text(error), error) from None
     except Unimplemented as error:
-        raise Failed(f"the server at {server} cannot do this: {error}") from None
+        raise Failed(f"the server at {server} cannot do this: {error}", error) from None
     except RingfenceError as error:
-        raise Failed(_with_violations(error)) from None
-
-
-def _with_violations(error: RingfenceError) -> str:
-    text = str(error)
-    violations = [
-        f"{violation.field}: {violation.description}"
-        for violation in error.violations
-        if violation.description not in text
-    ]
-    return "\n  ".join([text, *violations])
-
-
-def _too_few(error: TooFewClean) -> str:
-    """How many there are now, and when there will be more."""
-    now = [] if error.clean is None else [f"clean now: {error.clean:,}"]
-    later = (
-        "no other will become clean by silence alone"
-        if error.next_clean_at is None
-        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent"
-    )
-    return "\n  ".join([str(error), *now, later])
+        raise Failed(error_text(error), error) from None
 
 
 def at_option(function: Command) -> Command:
