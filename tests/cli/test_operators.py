@@ -240,7 +240,7 @@ def test_history_is_a_table_of_changes(servicer: Servicer, ringfence: Ringfence)
         "reservation": "r-1",
     }
     assert told[1]["previous"] is None
-    assert servicer.requests[1] == number_v1.ListHistoryRequest(page_size=10_000)
+    assert servicer.requests[1] == number_v1.ListHistoryRequest(page_size=1_001)
 
 
 def test_history_of_a_server_without_it_is_refused(

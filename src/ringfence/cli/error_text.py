@@ -20,6 +20,10 @@ _WORDS = (
         re.compile(r"(\+\d+): value=not handed out, bound=handed out within (\d+ days)"),
         r"\1 is not handed out, nor was it within \2",
     ),
+    (
+        re.compile(r"\bnumbers: value=(\d+), bound=a number of pool (\S+)"),
+        r"+\1 is in another pool than \2",
+    ),
     (re.compile(r"\bvalue=empty, bound="), "empty, and needed: "),
     (re.compile(r": value=(.+), bound=(.+)", re.DOTALL), r" is \1, allowed: \2"),
     (re.compile(r"^value=(.+), bound=(.+)", re.DOTALL), r"\1, allowed: \2"),
