@@ -63,6 +63,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         as_json = "--json" in ctx.args
+        if os.environ.get("NO_COLOR"):  # no-color.org; rich looks at it by itself
+            ctx.color = False
         try:
             return self._carry_out(ctx)
         except click.ClickException as error:
