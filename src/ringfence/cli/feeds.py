@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ringfence import Client, Feed, FeedStatus, Gap
+from ringfence.cli.completion import complete_feed
 from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows
 from ringfence.cli.setting_put import Put, PutOptions
@@ -78,7 +79,7 @@ def _print_table(found: list[FeedStatus]) -> None:
 
 
 @feeds.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_feed)
 @toml_option
 @json_option
 @client_options
@@ -133,7 +134,7 @@ def put(file: Path, client: Client, **options: Any) -> None:
 
 
 @feeds.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_feed)
 @json_option
 @client_options
 def delete(name: str, as_json: bool, client: Client) -> None:

@@ -225,9 +225,16 @@ def note_option(*, required: bool = False) -> Callable[[Command], Command]:
     return click.option(
         "--note",
         metavar="TEXT",
+        callback=_said if required else None,
         help="Why, for the history; at most 500 characters.",
         **default,
     )
+
+
+def _said(_: click.Context, __: click.Parameter, note: str) -> str:
+    if not note.strip():
+        raise click.BadParameter("a reason is needed, for the history: it is empty")
+    return note
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")

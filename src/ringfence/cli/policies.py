@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ringfence import Client, EventKind, Measure, Policy, Rule
+from ringfence.cli.completion import complete_policy
 from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows
 from ringfence.cli.setting_put import Put, PutOptions
@@ -53,7 +54,7 @@ def list_(as_json: bool, client: Client) -> None:
 
 
 @policies.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_policy)
 @toml_option
 @json_option
 @client_options
@@ -101,7 +102,7 @@ def put(file: Path, client: Client, **options: Any) -> None:
 
 
 @policies.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_policy)
 @json_option
 @client_options
 def delete(name: str, as_json: bool, client: Client) -> None:

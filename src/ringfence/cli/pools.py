@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ringfence import Client, Pool, PoolStatus, Verdict
+from ringfence.cli.completion import complete_pool
 from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows, terminal
 from ringfence.cli.pool_text import complaints_text, forecast_chart
@@ -84,7 +85,7 @@ def _print_table(found: list[PoolStatus]) -> None:
 
 
 @pools.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_pool)
 @toml_option
 @json_option
 @client_options
@@ -141,7 +142,7 @@ def put(file: Path, client: Client, **options: Any) -> None:
 
 
 @pools.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_pool)
 @json_option
 @client_options
 def delete(name: str, as_json: bool, client: Client) -> None:

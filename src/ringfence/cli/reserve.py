@@ -7,6 +7,7 @@ from uuid import uuid4
 import click
 
 from ringfence import Client
+from ringfence.cli.completion import complete_pool
 from ringfence.cli.error_text import error_text, in_words
 from ringfence.cli.not_clean import not_clean_lines, why_text
 from ringfence.cli.number_input import read_numbers
@@ -26,7 +27,7 @@ RESERVED_NUMBERS_MAX = 10_000
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=complete_pool)
 @numbers_input
 @click.option(
     "--count",

@@ -29,7 +29,7 @@ def folded(text: str, room: int | None, indent: int) -> str:
 
 
 class RowLayout:
-    """Where the cells of a row go: a row that is too wide goes on in the next line, between cells."""
+    """Where the cells of a row go: one that is too wide goes on in the next line, between cells."""
 
     def __init__(self, widths: Sequence[int], room: int | None) -> None:
         """A positive width sets a cell to the right, a negative one to the left."""

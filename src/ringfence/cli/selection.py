@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from ringfence import Verdict
+from ringfence.cli.completion import complete_pool
 from ringfence.cli.number_input import parse_numbers
 
 T = TypeVar("T")
@@ -35,7 +36,13 @@ prefix_option = click.option(
 )
 """Adds `--prefix`; the command gets its digits."""
 
-pool_option = click.option("--pool", default="", metavar="NAME", help="Only those of this pool.")
+pool_option = click.option(
+    "--pool",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_pool,
+    help="Only those of this pool.",
+)
 
 LISTED_MAX = 1_000
 _PAGE_MAX = 10_000
