@@ -37,7 +37,7 @@ from ringfence.engine.settings.policy import (
 )
 from ringfence.engine.words import EventKind, Measure
 from ringfence.engine.wrong_path import wrong_path
-from ringfence.server.config.address import parse_address
+from ringfence.server.config.address import check_address, socket_path
 from ringfence.server.config.config_problems import ConfigError, nearest, problems_of
 from ringfence.server.config.duration import BOUND, format_duration, parse_duration
 
@@ -93,12 +93,16 @@ class ServerTable(Table):
     @field_validator("listen")
     @classmethod
     def _check_listen(cls, value: str) -> str:
-        parse_address(value)
+        check_address(value)
         return value
 
     @field_validator("workers")
     @classmethod
-    def _count_cores(cls, value: int) -> int:
+    def _count_cores(cls, value: int, info: ValidationInfo) -> int:
+        if socket_path(info.data.get("listen", "")) is not None:
+            if value > 1:  # each that binds the path takes it from the one before
+                raise ValueError(f"value={value}, bound=1 on a unix socket, which none can share")
+            return 1
         return value or min(len(os.sched_getaffinity(0)), WORKERS_MAX)
 
 

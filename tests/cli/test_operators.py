@@ -171,6 +171,8 @@ def test_a_complaint_is_recorded(servicer: Servicer, ringfence: Ringfence) -> No
             number=CALLED, note="a bank", received_at=Timestamp(seconds=SECONDS)
         )
     ]
+    (told,) = objects(ringfence("complain", f"+{CALLED}", "--note", "a bank", "--json"))
+    assert told == {"number": f"+{CALLED}", "note": "a bank", "received_at": None}
     servicer.failures = [abort(S.FAILED_PRECONDITION, info("WRONG_STATE"), text="not assigned")]
     assert "not assigned" in ringfence("complain", f"+{CALLED}", "--note", "x", code=4).stderr
 

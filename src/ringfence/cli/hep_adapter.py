@@ -29,7 +29,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.option(
     "--listen",
-    type=Address(),
+    type=Address(parse_address),
     metavar="HOST:PORT",
     default="127.0.0.1:9060",
     show_default=True,
@@ -38,12 +38,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--server",
     type=Address(),
-    metavar="HOST:PORT",
+    metavar="ADDRESS",
     envvar="RINGFENCE_SERVER",
     default="127.0.0.1:50051",
     show_default=True,
     show_envvar=True,
-    help="The Ringfence server.",
+    help="The Ringfence server, HOST:PORT or unix:/path.",
 )
 @click.option("--feed", metavar="NAME", required=True, help="The feed that the events belong to.")
 @click.option(

@@ -22,7 +22,7 @@ from ringfence.errors import (
     Unimplemented,
     Unreachable,
 )
-from ringfence.server.config.address import parse_address
+from ringfence.server.config.address import check_address
 from ringfence.server.config.duration import parse_duration
 from ringfence.wording.times import parse_time
 
@@ -83,13 +83,16 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in new ver
 
 
 class Address(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
-    """HOST:PORT."""
+    """HOST:PORT, or unix:/path where `check` lets it pass."""
 
     name = "address"
 
+    def __init__(self, check: Callable[[str], object] = check_address) -> None:
+        self._check = check
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            parse_address(value)
+            self._check(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return str(value)
@@ -101,12 +104,12 @@ def connection_options(function: Command) -> Command:
     @click.option(
         "--server",
         type=Address(),
-        metavar="HOST:PORT",
+        metavar="ADDRESS",
         envvar="RINGFENCE_SERVER",
         default="127.0.0.1:50051",
         show_default=True,
         show_envvar=True,
-        help="The Ringfence server.",
+        help="The Ringfence server, HOST:PORT or unix:/path.",
     )
     @click.option("--tls-ca", type=_PEM, help="TLS: PEM file of the server's authority.")
     @click.option("--tls-certificate", type=_PEM, help="TLS: PEM file of our certificate.")
