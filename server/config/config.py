@@ -37,7 +37,7 @@ from ringfence.engine.settings.policy import (
 )
 from ringfence.engine.words import EventKind, Measure
 from ringfence.engine.wrong_path import wrong_path
-from ringfence.server.config.address import parse_address
+from ringfence.server.config.address import check_address, socket_path
 from ringfence.server.config.config_problems import ConfigError, nearest, problems_of
 from ringfence.server.config.duration import BOUND, format_duration, parse_duration
 
@@ -93,12 +93,16 @@ class ServerTable(Table):
     @field_validator("listen")
     @classmethod
     def _check_listen(cls, value: str) -> str:
-        parse_address(value)
+        check_address(value)
         return value
 
     @field_validator("workers")
     @classmethod
-    def _count_cores(cls, value: int) -> int:
+    def _count_cores(cls, value: int, info: ValidationInfo) -> int:
+        if socket_path(info.data.get("listen", "")) is not None:
+            if value > 1:  # each that binds the path takes it from the one before
+                raise ValueError(f"value={value}, bound=1 on a unix socket, which none can share")
+            return 1
         return value or min(len(os.sched_getaffinity(0)), WORKERS_MAX)
 
 
@@ -377,7 +381,7 @@ def first_start_problems(config: Config) -> list[str]:
     return problems
 
 
-def load_policy(path: str | os.PathLike[str]) -> Policy:
+def load_policy(path: str | os.PathLike[str]) -> PolicyTable:
     """The one policy of a file; raises ConfigError. Limits are judged for the largest ring."""
     source = os.fspath(path)
     try:
@@ -386,32 +390,32 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
         )
     except ValidationError as error:
         raise ConfigError(source, problems_of(error, PolicyFile)) from None
-    return tables.policy[0].policy()
+    return tables.policy[0]
 
 
-def load_pool(path: str | os.PathLike[str]) -> Pool:
+def load_pool(path: str | os.PathLike[str]) -> PoolTable:
     """The one pool of a file; raises ConfigError. Whether its policy exists the server says."""
     source = os.fspath(path)
     try:
         tables = PoolFile.model_validate(_read(source))
     except ValidationError as error:
         raise ConfigError(source, problems_of(error, PoolFile)) from None
-    return tables.pool[0].pool()
+    return tables.pool[0]
 
 
-def load_feed(path: str | os.PathLike[str]) -> Feed:
+def load_feed(path: str | os.PathLike[str]) -> FeedTable:
     """The one feed of a file; raises ConfigError."""
     source = os.fspath(path)
     try:
         tables = FeedFile.model_validate(_read(source))
     except ValidationError as error:
         raise ConfigError(source, problems_of(error, FeedFile)) from None
-    return tables.feed[0].feed()
+    return tables.feed[0]
 
 
 def _read(source: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(source).read_text("utf-8"))
+        return tomllib.loads(Path(source).read_text("utf-8-sig"))  # editors may mark it
     except OSError as error:
         what = wrong_path(error).removeprefix(f"{source}: ")  # which ConfigError puts before it
         raise ConfigError(source, [f"cannot be read: {what}"]) from None

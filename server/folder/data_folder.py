@@ -65,6 +65,21 @@ def hold_data_folder(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[Dat
         os.close(lock)
 
 
+def served_by(path: Path) -> str:
+    """The pid of the server that has this data folder now; "" = none has. Raises OSError."""
+    try:
+        lock = os.open(path / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(lock)
+    finally:
+        os.close(lock)  # with it the lock, so that no start has to wait
+    return ""
+
+
 @contextmanager
 def hold_run_folder(folder_id: bytes) -> Iterator[Path]:
     """Holds a folder in shared memory for the segment and the sockets.
@@ -108,10 +123,9 @@ def _take_lock(lock: int, path: Path, wait_s: float) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
                 raise StartError(
                     f"data folder in use: {path} is held by the server with pid"
-                    f" {holder or 'unknown'}; waited {wait_s:g} s"
+                    f" {_holder(lock)}; waited {wait_s:g} s"
                 ) from None
             time.sleep(LOCK_POLL_S)
         else:
@@ -119,6 +133,10 @@ def _take_lock(lock: int, path: Path, wait_s: float) -> None:
             os.pwrite(lock, pid, 0)
             os.ftruncate(lock, len(pid))  # not before: a full disk might not give the room again
             return
+
+
+def _holder(lock: int) -> str:
+    return os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
 
 
 def missing_secret(path: Path) -> str:

@@ -7,6 +7,7 @@ line is out when it was logged, as long as somebody reads, and else goes its own
 
 import logging
 import sys
+import time
 
 from ringfence.server.supervisor.line_writer import LineWriter
 
@@ -20,7 +21,7 @@ class LogLines(logging.Handler):
     def __init__(self, role: str) -> None:
         super().__init__()
         self.setFormatter(
-            logging.Formatter(f"%(asctime)s %(levelname)s pid=%(process)d role={role} %(message)s")
+            _UtcFormatter(f"%(asctime)s %(levelname)s pid=%(process)d role={role} %(message)s")
         )
         self._lines = LineWriter(sys.stderr.fileno(), self._dropped_text)
 
@@ -45,6 +46,14 @@ class LogLines(logging.Handler):
         return self.format(
             logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (lines,), None)
         )
+
+
+class _UtcFormatter(logging.Formatter):
+    """Times as everywhere else, RFC 3339 in UTC: 2026-03-01T12:00:00.123Z."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
 
 def configure_log(role: str) -> None:

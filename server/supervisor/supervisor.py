@@ -32,7 +32,7 @@ from ringfence.server.recovery.recovery import run_recovery
 from ringfence.server.recovery.snapshot_taker import run_snapshot
 from ringfence.server.supervisor.child import LOOK_S, Child
 from ringfence.server.supervisor.line_writer import LineWriter
-from ringfence.server.supervisor.listen_port import hold_port
+from ringfence.server.supervisor.listen_address import hold_address
 from ringfence.server.supervisor.log import configure_log
 from ringfence.server.supervisor.open_files import raise_files_max
 from ringfence.server.worker.worker import run_worker
@@ -56,8 +56,7 @@ def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
             folder = held.enter_context(hold_data_folder(data))
             signalled = held.enter_context(_signals())
             run_folder = held.enter_context(hold_run_folder(folder.folder_id))
-            port, address = hold_port(config.server.listen)
-            held.enter_context(port)
+            address = held.enter_context(hold_address(config.server.listen))
             installation = Installation(
                 config, folder.path, run_folder, folder.folder_id, folder.caller_key
             )

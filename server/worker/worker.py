@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import sys
@@ -13,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from ringfence.engine.events.inserter import EventInserter
 from ringfence.engine.memory.one_time import OneTime
+from ringfence.server.config.address import socket_path
 from ringfence.server.folder.installation import Installation
 from ringfence.server.folder.journal_folders import journal_identity, worker_name
 from ringfence.server.journal.awaited_journal import AwaitedJournal
@@ -119,7 +121,7 @@ async def _serve(installation: Installation, index: int, address: str, signs: Si
         )
     )
     healthy = await _add_health_and_reflection(server)
-    server.add_insecure_port(address)
+    _listen(server, address)
     await wait_for_time(clock, stop)
     watch = CommandWatch(COMMANDS.full_name, link, healthy)
     await watch.begin()
@@ -156,6 +158,18 @@ async def wait_for_time(clock: OneTime, stop: asyncio.Event) -> None:
     while not clock.known and not stop.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TIME_PAUSE_S)
+
+
+def _listen(server: grpc.aio.Server, address: str) -> None:
+    """Binds the address; a unix socket is open to the server's user alone, from the first on."""
+    if socket_path(address) is None:
+        server.add_insecure_port(address)
+        return
+    before = os.umask(0o177)
+    try:
+        server.add_insecure_port(address)  # takes the place of what a killed worker has left
+    finally:
+        os.umask(before)
 
 
 def _connections_max() -> int:

@@ -57,7 +57,10 @@ def _read(path: Path | str | None) -> bytes | None:
 
 
 def open_channel(server: str, tls: Tls | None) -> grpc.Channel:
-    """A channel for blocking calls to `server` (HOST:PORT); it connects at the first call."""
+    """A channel for blocking calls to `server`; it connects at the first call.
+
+    `server` is HOST:PORT, or unix:/path.
+    """
     if tls is None:
         return grpc.insecure_channel(server, OPTIONS)
     return grpc.secure_channel(server, tls.credentials(), OPTIONS)

@@ -273,7 +273,7 @@ def _unpack(status: Status) -> tuple[ErrorInfo, tuple[Violation, ...], float | N
         if detail.Unpack(bad):
             violations += [Violation(v.field, v.description) for v in bad.field_violations]
         elif detail.Unpack(unmet):
-            violations += [Violation(v.subject, v.description) for v in unmet.violations]
+            violations += [Violation(v.subject, v.description or v.type) for v in unmet.violations]
         elif detail.Unpack(quota):
             violations += [Violation(v.subject, v.description) for v in quota.violations]
         elif detail.Unpack(retry):

@@ -320,7 +320,7 @@ def process(server: ServerProcess, *arguments: str, **streams: Any) -> "subproce
 @pytest.mark.slow
 def test_a_reader_that_has_seen_enough_ends_the_listing_quietly(server, client) -> None:
     client.quarantine_numbers(range(999000000000, 999000004000))
-    listing = process(server, "numbers", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    listing = process(server, "numbers", "--all", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with listing:
         assert listing.stdout.readline().startswith("NUMBER")
         listing.stdout.close()

@@ -171,6 +171,8 @@ def test_a_complaint_is_recorded(servicer: Servicer, ringfence: Ringfence) -> No
             number=CALLED, note="a bank", received_at=Timestamp(seconds=SECONDS)
         )
     ]
+    (told,) = objects(ringfence("complain", f"+{CALLED}", "--note", "a bank", "--json"))
+    assert told == {"number": f"+{CALLED}", "note": "a bank", "received_at": None}
     servicer.failures = [abort(S.FAILED_PRECONDITION, info("WRONG_STATE"), text="not assigned")]
     assert "not assigned" in ringfence("complain", f"+{CALLED}", "--note", "x", code=4).stderr
 
@@ -240,7 +242,7 @@ def test_history_is_a_table_of_changes(servicer: Servicer, ringfence: Ringfence)
         "reservation": "r-1",
     }
     assert told[1]["previous"] is None
-    assert servicer.requests[1] == number_v1.ListHistoryRequest(page_size=10_000)
+    assert servicer.requests[1] == number_v1.ListHistoryRequest(page_size=1_001)
 
 
 def test_history_of_a_server_without_it_is_refused(

@@ -159,9 +159,13 @@ def test_feed_of_a_file_is_put(
 ) -> None:
     file = tmp_path / "feed.toml"
     file.write_text('[[feed]]\nname = "msc-1"\nsilence_max = "5m"\ndescription = "a switch"\n')
-    servicer.answer = lambda request: v1.Feed(name=request.feed.name, revision=3)
+    servicer.answer = lambda request: (
+        v1.ListFeedsResponse()
+        if isinstance(request, v1.ListFeedsRequest)
+        else v1.Feed(name=request.feed.name, revision=3)
+    )
     result = ringfence("feeds", "put", str(file), *(["--dry-run"] if dry_run else []))
-    (asked,) = servicer.requests
+    (_, asked) = servicer.requests
     assert asked.feed == v1.Feed(
         name="msc-1", silence_max=Duration(seconds=300), description="a switch"
     )
@@ -169,4 +173,7 @@ def test_feed_of_a_file_is_put(
     said = "would be accepted; nothing has changed" if dry_run else "revision 3"
     assert result.stdout == f"feed msc-1: {said}\n"
     file.write_text('[[feed]]\nname = "msc-1"\nsilence_max = "4s"\n')
-    assert "silence_max: value=4 s" in ringfence("feeds", "put", str(file), code=2).stderr
+    assert (
+        "silence_max is 4 s, allowed: 5 to 86400 s"
+        in ringfence("feeds", "put", str(file), code=2).stderr
+    )

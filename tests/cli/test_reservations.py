@@ -178,7 +178,11 @@ def test_confirm_names_every_number_that_is_no_longer_clean(
     servicer.failures = [abort(S.FAILED_PRECONDITION, info("NOT_CLEAN"), text="1 is not clean")]
     servicer.answer = lambda _: reservation(refused=(CALLED, CALLED + 1))
     result = ringfence("confirm", "r-1", code=1)
-    assert result.stderr == (f"Error: 1 is not clean\n  +{CALLED}  NOISY\n  +{CALLED + 1}  NOISY\n")
+    assert result.stderr == (
+        "Error: 1 is not clean\n"
+        f"  +{CALLED}  NOISY: more reached it than its policy allows\n"
+        f"  +{CALLED + 1}  NOISY: more reached it than its policy allows\n"
+    )
     assert servicer.requests[1] == v1.GetReservationRequest(id="r-1")
 
 

@@ -137,12 +137,12 @@ def test_a_pool_is_put_whole(ringfence: Ringfence, client: Client, tmp_path: Pat
         (
             "feeds",
             FEED.format(silence_max="4s"),
-            "feed[0].silence_max: value=4 s, bound=5 to 86400 s",
+            "feed[0].silence_max is 4 s, allowed: 5 to 86400 s",
         ),
-        ("feeds", FEED.format(silence_max="9s") * 2, "feed: value=2, bound=1"),
+        ("feeds", FEED.format(silence_max="9s") * 2, "feed is 2, allowed: 1"),
         ("pools", "", "pool: missing"),
-        ("pools", "pool = []", "pool: value=0, bound=1"),
-        ("policies", '[policy]\nname = "x"', "policy: value=one table, bound=[[policy]]"),
+        ("pools", "pool = []", "pool is 0, allowed: 1"),
+        ("policies", '[policy]\nname = "x"', "policy is one table, allowed: [[policy]]"),
     ],
 )
 def test_a_file_that_cannot_be_put_has_one_problem(

@@ -155,7 +155,7 @@ def _below(module: str) -> str:
 
 def layer(module: str) -> int:
     """How low a module lies: the index in ORDER of the innermost folder there that it is in."""
-    folder = module
+    folder = "cli" if module == "__main__" else module  # `python -m ringfence` is the command
     while folder not in ORDER:
         folder = folder.rpartition(".")[0]
     return ORDER.index(folder)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import click
 
@@ -62,6 +62,21 @@ class Commands(click.Group):
         return cast(click.Command, getattr(import_module(_MODULES[cmd_name]), cmd_name))
 
     def invoke(self, ctx: click.Context) -> Any:
+        as_json = "--json" in ctx.args
+        if os.environ.get("NO_COLOR"):  # no-color.org; rich looks at it by itself
+            ctx.color = False
+        try:
+            return self._carry_out(ctx)
+        except click.ClickException as error:
+            if not as_json:
+                raise
+            from ringfence.cli.error_text import error_json
+
+            click.echo(error_json(error), err=True)
+            ctx.exit(error.exit_code)
+
+    def _carry_out(self, ctx: click.Context) -> Any:
+        """Runs the command; what any of them may meet becomes an exit code."""
         try:
             try:
                 return super().invoke(ctx)
@@ -72,20 +87,33 @@ class Commands(click.Group):
             ctx.exit(128 + signal.SIGPIPE)
         except OSError as error:
             if error.filename is not None:
-                click.echo(f"Error: {wrong_path(error)}", err=True)
-                ctx.exit(4)
+                raise _Failure(wrong_path(error)) from None
             if error.errno != errno.ENOSPC:
                 raise
             _discard_output()
-            click.echo(f"Error: the output was cut off: {error.strerror}", err=True)
-            ctx.exit(4)
+            raise _Failure(f"the output was cut off: {error.strerror}") from None
         except MemoryError as error:
             wanted, _, _ = str(error).partition(" for an array")
-            click.echo(f"Error: out of memory{wanted and f': {wanted}'}", err=True)
-            ctx.exit(4)
+            raise _Failure(f"out of memory{wanted and f': {wanted}'}") from None
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(128 + signal.SIGINT)
+            _interrupted(ctx)
+        except click.Abort as abort:  # a question got no answer
+            click.echo(err=True)  # ends its line
+            if isinstance(abort.__context__, KeyboardInterrupt):
+                _interrupted(ctx)
+            click.echo("nothing has changed", err=True)
+            ctx.exit(1)
+
+
+class _Failure(click.ClickException):
+    """Something of this machine failed."""
+
+    exit_code = 4
+
+
+def _interrupted(ctx: click.Context) -> NoReturn:
+    click.echo("interrupted", err=True)
+    ctx.exit(128 + signal.SIGINT)
 
 
 def _discard_output() -> None:

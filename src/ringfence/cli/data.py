@@ -9,6 +9,7 @@ from ringfence.cli.data_backup import backup, restore
 from ringfence.cli.export import export
 from ringfence.cli.options import Failed, json_option
 from ringfence.engine.wrong_path import wrong_path
+from ringfence.server.folder.data_folder import served_by
 from ringfence.server.tools.data_verify import folder_problems
 
 
@@ -26,9 +27,14 @@ def verify(ctx: click.Context, folder: str, as_json: bool) -> None:
 
     No server may run on it: what it writes is in use.
 
-    Exit code 0: all are as they were written; 1: at least one is not.
+    Exit code 0: all are as they were written; 1: at least one is not; 4: it is being served.
     """
     try:
+        if pid := served_by(Path(folder)):
+            raise Failed(
+                f"{folder} is served by pid {pid}, which writes to it: make a backup, which is"
+                " verified, or stop that server"
+            )
         found = list(folder_problems(Path(folder)))
     except OSError as error:
         raise Failed(wrong_path(error)) from None

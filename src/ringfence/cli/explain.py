@@ -42,7 +42,8 @@ def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
     terminal().print(explanation(known, asked_at, _reservation(client, known)))
     if shown is not None and entries is not None:
         lines = history_lines(shown, more=len(entries) > len(shown))
-        terminal().print(*_texts(lines), sep="\n", soft_wrap=True)
+        console = terminal()
+        console.print(*_texts(lines), sep="\n", soft_wrap=not console.is_terminal)
 
 
 def _history(

@@ -2,13 +2,23 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ringfence import Client, Feed, FeedStatus, Gap
+from ringfence.cli.completion import complete_feed
 from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows
-from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
+from ringfence.cli.setting_put import Put, PutOptions
+from ringfence.cli.setting_toml import feed_toml
+from ringfence.cli.settings import (
+    SettingsGroup,
+    print_deleted,
+    put_options,
+    read_setting,
+    toml_option,
+)
 from ringfence.server.config.config import load_feed
 from ringfence.wording.times import time_text
 from ringfence.wording.words import distance_text, span_text
@@ -69,18 +79,20 @@ def _print_table(found: list[FeedStatus]) -> None:
 
 
 @feeds.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_feed)
+@toml_option
 @json_option
 @client_options
-def show(name: str, as_json: bool, client: Client) -> None:
+def show(name: str, as_toml: bool, as_json: bool, client: Client) -> None:
     """Show one feed and its gaps."""
-    for status in client.list_feeds():
-        if status.feed.name == name:
-            break
-    else:
+    status = _find(client, name)
+    if status is None:
         raise Failed(f"no such feed: {name}")
     if as_json:
         print_json(status)
+        return
+    if as_toml:
+        click.echo(feed_toml(status.feed).text, nl=False)
         return
     feed = status.feed
     print_facts(
@@ -104,27 +116,35 @@ def show(name: str, as_json: bool, client: Client) -> None:
 @feeds.command()
 @put_options
 @client_options
-def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
+def put(file: Path, client: Client, **options: Any) -> None:
     """Register the feed of a TOML file, or change it; what it has covered stays.
 
     The file has one [[feed]], written as in the server's configuration
-    (`ringfence serve --print-config`).
+    (`ringfence serve --print-config`); `feeds show NAME --toml` gives one to begin from. The
+    difference is shown, and a file that leaves out what is set is put only if you say so.
     """
-    wanted = read_setting(load_feed, file)
-    stored = client.put_feed(
-        Feed(wanted.name, timedelta(seconds=wanted.silence_max_s), wanted.description, revision),
-        validate_only=dry_run,
+    table = read_setting(load_feed, file)
+    feed = table.feed()
+    wanted = Feed(feed.name, timedelta(seconds=feed.silence_max_s), feed.description)
+    found, how = _find(client, feed.name), PutOptions(**options)
+    present = None if found is None else found.feed
+    Put(file, wanted, table.model_fields_set, present, feed_toml).carry_out(
+        how, lambda sent: client.put_feed(sent, validate_only=how.dry_run)
     )
-    print_stored("feed", stored, dry_run)
 
 
 @feeds.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_feed)
+@json_option
 @client_options
-def delete(name: str, client: Client) -> None:
+def delete(name: str, as_json: bool, client: Client) -> None:
     """Delete a feed that no pool requires, and what it has covered."""
     client.delete_feed(name)
-    click.echo(f"feed {name}: deleted")
+    print_deleted("feed", name, as_json=as_json)
+
+
+def _find(client: Client, name: str) -> FeedStatus | None:
+    return next((status for status in client.list_feeds() if status.feed.name == name), None)
 
 
 def _alarm(status: FeedStatus) -> str:

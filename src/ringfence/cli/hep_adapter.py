@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ringfence import EventStream, RingfenceError, Tls
 from ringfence.adapters.base import Attempt, summary
 from ringfence.adapters.dialled import DialPlan
+from ringfence.adapters.first_look import look_at_server
 from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
@@ -27,7 +29,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.option(
     "--listen",
-    type=Address(),
+    type=Address(parse_address),
     metavar="HOST:PORT",
     default="127.0.0.1:9060",
     show_default=True,
@@ -36,12 +38,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--server",
     type=Address(),
-    metavar="HOST:PORT",
+    metavar="ADDRESS",
     envvar="RINGFENCE_SERVER",
     default="127.0.0.1:50051",
     show_default=True,
     show_envvar=True,
-    help="The Ringfence server.",
+    help="The Ringfence server, HOST:PORT or unix:/path.",
 )
 @click.option("--feed", metavar="NAME", required=True, help="The feed that the events belong to.")
 @click.option(
@@ -104,12 +106,14 @@ def hep(
 
     Kamailio, OpenSIPS, FreeSWITCH and Asterisk send HEP3 themselves; sngrep or heplify do it
     beside any other SIP switch. Runs until SIGTERM or Ctrl-C, then hands on what has arrived and
-    ends with 0. Counts, by outcome, go to standard error once a minute and at the end.
+    ends with 0. Counts, by outcome, go to standard error once a minute and at the end; at once, if
+    nobody answers at the server's address, or does not know the feed.
     """
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("--tls-certificate and --tls-key go together")
+    tls = Tls(tls_ca, tls_certificate, tls_key) if tls_ca or tls_certificate else None
     try:
         plan = DialPlan.of_country(country)
         reader = HepReader(plan, auth_key=auth_key)
@@ -118,7 +122,7 @@ def hep(
             feed,
             lateness_s=float(lateness),
             claims=replay is None,
-            tls=Tls(tls_ca, tls_certificate, tls_key) if tls_ca or tls_certificate else None,
+            tls=tls,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -130,20 +134,19 @@ def hep(
                 else 0
             )
             attempts = _attempts(replay, reader, shift_s)
-            asyncio.run(run_replay(attempts, stream, patience_s=timeout))
+            running = run_replay(attempts, stream, patience_s=timeout)
         else:
             host, port = parse_address(listen)
-            asyncio.run(
-                run_live(
-                    HepListener(reader, stream, host, port),
-                    stream,
-                    patience_s=timeout,
-                    say_ready=lambda where: click.echo(
-                        f"ringfence adapter hep ready {where} feed={feed} server={server}"
-                    ),
-                    say=_say,
-                )
+            running = run_live(
+                HepListener(reader, stream, host, port),
+                stream,
+                patience_s=timeout,
+                say_ready=lambda where: click.echo(
+                    f"ringfence adapter hep ready {where} feed={feed} server={server}"
+                ),
+                say=_say,
             )
+        asyncio.run(_beside(look_at_server(server, feed, tls, _say), running))
     except NotAnswered as error:
         raise NotReached(f"{error}, server={server}") from None
     except (CaptureError, RingfenceError, OSError) as error:
@@ -155,6 +158,16 @@ def hep(
             _say(f"rejected {reason}")
     if stream.stats.refused_batches:
         raise Failed(f"the server refused events: refused={stream.stats.refused}")
+
+
+async def _beside(look: Coroutine[Any, Any, None], running: Coroutine[Any, Any, None]) -> None:
+    """Runs the adapter; the look at the server holds it up neither at its start nor at its end."""
+    looking = asyncio.create_task(look)
+    try:
+        await running
+    finally:
+        looking.cancel()
+        await asyncio.wait({looking})
 
 
 def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:

@@ -1,17 +1,13 @@
 """`ringfence history`: what changed, when, and who changed it."""
 
-from itertools import islice
-
 import click
 
 from ringfence import Client, HistoryEntry
 from ringfence.cli.options import Moment, client_options, json_option
 from ringfence.cli.output import print_json, print_rows
-from ringfence.cli.selection import limit_option, one_number, pool_option
+from ringfence.cli.selection import Limit, limit_options, one_number, pool_option
 from ringfence.engine.number import format_number
 from ringfence.wording.times import time_text
-
-_PAGE_MAX = 10_000
 
 
 @click.command()
@@ -19,7 +15,7 @@ _PAGE_MAX = 10_000
 @pool_option
 @click.option("--since", type=Moment(), metavar="TIME", help="Only changes at that time or later.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Only changes before that time.")
-@limit_option
+@limit_options
 @json_option
 @client_options
 def history(
@@ -28,23 +24,22 @@ def history(
     pool: str,
     since: int | None,
     until: int | None,
-    limit: int | None,
+    limit: Limit,
     as_json: bool,
     client: Client,
 ) -> None:
     """List the changes of all numbers, or of one.
 
-    The newest come first.
+    The newest come first: 1,000, unless --limit or --all says otherwise.
     """
-    entries = islice(
+    entries = limit.shown(
         client.list_history(
             0 if number is None else one_number(number),
             pool=pool,
             since=since,
             until=until,
-            page_size=min(limit or _PAGE_MAX, _PAGE_MAX),
-        ),
-        limit,
+            page_size=limit.page_size,
+        )
     )
     if as_json:
         for entry in entries:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence import Client, CommandResult, Refusal
+from ringfence.cli.completion import complete_pool
 from ringfence.cli.number_input import read_numbers
 from ringfence.cli.options import (
     Command,
@@ -105,7 +106,13 @@ def override(numbers: Numbers, note: str, yes: bool, as_json: bool, client: Clie
 
 @click.command()
 @_options()
-@click.option("--pool", required=True, metavar="NAME", help="The pool to move them to.")
+@click.option(
+    "--pool",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete_pool,
+    help="The pool to move them to.",
+)
 def move(numbers: Numbers, pool: str, note: str, as_json: bool, client: Client) -> None:
     """Move numbers to another pool, and under its policy.
 

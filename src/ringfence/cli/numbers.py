@@ -1,14 +1,13 @@
 """`ringfence numbers`: the numbers that are tracked, by pool, verdict and prefix."""
 
-from itertools import islice
-
 import click
 
 from ringfence import Client, Number, Verdict
 from ringfence.cli.options import client_options, json_option
 from ringfence.cli.output import print_json, print_rows
 from ringfence.cli.selection import (
-    limit_option,
+    Limit,
+    limit_options,
     pool_option,
     prefix_option,
     verdict_option,
@@ -17,7 +16,6 @@ from ringfence.engine.number import format_number
 from ringfence.wording.times import time_text
 
 _NOT_LISTED = ("rule_results", "coverage", "queue_position", "recent")
-_PAGE_MAX = 10_000
 
 
 @click.command()
@@ -25,7 +23,7 @@ _PAGE_MAX = 10_000
 @verdict_option("Only those with this verdict", without=Verdict.UNTRACKED)
 @click.option("--overdue", is_flag=True, help="Only those past the policy's longest quarantine.")
 @prefix_option
-@limit_option
+@limit_options
 @json_option
 @client_options
 def numbers(
@@ -34,20 +32,22 @@ def numbers(
     verdicts: tuple[str, ...],
     overdue: bool,
     prefix: str,
-    limit: int | None,
+    limit: Limit,
     as_json: bool,
     client: Client,
 ) -> None:
-    """List the tracked numbers."""
-    listed = islice(
+    """List the tracked numbers.
+
+    The first 1,000, unless --limit or --all says otherwise.
+    """
+    listed = limit.shown(
         client.list_numbers(
             pool=pool,
             verdicts=[Verdict[name] for name in verdicts],
             overdue_only=overdue,
             prefix=prefix,
-            page_size=min(limit or _PAGE_MAX, _PAGE_MAX),
-        ),
-        limit,
+            page_size=limit.page_size,
+        )
     )
     if as_json:
         for number in listed:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ringfence import Client, Tls
+from ringfence.cli.error_text import error_text, too_few_text
 from ringfence.errors import (
     DeadlineExceeded,
     NotClean,
@@ -21,27 +22,35 @@ from ringfence.errors import (
     Unimplemented,
     Unreachable,
 )
-from ringfence.server.config.address import parse_address
+from ringfence.server.config.address import check_address
 from ringfence.server.config.duration import parse_duration
-from ringfence.wording.times import format_time, parse_time
+from ringfence.wording.times import parse_time
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class AnswerIsNo(click.ClickException):
+class _FromServer(click.ClickException):
+    """An error of the client in words; `cause` is that error, if there is one."""
+
+    def __init__(self, message: str, cause: RingfenceError | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class AnswerIsNo(_FromServer):
     """The server has looked, and the answer is no."""
 
     exit_code = 1
 
 
-class Failed(click.ClickException):
+class Failed(_FromServer):
     """The server refused or failed."""
 
     exit_code = 4
 
 
-class NotReached(click.ClickException):
+class NotReached(_FromServer):
     """The server cannot be reached."""
 
     exit_code = 3
@@ -74,13 +83,16 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in new ver
 
 
 class Address(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
-    """HOST:PORT."""
+    """HOST:PORT, or unix:/path where `check` lets it pass."""
 
     name = "address"
 
+    def __init__(self, check: Callable[[str], object] = check_address) -> None:
+        self._check = check
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            parse_address(value)
+            self._check(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return str(value)
@@ -92,12 +104,12 @@ def connection_options(function: Command) -> Command:
     @click.option(
         "--server",
         type=Address(),
-        metavar="HOST:PORT",
+        metavar="ADDRESS",
         envvar="RINGFENCE_SERVER",
         default="127.0.0.1:50051",
         show_default=True,
         show_envvar=True,
-        help="The Ringfence server.",
+        help="The Ringfence server, HOST:PORT or unix:/path.",
     )
     @click.option("--tls-ca", type=_PEM, help="TLS: PEM file of the server's authority.")
     @click.option("--tls-certificate", type=_PEM, help="TLS: PEM file of our certificate.")
@@ -171,36 +183,15 @@ def _told(server: str) -> Iterator[None]:
     try:
         yield
     except (Unreachable, DeadlineExceeded) as error:
-        raise NotReached(f"cannot reach the server at {server}: {error}") from None
+        raise NotReached(f"cannot reach the server at {server}: {error}", error) from None
     except TooFewClean as error:
-        raise AnswerIsNo(_too_few(error)) from None
+        raise AnswerIsNo(too_few_text(error), error) from None
     except NotClean as error:
-        raise AnswerIsNo(_with_violations(error)) from None
+        raise AnswerIsNo(error_text(error), error) from None
     except Unimplemented as error:
-        raise Failed(f"the server at {server} cannot do this: {error}") from None
+        raise Failed(f"the server at {server} cannot do this: {error}", error) from None
     except RingfenceError as error:
-        raise Failed(_with_violations(error)) from None
-
-
-def _with_violations(error: RingfenceError) -> str:
-    text = str(error)
-    violations = [
-        f"{violation.field}: {violation.description}"
-        for violation in error.violations
-        if violation.description not in text
-    ]
-    return "\n  ".join([text, *violations])
-
-
-def _too_few(error: TooFewClean) -> str:
-    """How many there are now, and when there will be more."""
-    now = [] if error.clean is None else [f"clean now: {error.clean:,}"]
-    later = (
-        "no other will become clean by silence alone"
-        if error.next_clean_at is None
-        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent"
-    )
-    return "\n  ".join([str(error), *now, later])
+        raise Failed(error_text(error), error) from None
 
 
 def at_option(function: Command) -> Command:
@@ -237,9 +228,16 @@ def note_option(*, required: bool = False) -> Callable[[Command], Command]:
     return click.option(
         "--note",
         metavar="TEXT",
+        callback=_said if required else None,
         help="Why, for the history; at most 500 characters.",
         **default,
     )
+
+
+def _said(_: click.Context, __: click.Parameter, note: str) -> str:
+    if not note.strip():
+        raise click.BadParameter("a reason is needed, for the history: it is empty")
+    return note
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")

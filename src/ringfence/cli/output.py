@@ -17,9 +17,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ringfence.cli.row_layout import RowLayout, folded, terminal_width
 from ringfence.engine.number import format_number
 from ringfence.wording.times import format_time
-from ringfence.wording.words import COLOURS
 
 _ROWS_AT_ONCE = 1_000
 _NUMBER_LISTS = {"numbers", "changed"}
@@ -56,9 +56,10 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         max(map(len, texts)) * (1 if all(map(str.isdigit, texts[1:])) and block else -1)
         for texts in cells
     ]
-    click.echo(_line(columns, widths, bold=True))
+    layout = RowLayout(widths, terminal_width())
+    click.echo(layout.row(columns, bold=True))
     while block:
-        click.echo("\n".join(_line(row, widths) for row in block))
+        click.echo("\n".join(map(layout.row, block)))
         block = list(islice(rows, _ROWS_AT_ONCE))
 
 
@@ -66,7 +67,8 @@ def print_facts(facts: Mapping[str, str]) -> None:
     """Prints names and values, one to a line."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}")
+        lines = folded(value, terminal_width(), width + 2)
+        click.echo(f"{click.style(name.ljust(width), bold=True)}  {lines}")
 
 
 def progress(description: str, total: int) -> Progress:
@@ -86,20 +88,6 @@ def progress_bars() -> Progress:
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], *, bold: bool = False) -> str:
-    """A row; a positive width sets a cell to the right, a negative one to the left."""
-    last = len(cells) - 1
-    texts = []
-    for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        text = cell.rjust(width)
-        if width < 0 and index != last:
-            text = cell.ljust(-width)
-        if bold or cell in COLOURS:
-            text = click.style(text, fg=COLOURS.get(cell), bold=bold or None)
-        texts.append(text)
-    return "  ".join(texts)
 
 
 def _fields(value: object) -> dict[str, object]:

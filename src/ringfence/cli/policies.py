@@ -1,15 +1,24 @@
 """`ringfence policies`: which policies there are, and changing them."""
 
-import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ringfence import Client, EventKind, Measure, Policy, Rule
+from ringfence.cli.completion import complete_policy
 from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows
-from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
+from ringfence.cli.setting_put import Put, PutOptions
+from ringfence.cli.setting_toml import policy_toml
+from ringfence.cli.settings import (
+    SettingsGroup,
+    print_deleted,
+    put_options,
+    read_setting,
+    toml_option,
+)
 from ringfence.engine.settings import policy as settings
 from ringfence.server.config.config import load_policy
 from ringfence.server.config.duration import format_duration
@@ -45,21 +54,19 @@ def list_(as_json: bool, client: Client) -> None:
 
 
 @policies.command()
-@click.argument("name")
-@click.option("--toml", "as_toml", is_flag=True, help="In the form that `policies put` reads.")
+@click.argument("name", shell_complete=complete_policy)
+@toml_option
 @json_option
 @client_options
 def show(name: str, as_toml: bool, as_json: bool, client: Client) -> None:
     """Show one policy."""
-    for policy in client.list_policies():
-        if policy.name == name:
-            break
-    else:
+    policy = _find(client, name)
+    if policy is None:
         raise Failed(f"no such policy: {name}")
     if as_json:
         print_json(policy)
     elif as_toml:
-        click.echo(_toml(policy), nl=False)
+        click.echo(policy_toml(policy).text, nl=False)
     else:
         print_facts(
             {
@@ -78,28 +85,38 @@ def show(name: str, as_toml: bool, as_json: bool, client: Client) -> None:
 @policies.command()
 @put_options
 @client_options
-def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
+def put(file: Path, client: Client, **options: Any) -> None:
     """Create or replace the policy of a TOML file.
 
     The file has one [[policy]], written as in the server's configuration
-    (`ringfence serve --print-config`). Verdicts follow at once.
+    (`ringfence serve --print-config`); `policies show NAME --toml` gives one to begin from. The
+    difference is shown, and a file that leaves out what is set is put only if you say so.
+    Verdicts follow at once.
     """
-    wanted = _to_send(read_setting(load_policy, file), revision)
-    stored = client.put_policy(wanted, validate_only=dry_run)
-    print_stored("policy", stored, dry_run)
+    table = read_setting(load_policy, file)
+    wanted, how = _to_send(table.policy()), PutOptions(**options)
+    present = _find(client, wanted.name)
+    Put(file, wanted, table.model_fields_set, present, policy_toml).carry_out(
+        how, lambda sent: client.put_policy(sent, validate_only=how.dry_run)
+    )
 
 
 @policies.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_policy)
+@json_option
 @client_options
-def delete(name: str, client: Client) -> None:
+def delete(name: str, as_json: bool, client: Client) -> None:
     """Delete a policy that no pool uses."""
     client.delete_policy(name)
-    click.echo(f"policy {name}: deleted")
+    print_deleted("policy", name, as_json=as_json)
 
 
-def _to_send(policy: settings.Policy, revision: int) -> Policy:
-    """The policy of a file as the client takes it, in place of that revision."""
+def _find(client: Client, name: str) -> Policy | None:
+    return next((policy for policy in client.list_policies() if policy.name == name), None)
+
+
+def _to_send(policy: settings.Policy) -> Policy:
+    """The policy of a file as the client takes it."""
     return Policy(
         name=policy.name,
         rules=tuple(
@@ -118,35 +135,7 @@ def _to_send(policy: settings.Policy, revision: int) -> Policy:
         quiet_period=timedelta(seconds=policy.quiet_period_s),
         minimum_coverage=policy.minimum_coverage,
         description=policy.description,
-        revision=revision,
     )
-
-
-def _toml(policy: Policy) -> str:
-    """The policy as a file: JSON's numbers and arrays are TOML's too."""
-    lines = [
-        "[[policy]]",
-        f"name = {_string(policy.name)}",
-        f"description = {_string(policy.description)}",
-        f'minimum_age = "{_text(policy.minimum_age)}"',
-    ]
-    if policy.maximum_age is not None:
-        lines.append(f'maximum_age = "{_text(policy.maximum_age)}"')
-    lines += [
-        f'quiet_period = "{_text(policy.quiet_period)}"',
-        f"minimum_coverage = {policy.minimum_coverage}",
-    ]
-    for rule in policy.rules:
-        lines += ["", "[[policy.rule]]", f'measure = "{rule.measure.name}"']
-        if rule.kinds:
-            lines.append(f"kinds = {json.dumps([kind.name for kind in rule.kinds])}")
-        lines += [f'window = "{_text(rule.window)}"', f"limit = {rule.limit}"]
-    return "\n".join(lines) + "\n"
-
-
-def _string(text: str) -> str:
-    """JSON's is TOML's too, but for one control character that JSON lets pass."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _rule(rule: Rule) -> str:

@@ -1,14 +1,24 @@
 """`ringfence pools`: which pools there are, how their numbers are doing, and changing them."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ringfence import Client, Pool, PoolStatus, Verdict
+from ringfence.cli.completion import complete_pool
 from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows, terminal
 from ringfence.cli.pool_text import complaints_text, forecast_chart
-from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
+from ringfence.cli.setting_put import Put, PutOptions
+from ringfence.cli.setting_toml import pool_toml
+from ringfence.cli.settings import (
+    SettingsGroup,
+    print_deleted,
+    put_options,
+    read_setting,
+    toml_option,
+)
 from ringfence.server.config.config import load_pool
 from ringfence.wording.times import time_text
 
@@ -75,18 +85,20 @@ def _print_table(found: list[PoolStatus]) -> None:
 
 
 @pools.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_pool)
+@toml_option
 @json_option
 @client_options
-def show(name: str, as_json: bool, client: Client) -> None:
+def show(name: str, as_toml: bool, as_json: bool, client: Client) -> None:
     """Show one pool."""
-    for status in client.list_pools():
-        if status.pool.name == name:
-            break
-    else:
+    status = _find(client, name)
+    if status is None:
         raise Failed(f"no such pool: {name}")
     if as_json:
         _print_json(status)
+        return
+    if as_toml:
+        click.echo(pool_toml(status.pool).text, nl=False)
         return
     pool = status.pool
     print_facts(
@@ -112,27 +124,35 @@ def show(name: str, as_json: bool, client: Client) -> None:
 @pools.command()
 @put_options
 @client_options
-def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
+def put(file: Path, client: Client, **options: Any) -> None:
     """Create or replace the pool of a TOML file.
 
     The file has one [[pool]], written as in the server's configuration
-    (`ringfence serve --print-config`).
+    (`ringfence serve --print-config`); `pools show NAME --toml` gives one to begin from. The
+    difference is shown, and a file that leaves out what is set is put only if you say so.
     """
-    wanted = read_setting(load_pool, file)
-    stored = client.put_pool(
-        Pool(wanted.name, wanted.policy, wanted.required_feeds, wanted.description, revision),
-        validate_only=dry_run,
+    table = read_setting(load_pool, file)
+    pool = table.pool()
+    wanted = Pool(pool.name, pool.policy, pool.required_feeds, pool.description)
+    found, how = _find(client, pool.name), PutOptions(**options)
+    present = None if found is None else found.pool
+    Put(file, wanted, table.model_fields_set, present, pool_toml).carry_out(
+        how, lambda sent: client.put_pool(sent, validate_only=how.dry_run)
     )
-    print_stored("pool", stored, dry_run)
 
 
 @pools.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_pool)
+@json_option
 @client_options
-def delete(name: str, client: Client) -> None:
+def delete(name: str, as_json: bool, client: Client) -> None:
     """Delete a pool that has no numbers."""
     client.delete_pool(name)
-    click.echo(f"pool {name}: deleted")
+    print_deleted("pool", name, as_json=as_json)
+
+
+def _find(client: Client, name: str) -> PoolStatus | None:
+    return next((status for status in client.list_pools() if status.pool.name == name), None)
 
 
 def _complaints(status: PoolStatus) -> dict[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence import Client, DisconnectReason, QuarantineResult
+from ringfence.cli.completion import complete_pool
 from ringfence.cli.number_input import Numbers, read_numbers
 from ringfence.cli.options import (
     Failed,
@@ -27,7 +28,12 @@ _REASONS = [reason.name for reason in DisconnectReason if reason]
 @click.command()
 @numbers_input
 @click.option(
-    "--pool", default="default", show_default=True, metavar="NAME", help="The pool to put them in."
+    "--pool",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete_pool,
+    help="The pool to put them in.",
 )
 @click.option(
     "--quarantined-at",

@@ -7,6 +7,9 @@ from uuid import uuid4
 import click
 
 from ringfence import Client
+from ringfence.cli.completion import complete_pool
+from ringfence.cli.error_text import error_text, in_words
+from ringfence.cli.not_clean import not_clean_lines, why_text
 from ringfence.cli.number_input import read_numbers
 from ringfence.cli.options import (
     AnswerIsNo,
@@ -24,7 +27,7 @@ RESERVED_NUMBERS_MAX = 10_000
 
 
 @click.command()
-@click.argument("pool")
+@click.argument("pool", shell_complete=complete_pool)
 @numbers_input
 @click.option(
     "--count",
@@ -69,8 +72,9 @@ def reserve(
 
     --count N of those in POOL, or exactly NUMBERS. They are kept for the lease: `ringfence confirm`
     then hands them out, `ringfence cancel` gives them back, and they come back by themselves when
-    it runs out. The exit code is 1 when there are too few clean numbers, or none with
-    --allow-partial; nothing is reserved then.
+    it runs out. The exit code is 1 when there are too few clean numbers, or one of NUMBERS is not
+    clean, which is named with the reason, or with --allow-partial none is; nothing is reserved
+    then.
     """
     if pool.startswith("+") or pool == "-":
         raise click.UsageError("the first argument is the pool: ringfence reserve POOL ...")
@@ -102,9 +106,20 @@ def reserve(
             err=True,
         )
         raise
+    except NotClean as error:
+        raise AnswerIsNo(_with_reasons(client, numbers, error), error) from None
     print_reservation(reservation, as_json=as_json)
     if not reservation.count:
         ctx.exit(1)
+
+
+def _with_reasons(client: Client, numbers: list[int], error: NotClean) -> str:
+    """The error with every number that is not clean, and why; it has only ten itself."""
+    try:
+        lines = list(not_clean_lines(client.check_numbers(numbers)))
+    except RingfenceError:
+        lines = []
+    return "\n  ".join([in_words(str(error)), *lines]) if lines else error_text(error)
 
 
 @click.command()
@@ -128,7 +143,7 @@ def confirm(
     try:
         reservation = client.confirm_reservation(id, allow_partial=allow_partial)
     except NotClean as error:
-        raise AnswerIsNo(_not_clean(client, id, error)) from None
+        raise AnswerIsNo(_not_clean(client, id, error), error) from None
     print_reservation(reservation, as_json=as_json)
     if not reservation.count:
         ctx.exit(1)
@@ -137,13 +152,11 @@ def confirm(
 def _not_clean(client: Client, id: str, error: NotClean) -> str:
     """The error with every number that is not clean any more; it has only ten itself."""
     try:
-        refused = [
-            f"{format_number(refusal.number)}  {refusal.verdict.name}"
-            for refusal in client.get_reservation(id).refused
-        ]
+        refused = client.get_reservation(id).refused
     except RingfenceError:
-        refused = [f"{each.field}: {each.description}" for each in error.violations]
-    return "\n  ".join([str(error), *refused])
+        return error_text(error)
+    lines = [f"{format_number(each.number)}  {why_text(each.verdict)}" for each in refused]
+    return "\n  ".join([in_words(str(error)), *lines])
 
 
 @click.command()

@@ -15,7 +15,11 @@ from ringfence.server.config.config_problems import ConfigError
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of this installation; made if it is not there.",
 )
-@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+@click.option(
+    "--listen",
+    metavar="ADDRESS",
+    help="Where to listen: HOST:PORT (port 0 takes a free one), or unix:/path (one worker).",
+)
 @click.option("--workers", type=int, metavar="N", help="Worker processes; 0 = one for each core.")
 @click.option(
     "--capacity", type=int, metavar="NUMBERS", help="How many numbers there is room for in memory."

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
-from ringfence import Feed, Policy, Pool
+from ringfence.cli.error_text import in_words
+from ringfence.cli.options import json_option, yes_option
+from ringfence.cli.output import print_json
 from ringfence.server.config.config_problems import ConfigError
 
 T = TypeVar("T")
@@ -24,24 +26,35 @@ class SettingsGroup(click.Group):
 
 
 def put_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `FILE`, `--revision` and `--dry-run`."""
+    """Adds `FILE` and the fields of `PutOptions`."""
     function = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))(function)
     function = click.option(
         "--revision",
         type=click.IntRange(min=0),
-        default=0,
         metavar="N",
         help="Replace revision N, which `show` says, and no other; 0 = whichever it is.",
     )(function)
+    function = click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Let the server check it, show the difference, and change nothing.",
+    )(function)
+    return json_option(yes_option(function))
+
+
+def toml_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--toml`."""
     return click.option(
-        "--dry-run", is_flag=True, help="Let the server check it, and change nothing."
+        "--toml", "as_toml", is_flag=True, help="As the file to begin from, which `put` reads."
     )(function)
 
 
-def print_stored(kind: str, stored: Policy | Pool | Feed, dry_run: bool) -> None:
-    """Says what the server has made, or would make, of a put."""
-    now = "would be accepted; nothing has changed" if dry_run else f"revision {stored.revision}"
-    click.echo(f"{kind} {stored.name}: {now}")
+def print_deleted(kind: str, name: str, *, as_json: bool) -> None:
+    """Says what was deleted."""
+    if as_json:
+        print_json({"kind": kind, "name": name, "deleted": True})
+    else:
+        click.echo(f"{kind} {name}: deleted")
 
 
 def read_setting(load: Callable[[Path], T], file: Path) -> T:
@@ -49,4 +62,5 @@ def read_setting(load: Callable[[Path], T], file: Path) -> T:
     try:
         return load(file)
     except ConfigError as error:
-        raise click.UsageError(str(error)) from None
+        lines = [f"{file}: {in_words(problem)}" for problem in error.problems]
+        raise click.UsageError("\n".join(lines)) from None

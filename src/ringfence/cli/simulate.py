@@ -208,7 +208,7 @@ def _policies(files: Sequence[Path], config: Config, ring_entries: int) -> list[
     for file in files:
         if files.count(file) > 1:
             raise click.UsageError(f"--policy: {file} is given twice")
-    loaded = [(str(file), read_setting(load_policy, file)) for file in files]
+    loaded = [(str(file), read_setting(load_policy, file).policy()) for file in files]
     if not loaded:
         loaded = [("the default policy", config.policies[0])]
     for source, policy in loaded:

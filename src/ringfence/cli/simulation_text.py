@@ -21,6 +21,14 @@ _NOBODY_LATER = (
     "-: this history ends before anybody can say, 30 days after a release, what still came to the"
     " number. It has to be longer than the minimum age and 30 days."
 )
+_ROOMY = 100
+_FIGURES = (
+    *("POLICY", "RELEASED", "MEDIAN DAYS"),
+    *("PERSONAL", "APPLICATION", "COLLECTOR", "RESIDUAL", "BACKGROUND IN TIME"),
+)
+_YARDSTICK = ("POLICY", "NEVER ASSIGNED, IN TIME", "NOISY AT MINIMUM AGE")
+_RING_SIZES = ("RING ENTRIES", "BYTES A NUMBER", "NOT FULL")
+_HEADINGS = {*_FIGURES, *_YARDSTICK, *_RING_SIZES}
 _OF_AN_ENGINE = ("policy", "ring_entries", "spray_numbers", "spray_window")
 
 
@@ -41,7 +49,7 @@ def print_outcomes(outcomes: Sequence[Outcome], history: History, source: Source
     """Prints what was played, the figures, the yardstick and the months."""
     console = terminal()
     for line in _played(outcomes, history, source):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, soft_wrap=not console.is_terminal)
     console.print()
     console.print(_figures(outcomes))
     if not all(outcome.residual.of for outcome in outcomes):
@@ -58,7 +66,7 @@ def print_outcomes(outcomes: Sequence[Outcome], history: History, source: Source
     if source.ring_sizes:
         console.print("\nRings that are not full at the minimum age, at the rate of each number")
         console.print(_ring_sizes(source.ring_sizes))
-        console.print(_recommendation(source.ring_sizes), soft_wrap=True)
+        console.print(_recommendation(source.ring_sizes), soft_wrap=not console.is_terminal)
     console.print("\nDeclared clean, by 30-day months since the history begins")
     console.print(_months(outcomes))
 
@@ -81,10 +89,7 @@ def _robots(spray: Spray, source: Source) -> str:
 
 
 def _figures(outcomes: Sequence[Outcome]) -> Table:
-    table = _table(
-        *("POLICY", "RELEASED", "MEDIAN DAYS"),
-        *("PERSONAL", "APPLICATION", "COLLECTOR", "RESIDUAL", "BACKGROUND IN TIME"),
-    )
+    table = _table(*_FIGURES)
     for outcome in outcomes:
         table.add_row(
             outcome.candidate.name,
@@ -100,7 +105,7 @@ def _figures(outcomes: Sequence[Outcome]) -> Table:
 
 
 def _yardstick(outcomes: Sequence[Outcome]) -> Table:
-    table = _table("POLICY", "NEVER ASSIGNED, IN TIME", "NOISY AT MINIMUM AGE")
+    table = _table(*_YARDSTICK)
     for outcome in outcomes:
         never = outcome.never_assigned
         table.add_row(
@@ -112,7 +117,7 @@ def _yardstick(outcomes: Sequence[Outcome]) -> Table:
 
 
 def _ring_sizes(sizes: Sequence[RingSize]) -> Table:
-    table = _table("RING ENTRIES", "BYTES A NUMBER", "NOT FULL")
+    table = _table(*_RING_SIZES)
     for size in sizes:
         cells = str(size.ring_entries), f"{size.bytes_a_number:,}", _percent(size.enough)
         table.add_row(*cells)
@@ -138,10 +143,20 @@ def _months(outcomes: Sequence[Outcome]) -> Table:
 
 def _table(*columns: str) -> Table:
     """The first column to the left, figures to the right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    narrow = terminal().width < _ROOMY
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 1, 0, 0 if narrow else 1), header_style="bold"
+    )
     for index, column in enumerate(columns):
-        # A long name goes on in the next line: its end tells it from others.
-        table.add_column(column, justify="right" if index else "left", overflow="fold")
+        # A long name goes on in the next line: its end tells it from others. On a narrow terminal
+        # only names may: rich would break the words of headings, and figures.
+        whole = narrow and index > 0 and column in _HEADINGS
+        table.add_column(
+            column.replace(" ", "\n") if whole else column,
+            justify="right" if index else "left",
+            overflow="fold",
+            no_wrap=whole,
+        )
     return table
 
 

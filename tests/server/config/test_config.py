@@ -209,9 +209,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_policy_and_a_pool_are_read_from_files_of_their_own(path: Path) -> None:
     path.write_text(POLICY)
-    assert load_policy(path).rules[0].window_s == 129_600
+    assert load_policy(path).policy().rules[0].window_s == 129_600
     path.write_text(POOL)
-    assert load_pool(path) == Pool("nl-mobile", "default", ("msc-1", "msc-2"))
+    assert load_pool(path).pool() == Pool("nl-mobile", "default", ("msc-1", "msc-2"))
 
 
 @pytest.mark.parametrize("text", ["", POLICY + POLICY, POLICY + POOL, POOL])
@@ -279,9 +279,9 @@ def test_feed_that_cannot_be_is_refused(path: Path, feed: str, told: str) -> Non
 
 def test_file_of_one_feed_is_read_as_in_the_configuration(path: Path) -> None:
     path.write_text(FEED)
-    assert load_feed(path) == Feed("msc-1", silence_max_s=5)
+    assert load_feed(path).feed() == Feed("msc-1", silence_max_s=5)
     path.write_text(FEED.replace("silence_max", "# silence_max"))
-    assert load_feed(path).silence_max_s == 120
+    assert load_feed(path).feed().silence_max_s == 120
     path.write_text(FEED + FEED)
     with pytest.raises(ConfigError, match="feed"):
         load_feed(path)

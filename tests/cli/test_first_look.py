@@ -1,0 +1,60 @@
+"""`ringfence adapter hep` says at its start what is wrong with the server or the feed."""
+
+import select
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.hep_adapter import PATIENCE_S, command
+from support.server_process import ServerProcess
+
+from ringfence import Client, Feed
+
+pytestmark = pytest.mark.slow
+
+
+def said_first(server: str, feed: str) -> str:
+    """The first line that an adapter says on standard error, before anybody stops it."""
+    arguments = ("--listen", "127.0.0.1:0", "--country", "44", "--timeout", "1")
+    with subprocess.Popen(
+        command(*arguments, "--server", server, "--feed", feed),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        try:
+            heard, _, _ = select.select([running.stderr], [], [], PATIENCE_S)
+            return running.stderr.readline() if heard else "nothing"
+        finally:
+            running.terminate()
+            running.communicate(timeout=PATIENCE_S)
+
+
+def test_nobody_at_the_address_of_the_server_is_said_at_once() -> None:
+    said = said_first("127.0.0.1:1", "sip-1")
+    assert said.startswith("ringfence adapter hep: nobody answers at 127.0.0.1:1: ")
+
+
+def test_a_feed_that_is_not_registered_is_said_at_once(server: ServerProcess) -> None:
+    said = said_first(server.address, "sip-1")
+    assert said.startswith(
+        f"ringfence adapter hep: feed sip-1 is not registered at {server.address}: "
+    )
+
+
+def test_nothing_is_said_of_a_registered_feed(server: ServerProcess, tmp_path: Path) -> None:
+    with Client(server.address) as client:
+        client.put_feed(Feed("sip-2"))
+    arguments = ("--country", "44", "--server", server.address, "--feed", "sip-2")
+    empty = tmp_path / "empty.bin"
+    empty.write_bytes(b"")
+    done = subprocess.run(
+        command(*arguments, "--replay", str(empty)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+    assert "registered" not in done.stderr
+    assert "nobody" not in done.stderr
