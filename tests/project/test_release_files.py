@@ -8,7 +8,8 @@ from importlib import metadata
 from support.places import ROOT
 
 STANDARD_TEXT = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"  # of Apache-2.0
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -23,6 +24,8 @@ def test_metadata_names_each_python_that_wheels_are_made_for() -> None:
     named = [each.removeprefix(python) for each in PROJECT["classifiers"] if python in each]
     assert [each for each in named if re.fullmatch(r"\d\.\d+", each)] == PYTHONS
     assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+    built = PYPROJECT["tool"]["cibuildwheel"]["build"].split()
+    assert built == [f"cp{python.replace('.', '')}-manylinux_*" for python in PYTHONS]
 
 
 def test_metadata_names_no_host_that_is_not_there() -> None:
@@ -44,3 +47,13 @@ def test_files_at_the_top_are_those_that_somebody_looks_for() -> None:
         *("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
         *("pyproject.toml", "setup.py", "MANIFEST.in"),
     }
+
+
+def test_image_copies_what_a_build_needs_and_runs_as_a_user_of_its_own() -> None:
+    text = (ROOT / "packaging/Containerfile").read_text("utf-8")
+    sources = " ".join(re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE)).split()
+    assert {"engine", "proto", "server", "src", "setup.py", "LICENSE"} <= set(sources)
+    assert [word for word in sources if not (ROOT / word).exists()] == []
+    served = text.rpartition("\nFROM ")[2]
+    assert "\nUSER ringfence\n" in served.partition("\nENTRYPOINT ")[0]
+    assert "--shm-size" in text  # of 64 MiB no server starts
