@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 SYSTEMD = ROOT / "packaging/systemd"
 UNIT = SYSTEMD / "ringfence.service"
+UNITS = sorted(SYSTEMD.glob("*.service"))
 PROGRAM, DATA, CONFIG = (
     *("/opt/ringfence/bin/ringfence", "/var/lib/ringfence/data"),
     "/etc/ringfence/ringfence.toml",
@@ -75,16 +76,42 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-def test_systemd_rates_its_exposure_below_three() -> None:
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_rates_its_exposure_below_three(unit: Path) -> None:
     rating = (tool("systemd-analyze"), "security", "--offline=true", "--no-pager")
-    said = run(*rating, f"--threshold={EXPOSURE_MAX}", UNIT)
+    said = run(*rating, f"--threshold={EXPOSURE_MAX}", unit)
     print(said.splitlines()[-1])
 
 
-def test_systemd_finds_no_fault_in_it(tmp_path: Path) -> None:
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text("utf-8").replace(PROGRAM, sys.executable))
-    assert run(tool("systemd-analyze"), "verify", unit) == ""
+def test_systemd_finds_no_fault_in_them(tmp_path: Path) -> None:
+    for unit in UNITS:
+        text = unit.read_text("utf-8").replace(PROGRAM, sys.executable)
+        (tmp_path / unit.name).write_text(text)
+    verified = (tool("systemd-analyze"), "verify")
+    assert run(*verified, *(tmp_path / unit.name for unit in UNITS)) == ""
+
+
+def test_adapter_is_started_with_options_that_it_has() -> None:
+    text = (SYSTEMD / "ringfence-hep.service").read_text("utf-8")
+    line = next(each for each in text.splitlines() if each.startswith("ExecStart="))
+    words = shlex.split(line.removeprefix("ExecStart="))
+    assert words[0] == PROGRAM
+    values = {
+        "${LISTEN}": "127.0.0.1:0",
+        "${FEED}": "sip-1",
+        "${COUNTRY}": "44",
+        "${SERVER}": "127.0.0.1:1",  # nobody listens there: it is waited for
+    }
+    arguments = [values.get(word, word) for word in words[1:]]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ringfence.cli", *arguments, "--timeout", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as adapter:
+        assert adapter.stdout is not None
+        assert adapter.stdout.readline().startswith("ringfence adapter hep ready ")
+        adapter.terminate()
 
 
 def test_its_user_and_folders_are_made(tmp_path: Path, service: configparser.SectionProxy) -> None:

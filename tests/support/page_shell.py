@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support.page_blocks import Block
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 AGAIN_S = 0.5
 _READY = re.compile(r"^ringfence .*\bready ", re.MULTILINE)
 MARK = "\u27e6{}\u27e7"
