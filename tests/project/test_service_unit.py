@@ -169,10 +169,14 @@ class Manager:
         return message.decode().split("\n")
 
     def end(self) -> None:
-        """Leaves nothing behind."""
-        self.process.kill()
-        self.process.wait()
-        self._socket.close()
+        """Leaves nothing behind, in /dev/shm neither."""
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_S)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._socket.close()
 
 
 @pytest.fixture
