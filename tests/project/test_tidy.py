@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.places import ROOT
 
-FOLDERS = ["benchmarks", "engine", "proto", "server", "src/ringfence", "tests"]
+FOLDERS = ["benchmarks", "docs", "engine", "packaging", "proto", "server", "src/ringfence", "tests"]
 SOURCES = {".py", ".pyx", ".pxd", ".pyi"}
 TEXTS = SOURCES | {".h", ".proto", ".toml", ".md"}
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
