@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ringfence import Client, HistoryEntry, Number, Reservation
 from ringfence.cli.history_text import history_lines
-from ringfence.cli.options import at_option, client_options, json_option
+from ringfence.cli.options import at_option, client_options, is_ahead, json_option
 from ringfence.cli.output import print_json, terminal
 from ringfence.cli.selection import one_number
 from ringfence.errors import RingfenceError
@@ -27,6 +27,7 @@ HISTORY_SHOWN_MAX = 20
 def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
     """Say all about a number: its verdict, why, its history.
 
+    With --at of a time to come it is a forecast: if the number stays silent and is listened to.
     Callers are only told apart ("caller 1 called 5 times"); who they are is nowhere stored.
     """
     asked = one_number(number)
@@ -39,7 +40,8 @@ def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
         print_json(known, history=shown)
         return
     asked_at = datetime.fromtimestamp(at or time.time(), UTC)
-    terminal().print(explanation(known, asked_at, _reservation(client, known)))
+    reservation, forecast = _reservation(client, known), is_ahead(at)
+    terminal().print(explanation(known, asked_at, reservation, forecast=forecast))
     if shown is not None and entries is not None:
         lines = history_lines(shown, more=len(entries) > len(shown))
         terminal().print(*_texts(lines), sep="\n", soft_wrap=True)

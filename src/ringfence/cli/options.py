@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -198,7 +199,8 @@ def _too_few(error: TooFewClean) -> str:
     later = (
         "no other will become clean by silence alone"
         if error.next_clean_at is None
-        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent"
+        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent and is"
+        " listened to"
     )
     return "\n  ".join([str(error), *now, later])
 
@@ -209,8 +211,14 @@ def at_option(function: Command) -> Command:
         "--at",
         type=Moment(),
         metavar="TIME",
-        help="Ask about that time, such as 2026-03-01T12:00:00Z or 2026-03-01, and not now.",
+        help="Ask about that time, such as 2026-03-01T12:00:00Z or 2026-03-01, and not now. Of a"
+        " time to come the answer is a forecast.",
     )(function)
+
+
+def is_ahead(at: int | None) -> bool:
+    """Whether what was asked about is still to come, so that the answer is a forecast."""
+    return at is not None and at > time.time()
 
 
 def json_option(function: Command) -> Command:

@@ -31,7 +31,8 @@ def pools() -> None:
     is_flag=False,
     flag_value=14,
     metavar="[DAYS]",
-    help="Show how many numbers become clean on each of the next days (14), if they stay silent.",
+    help="Show how many numbers become clean on each of the next days (14), if they stay silent and"
+    " are listened to.",
 )
 @json_option
 @client_options

@@ -11,22 +11,28 @@ from rich.text import Text
 
 from ringfence import EventKind, Number, RecentEvent, Reservation, RuleResult, Verdict
 from ringfence.engine.number import format_number
+from ringfence.wording.promise import clean_from
 from ringfence.wording.times import time_text
 from ringfence.wording.words import COLOURS, count_text, distance_text, rule_text, span_text
 
 
 def explanation(
-    number: Number, asked_at: datetime, reservation: Reservation | None = None
+    number: Number,
+    asked_at: datetime,
+    reservation: Reservation | None = None,
+    *,
+    forecast: bool = False,
 ) -> RenderableType:
     """The verdict, the reason for it, the rules one by one, and the events that are kept.
 
-    `reservation` is the one that holds the number, if it is known.
+    `reservation` is the one that holds the number, if it is known. A `forecast` is of a time that
+    is still to come.
     """
     colour = COLOURS.get(number.verdict.name, "white")
+    name = f"{number.verdict.name} (forecast)" if forecast else number.verdict.name
     parts: list[RenderableType] = [
-        Text.assemble(
-            (format_number(number.number), "bold"), "  ", (number.verdict.name, f"bold {colour}")
-        ),
+        Text.assemble((format_number(number.number), "bold"), "  ", (name, f"bold {colour}")),
+        *map(Text, [_FORECAST.format(time_text(asked_at))] if forecast else []),
         *map(Text, _because(number, asked_at, reservation)),
     ]
     if number.verdict != Verdict.UNTRACKED:
@@ -38,6 +44,7 @@ def explanation(
     return Group(*parts)
 
 
+_FORECAST = "No fact but a forecast for {}, if it stays silent and is listened to until then."
 _SAID: dict[Verdict, str] = {
     Verdict.AGING: "Not yet fit to be handed out: quiet, but not long enough in quarantine.",
     Verdict.HELD: "Not to be handed out: an operator holds it.",
@@ -70,8 +77,10 @@ def _because(number: Number, asked_at: datetime, reservation: Reservation | None
             yield f"Reserved for an allocator: {number.reservation or 'reservation not known'}."
         case verdict:
             yield _SAID[verdict]
-    if number.verdict in (Verdict.NOISY, Verdict.AGING) and number.clean_at:
-        yield f"If it stays silent it is clean from {_when(number.clean_at, asked_at)}."
+    promised = clean_from(number)
+    if number.verdict in (Verdict.NOISY, Verdict.AGING, Verdict.UNOBSERVED) and promised:
+        yield f"If it stays silent it is clean from {_when(promised, asked_at)}."
+        yield "That counts on being listened to all the time until then."
     if number.overdue:
         yield "Overdue: it is past the longest quarantine of its policy, so somebody should decide."
 
