@@ -8,7 +8,7 @@ from itertools import islice
 import click
 from rich.text import Text
 
-from ringfence import Client, HistoryEntry, Number, Reservation
+from ringfence import Client, HistoryEntry, Number, Reservation, Verdict
 from ringfence.cli.history_text import history_lines
 from ringfence.cli.options import at_option, client_options, is_ahead, json_option
 from ringfence.cli.output import print_json, terminal
@@ -17,6 +17,7 @@ from ringfence.errors import RingfenceError
 from ringfence.wording.explanation import explanation
 
 HISTORY_SHOWN_MAX = 20
+_OF_SILENCE = (Verdict.CLEAN, Verdict.AGING, Verdict.NOISY, Verdict.UNOBSERVED)
 
 
 @click.command()
@@ -41,7 +42,11 @@ def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
         return
     asked_at = datetime.fromtimestamp(at or time.time(), UTC)
     reservation, forecast = _reservation(client, known), is_ahead(at)
-    terminal().print(explanation(known, asked_at, reservation, forecast=forecast))
+    terminal().print(
+        explanation(
+            known, asked_at, reservation, forecast=forecast, on_trust=_is_on_trust(client, known)
+        )
+    )
     if shown is not None and entries is not None:
         lines = history_lines(shown, more=len(entries) > len(shown))
         terminal().print(*_texts(lines), sep="\n", soft_wrap=True)
@@ -71,6 +76,17 @@ def _reservation(client: Client, number: Number) -> Reservation | None:
         return client.get_reservation(number.reservation)
     except RingfenceError:
         return None
+
+
+def _is_on_trust(client: Client, number: Number) -> bool:
+    """Whether nobody has to listen for its pool; False when that is not to be had, or no matter."""
+    if number.verdict not in _OF_SILENCE:
+        return False
+    try:
+        required = {status.pool.name: status.pool.required_feeds for status in client.list_pools()}
+    except RingfenceError:
+        return False
+    return required.get(number.pool) == ()
 
 
 def _texts(lines: Iterable[str]) -> list[Text]:

@@ -9,6 +9,7 @@ from ringfence.cli.options import Failed, client_options, json_option
 from ringfence.cli.output import print_facts, print_json, print_rows, terminal
 from ringfence.cli.pool_text import complaints_text, forecast_chart
 from ringfence.cli.settings import SettingsGroup, print_stored, put_options, read_setting
+from ringfence.engine.settings.on_trust import ON_TRUST, on_trust_text
 from ringfence.server.config.config import load_pool
 from ringfence.wording.times import time_text
 
@@ -39,6 +40,7 @@ def pools() -> None:
 def list_(forecast_days: int | None, as_json: bool, client: Client) -> None:
     """List the pools with the counts of the server's last scan.
 
+    Standard error names those that require no feed: their silence is taken on trust.
     COMPLAINTS/1,000 is how many complaints came for each 1,000 numbers that were handed out.
     """
     found = list(client.list_pools(forecast_days=forecast_days or 0))
@@ -49,6 +51,7 @@ def list_(forecast_days: int | None, as_json: bool, client: Client) -> None:
         terminal().print(forecast_chart(found))
     else:
         _print_table(found)
+    _tell_on_trust(*(status.pool for status in found))
 
 
 def _print_table(found: list[PoolStatus]) -> None:
@@ -95,7 +98,7 @@ def show(name: str, as_json: bool, client: Client) -> None:
             "pool": pool.name,
             "description": pool.description or "-",
             "policy": pool.policy,
-            "required feeds": ", ".join(pool.required_feeds) or _ALWAYS_COVERED,
+            "required feeds": ", ".join(pool.required_feeds) or f"{_ALWAYS_COVERED}; {ON_TRUST}",
             "revision": str(pool.revision),
             "numbers": f"{sum(status.verdict_counts.values()):,}",
             **{
@@ -117,7 +120,8 @@ def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
     """Create or replace the pool of a TOML file.
 
     The file has one [[pool]], written as in the server's configuration
-    (`ringfence serve --print-config`).
+    (`ringfence serve --print-config`). Without required_feeds its silence is taken on trust, which
+    standard error says.
     """
     wanted = read_setting(load_pool, file)
     stored = client.put_pool(
@@ -125,6 +129,7 @@ def put(file: Path, revision: int, dry_run: bool, client: Client) -> None:
         validate_only=dry_run,
     )
     print_stored("pool", stored, dry_run)
+    _tell_on_trust(stored)
 
 
 @pools.command()
@@ -134,6 +139,12 @@ def delete(name: str, client: Client) -> None:
     """Delete a pool that has no numbers."""
     client.delete_pool(name)
     click.echo(f"pool {name}: deleted")
+
+
+def _tell_on_trust(*pools: Pool) -> None:
+    """Warns of those for which nobody has to listen."""
+    if names := [pool.name for pool in pools if not pool.required_feeds]:
+        click.echo(on_trust_text(names), err=True)
 
 
 def _complaints(status: PoolStatus) -> dict[str, str]:
