@@ -47,8 +47,10 @@ cdef inline uint32_t coverage_ended(
     return low
 
 cdef inline int64_t coverage_until(const pool_coverage_t *coverage, int64_t t) noexcept nogil:
-    """Seconds covered before `t`, by binary search."""
+    """Seconds covered before `t`, by binary search; at the end, where most ask, without one."""
     cdef uint32_t low = 0, high = coverage.count, middle
+    if high and <int64_t>coverage.intervals[high - 1].begin < t:
+        low = high
     while low < high:
         middle = (low + high) // 2
         if <int64_t>coverage.intervals[middle].begin < t:

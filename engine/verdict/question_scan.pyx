@@ -31,7 +31,12 @@ from ringfence.engine.memory.record cimport (
 )
 from ringfence.engine.memory.segment cimport Segment
 from ringfence.engine.table.table cimport table_at
-from ringfence.engine.verdict.sweep cimport CLEAN_AT_MOST, candidate_t, is_on_its_way
+from ringfence.engine.verdict.sweep cimport (
+    CLEAN_AT_MOST,
+    candidate_t,
+    expect_sooner,
+    is_on_its_way,
+)
 from ringfence.engine.verdict.verdict cimport VERDICT_CLEAN
 from ringfence.engine.verdict.view cimport View
 
@@ -161,7 +166,6 @@ cdef inline void _add(step_t *step, const number_t *number) noexcept nogil:
     """Keeps a number for each question that it answers."""
     cdef int64_t clean_at = min(number.evaluation.clean_at, <int64_t>CLEAN_AT_MOST)
     cdef uint32_t question
-    cdef uint32_t *next_clean_at
     cdef candidate_t *row
     if number.header.state == STATE_FREE or number.header.state == STATE_EMPTY:
         return
@@ -176,7 +180,5 @@ cdef inline void _add(step_t *step, const number_t *number) noexcept nogil:
             row.pool = <uint16_t>question
             row.spare = 0
             step.clean_found += 1
-        elif is_on_its_way(number, step.now):
-            next_clean_at = &step.next_clean_at[question]
-            if next_clean_at[0] == 0 or clean_at < next_clean_at[0]:
-                next_clean_at[0] = <uint32_t>clean_at
+        elif is_on_its_way(number):
+            expect_sooner(number, step.now, &step.next_clean_at[question])

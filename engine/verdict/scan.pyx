@@ -28,6 +28,8 @@ from ringfence.engine.verdict.sweep cimport (
     CLEAN_AT_MOST,
     VERDICTS,
     candidate_t,
+    expect_sooner,
+    expected_day,
     is_on_its_way,
 )
 from ringfence.engine.table.table cimport table_at, table_find, table_t
@@ -43,7 +45,6 @@ from ringfence.engine.verdict.sweep_sums import (
 )
 
 cdef enum:
-    DAY_S = 86_400
     DAYS = 400  # FORECAST_DAYS
 
 ctypedef struct change_t:
@@ -202,13 +203,11 @@ cdef inline void _add(step_t *step, const number_t *number) noexcept nogil:
         row.pool = <uint16_t>pool
         row.spare = 0
         step.clean_found += 1
-    elif is_on_its_way(number, step.now):
-        day = (clean_at - step.now - 1) // DAY_S
+    elif is_on_its_way(number):
+        day = expected_day(number, step.now, DAYS)
         if day < DAYS:
             step.forecast[pool * DAYS + day] += 1
-        clean_at = min(clean_at, <int64_t>CLEAN_AT_MOST)
-        if step.next_clean_at[pool] == 0 or clean_at < step.next_clean_at[pool]:
-            step.next_clean_at[pool] = <uint32_t>clean_at
+        expect_sooner(number, step.now, &step.next_clean_at[pool])
 
 
 cdef inline void _compare(step_t *step, const number_t *number) noexcept nogil:

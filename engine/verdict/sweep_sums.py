@@ -47,11 +47,11 @@ class SweepSums:
         default_factory=lambda: np.zeros((POOLS_MAX, FORECAST_DAYS), np.uint32)
     )
     """(POOLS_MAX, 400): column d holds the AGING, NOISY and UNOBSERVED numbers with
-    now + d * 24 h < clean_at <= now + (d + 1) * 24 h."""
+    now + d * 24 h < expected_at <= now + (d + 1) * 24 h."""
     next_clean_at: npt.NDArray[np.uint32] = field(
         default_factory=lambda: np.zeros(POOLS_MAX, np.uint32)
     )
-    """(POOLS_MAX,): the least of their clean_at that is later than now; 0 = none."""
+    """(POOLS_MAX,): the least of their expected_at; 0 = none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ringfence.engine.number import NUMBER_MIN
+from ringfence.engine.settings.on_trust import on_trust_text
 from ringfence.engine.table.writer import TableWriter
 from ringfence.engine.verdict.reader import VerdictReader
 from ringfence.engine.verdict.scan import TableScan
@@ -152,6 +153,10 @@ class Keeper:
             _log.warning(
                 "%s; `ringfence policies|pools|feeds put FILE` changes what is in force", difference
             )
+        pools = self.state.published.pools  # the first ones of a new installation too
+        on_trust = [pool.name for pool in pools if pool and not pool.required_feeds]
+        if on_trust:
+            _log.warning("%s; `ringfence pools put FILE` requires one", on_trust_text(on_trust))
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What it does unasked, until it is cancelled."""

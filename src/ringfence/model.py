@@ -20,8 +20,8 @@ class CheckedNumber:
 
     number: int
     verdict: Verdict
-    clean_at: datetime | None  # since when it is clean, or when it becomes so if it stays silent
-    expected_at: datetime | None = None  # the same, when its feeds listen from now on
+    clean_at: datetime | None  # its place in the queue: as far as noise and age go, coverage aside
+    expected_at: datetime | None = None  # CLEAN from then on, if it is silent and listened to
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class PoolStatus:
     pool: Pool
     verdict_counts: Mapping[Verdict, int]
     overdue: int
-    forecast: tuple[int, ...]  # numbers that become clean in the next 24 h, in the 24 h after, ...
+    forecast: tuple[int, ...]  # by expected_at: of the next 24 h, of the 24 h after, ...
     counted_at: datetime | None
     complaints: int
     assigned_total: int

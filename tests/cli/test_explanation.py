@@ -45,18 +45,24 @@ NUMBER = Number(
 )
 
 
-def said(number: Number) -> str:
+def said(number: Number, *, forecast: bool = False) -> str:
     """The explanation as plain text."""
     console = Console(width=100, color_system=None, highlight=False)
     with console.capture() as captured:
-        console.print(explanation(number, NOW))
+        console.print(explanation(number, NOW, forecast=forecast))
     return captured.get()
 
 
 def broken(**changes: object) -> Number:
     """A noisy number whose one rule is broken."""
     rule = replace(KEPT, broken=True, **changes)  # type: ignore[arg-type]
-    return replace(NUMBER, verdict=Verdict.NOISY, clean_at=NOW + 20 * DAY, rule_results=(rule,))
+    return replace(
+        NUMBER,
+        verdict=Verdict.NOISY,
+        clean_at=NOW + 19 * DAY,
+        expected_at=NOW + 20 * DAY,
+        rule_results=(rule,),
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,8 +90,8 @@ def broken(**changes: object) -> Number:
             "the quiet period after the last trouble is not over",
         ),
         (
-            replace(NUMBER, verdict=Verdict.AGING, clean_at=NOW + timedelta(hours=1)),
-            "(in 60 minutes)",
+            replace(NUMBER, verdict=Verdict.AGING, expected_at=NOW + timedelta(hours=1)),
+            "(in 60 minutes). That counts on being listened to all the time until then.",
         ),
         (
             replace(NUMBER, verdict=Verdict.UNOBSERVED, coverage=0.5),
@@ -102,11 +108,27 @@ def test_each_verdict_has_its_reason(number: Number, words: str) -> None:
     assert words in " ".join(said(number).split())  # however it was wrapped
 
 
-def test_silence_nobody_listened_to_is_promised_no_date() -> None:
-    number = replace(NUMBER, verdict=Verdict.UNOBSERVED, clean_at=NOW - timedelta(days=9))
+def test_silence_nobody_listened_to_is_promised_for_when_enough_was() -> None:
+    number = replace(
+        NUMBER,
+        verdict=Verdict.UNOBSERVED,
+        clean_at=NOW - timedelta(days=9),
+        expected_at=NOW + timedelta(days=3),
+    )
     text = " ".join(said(number).split())
     assert "It is clean once enough of the time was." in text
-    assert "clean from" not in text
+    assert "it is clean from 2026-06-04T12:00:00Z (in 3 days)." in text
+    assert "clean from" not in said(replace(number, expected_at=None))  # an older server
+
+
+def test_time_to_come_is_told_as_a_forecast() -> None:
+    first, second, *_ = said(NUMBER, forecast=True).splitlines()
+    assert first == "+447700900123  CLEAN (forecast)"
+    assert second == (
+        "No fact but a forecast for 2026-06-01T12:00:00Z, if it stays silent and is listened to"
+        " until then."
+    )
+    assert "forecast" not in said(NUMBER)
 
 
 def test_history_that_begins_within_the_hour_is_not_known_yet() -> None:

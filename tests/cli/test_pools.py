@@ -33,7 +33,8 @@ def test_the_forecast_is_a_bar_a_day(servicer: Servicer, ringfence: Ringfence) -
     pools(servicer, pool("a", forecast=[40, 0, 10]), pool("b", forecast=[0, 20, 0]))
     lines = [line.rstrip() for line in ringfence("pools", "--forecast", "3").stdout.splitlines()]
     assert servicer.requests == [v1.ListPoolsRequest(forecast_days=3)]
-    assert lines[0] == "a: 1,234 clean now; 50 more within 3 days, if they stay silent"
+    heading = "clean now; 50 more within 3 days, if they stay silent and are listened to"
+    assert lines[0] == f"a: 1,234 {heading}"
     assert lines[1] == "until 2025-06-16T15:06:40Z  40  " + "█" * 50
     assert lines[2] == "until 2025-06-17T15:06:40Z   0"
     assert lines[3].startswith("until 2025-06-18T15:06:40Z  10  " + "█" * 12)

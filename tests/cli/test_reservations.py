@@ -123,7 +123,7 @@ def test_too_few_clean_numbers_is_a_no_that_says_when(
     assert result.stderr == (
         "Error: too few: count=9, clean=7\n"
         "  clean now: 7\n"
-        "  the next is clean from 2025-06-15T15:06:40Z, if it stays silent\n"
+        "  the next is clean from 2025-06-15T15:06:40Z, if it stays silent and is listened to\n"
     )
     servicer.failures = [abort(S.RESOURCE_EXHAUSTED, info("TOO_FEW_CLEAN", clean="0"))]
     result = ringfence("reserve", "p", "--count", "9", code=1)

@@ -93,15 +93,14 @@ class NumberModel:
         )
 
     def next_clean_at(self, pool: int, prefix: str) -> int:
-        """When the next number of a pool becomes clean if it stays silent; 0 = none."""
+        """The least expected_at of the numbers of a pool that are on their way; 0 = none is."""
         return min(
             (
-                self.clean_at(number)
+                self.expected_at(number)
                 for number, record in self.oracle.records.items()
                 if record.pool == pool
                 and str(number).startswith(prefix)
                 and self.verdict(number) in ON_THEIR_WAY
-                and self.clean_at(number) > self.now
             ),
             default=0,
         )

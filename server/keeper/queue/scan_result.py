@@ -54,7 +54,8 @@ class PoolSweep:
     clean: CleanNumbers
     """Those with a prefix in brief: clean_at of the oldest ones only."""
     next_clean_at: int
-    """When the next number becomes clean if it stays silent; 0 = none is on its way."""
+    """The least expected_at of those on their way: when the next one is clean if it stays silent
+    and is listened to; 0 = none is."""
 
     @property
     def is_whole(self) -> bool:

@@ -7,9 +7,16 @@ import click
 
 from ringfence import CheckedNumber, Client, Verdict
 from ringfence.cli.number_input import read_numbers
-from ringfence.cli.options import at_option, client_options, json_option, numbers_input
+from ringfence.cli.options import (
+    at_option,
+    client_options,
+    is_ahead,
+    json_option,
+    numbers_input,
+)
 from ringfence.cli.output import print_json, print_rows
 from ringfence.engine.number import format_number
+from ringfence.wording.promise import CONDITION, clean_from
 from ringfence.wording.times import time_text
 
 _AT_ONCE = 10_000  # answers to show before the next are asked for
@@ -33,8 +40,9 @@ def check(
     """Say which numbers are clean.
 
     NUMBERS are written with +, ranges as +A-+B; - reads them from standard input. CLEAN AT is since
-    when a number is clean, or when it will be if it stays silent. The exit code is 0 if all are
-    CLEAN and 1 if any is not.
+    when a number is clean, or when it will be if it stays silent and is listened to. The exit code
+    is 0 if all are CLEAN and 1 if any is not. With --at of a time to come the verdicts are a
+    FORECAST for then.
     """
     numbers = read_numbers(arguments, file).number
     all_clean = True
@@ -46,14 +54,20 @@ def check(
                 all_clean = all_clean and checked.verdict == Verdict.CLEAN
                 yield checked
 
+    if forecast := is_ahead(at):
+        click.echo(f"a forecast, no fact: so it will be {CONDITION} until then", err=True)
     if as_json:
         for checked in checks():
             print_json(checked)
     else:
         print_rows(
-            ("NUMBER", "VERDICT", "CLEAN AT"),
+            ("NUMBER", "FORECAST" if forecast else "VERDICT", "CLEAN AT"),
             (
-                (format_number(checked.number), checked.verdict.name, time_text(checked.clean_at))
+                (
+                    format_number(checked.number),
+                    checked.verdict.name,
+                    time_text(clean_from(checked)),
+                )
                 for checked in checks()
             ),
         )

@@ -60,7 +60,8 @@ def too_few_text(error: TooFewClean) -> str:
     later = (
         "no other will become clean by silence alone"
         if error.next_clean_at is None
-        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent"
+        else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent and is"
+        " listened to"
     )
     return "\n  ".join([in_words(str(error)), *now, later])
 

@@ -8,15 +8,16 @@ from itertools import islice
 import click
 from rich.text import Text
 
-from ringfence import Client, HistoryEntry, Number, Reservation
+from ringfence import Client, HistoryEntry, Number, Reservation, Verdict
 from ringfence.cli.history_text import history_lines
-from ringfence.cli.options import at_option, client_options, json_option
+from ringfence.cli.options import at_option, client_options, is_ahead, json_option
 from ringfence.cli.output import print_json, terminal
 from ringfence.cli.selection import one_number
 from ringfence.errors import RingfenceError
 from ringfence.wording.explanation import explanation
 
 HISTORY_SHOWN_MAX = 20
+_OF_SILENCE = (Verdict.CLEAN, Verdict.AGING, Verdict.NOISY, Verdict.UNOBSERVED)
 
 
 @click.command()
@@ -27,6 +28,7 @@ HISTORY_SHOWN_MAX = 20
 def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
     """Say all about a number: its verdict, why, its history.
 
+    With --at of a time to come it is a forecast: if the number stays silent and is listened to.
     Callers are only told apart ("caller 1 called 5 times"); who they are is nowhere stored.
     """
     asked = one_number(number)
@@ -39,7 +41,12 @@ def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
         print_json(known, history=shown)
         return
     asked_at = datetime.fromtimestamp(at or time.time(), UTC)
-    terminal().print(explanation(known, asked_at, _reservation(client, known)))
+    reservation, forecast = _reservation(client, known), is_ahead(at)
+    terminal().print(
+        explanation(
+            known, asked_at, reservation, forecast=forecast, on_trust=_is_on_trust(client, known)
+        )
+    )
     if shown is not None and entries is not None:
         lines = history_lines(shown, more=len(entries) > len(shown))
         console = terminal()
@@ -70,6 +77,17 @@ def _reservation(client: Client, number: Number) -> Reservation | None:
         return client.get_reservation(number.reservation)
     except RingfenceError:
         return None
+
+
+def _is_on_trust(client: Client, number: Number) -> bool:
+    """Whether nobody has to listen for its pool; False when that is not to be had, or no matter."""
+    if number.verdict not in _OF_SILENCE:
+        return False
+    try:
+        required = {status.pool.name: status.pool.required_feeds for status in client.list_pools()}
+    except RingfenceError:
+        return False
+    return required.get(number.pool) == ()
 
 
 def _texts(lines: Iterable[str]) -> list[Text]:

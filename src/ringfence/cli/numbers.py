@@ -13,6 +13,7 @@ from ringfence.cli.selection import (
     verdict_option,
 )
 from ringfence.engine.number import format_number
+from ringfence.wording.promise import clean_from
 from ringfence.wording.times import time_text
 
 _NOT_LISTED = ("rule_results", "coverage", "queue_position", "recent")
@@ -38,7 +39,8 @@ def numbers(
 ) -> None:
     """List the tracked numbers.
 
-    The first 1,000, unless --limit or --all says otherwise.
+    The first 1,000, unless --limit or --all says otherwise. CLEAN AT is since when a number is
+    clean, or when it will be if it stays silent and is listened to.
     """
     listed = limit.shown(
         client.list_numbers(
@@ -65,7 +67,7 @@ def _row(number: Number) -> tuple[str, ...]:
         number.verdict.name,
         number.pool,
         time_text(number.quarantined_at),
-        time_text(number.clean_at),
+        time_text(clean_from(number)),
         time_text(number.last_event_at),
         str(number.events_total),
         "overdue" if number.overdue else "",

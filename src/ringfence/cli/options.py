@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -200,8 +201,14 @@ def at_option(function: Command) -> Command:
         "--at",
         type=Moment(),
         metavar="TIME",
-        help="Ask about that time, such as 2026-03-01T12:00:00Z or 2026-03-01, and not now.",
+        help="Ask about that time, such as 2026-03-01T12:00:00Z or 2026-03-01, and not now. Of a"
+        " time to come the answer is a forecast.",
     )(function)
+
+
+def is_ahead(at: int | None) -> bool:
+    """Whether what was asked about is still to come, so that the answer is a forecast."""
+    return at is not None and at > time.time()
 
 
 def json_option(function: Command) -> Command:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ringfence import PoolStatus, Verdict
+from ringfence.wording.promise import CONDITION
 from ringfence.wording.times import time_text
 
 _DAY = timedelta(days=1)
@@ -33,7 +34,7 @@ def _chart(status: PoolStatus, most: int) -> RenderableType:
     heading = Text.assemble(
         (status.pool.name, "bold"),
         f": {clean:,} clean now; {sum(status.forecast):,} more within {len(status.forecast)} days,"
-        " if they stay silent",
+        f" {CONDITION}",
     )
     chart = Table.grid(padding=(0, 2))
     for _ in range(2):

@@ -19,6 +19,7 @@ from ringfence.cli.settings import (
     read_setting,
     toml_option,
 )
+from ringfence.engine.settings.on_trust import ON_TRUST, on_trust_text
 from ringfence.server.config.config import load_pool
 from ringfence.wording.times import time_text
 
@@ -41,13 +42,15 @@ def pools() -> None:
     is_flag=False,
     flag_value=14,
     metavar="[DAYS]",
-    help="Show how many numbers become clean on each of the next days (14), if they stay silent.",
+    help="Show how many numbers become clean on each of the next days (14), if they stay silent and"
+    " are listened to.",
 )
 @json_option
 @client_options
 def list_(forecast_days: int | None, as_json: bool, client: Client) -> None:
     """List the pools with the counts of the server's last scan.
 
+    Standard error names those that require no feed: their silence is taken on trust.
     COMPLAINTS/1,000 is how many complaints came for each 1,000 numbers that were handed out.
     """
     found = list(client.list_pools(forecast_days=forecast_days or 0))
@@ -58,6 +61,7 @@ def list_(forecast_days: int | None, as_json: bool, client: Client) -> None:
         terminal().print(forecast_chart(found))
     else:
         _print_table(found)
+    _tell_on_trust(*(status.pool for status in found))
 
 
 def _print_table(found: list[PoolStatus]) -> None:
@@ -106,7 +110,7 @@ def show(name: str, as_toml: bool, as_json: bool, client: Client) -> None:
             "pool": pool.name,
             "description": pool.description or "-",
             "policy": pool.policy,
-            "required feeds": ", ".join(pool.required_feeds) or _ALWAYS_COVERED,
+            "required feeds": ", ".join(pool.required_feeds) or f"{_ALWAYS_COVERED}; {ON_TRUST}",
             "revision": str(pool.revision),
             "numbers": f"{sum(status.verdict_counts.values()):,}",
             **{
@@ -129,7 +133,8 @@ def put(file: Path, client: Client, **options: Any) -> None:
 
     The file has one [[pool]], written as in the server's configuration
     (`ringfence serve --print-config`); `pools show NAME --toml` gives one to begin from. The
-    difference is shown, and a file that leaves out what is set is put only if you say so.
+    difference is shown, and a file that leaves out what is set is put only if you say so. Without
+    required_feeds the pool's silence is taken on trust, which standard error says.
     """
     table = read_setting(load_pool, file)
     pool = table.pool()
@@ -139,6 +144,7 @@ def put(file: Path, client: Client, **options: Any) -> None:
     Put(file, wanted, table.model_fields_set, present, pool_toml).carry_out(
         how, lambda sent: client.put_pool(sent, validate_only=how.dry_run)
     )
+    _tell_on_trust(wanted)
 
 
 @pools.command()
@@ -153,6 +159,12 @@ def delete(name: str, as_json: bool, client: Client) -> None:
 
 def _find(client: Client, name: str) -> PoolStatus | None:
     return next((status for status in client.list_pools() if status.pool.name == name), None)
+
+
+def _tell_on_trust(*pools: Pool) -> None:
+    """Warns of those for which nobody has to listen."""
+    if names := [pool.name for pool in pools if not pool.required_feeds]:
+        click.echo(on_trust_text(names), err=True)
 
 
 def _complaints(status: PoolStatus) -> dict[str, str]:

@@ -78,7 +78,7 @@ def show_verdicts(console: Console, counts: Mapping[Verdict, int], noisy: Sequen
 def show_number(console: Console, number: Number) -> None:
     """One number explained, as `ringfence explain` does."""
     _heading(console, "One number in full: ringfence explain")
-    console.print(Padding(explanation(number, datetime.now(UTC)), (0, 2)))
+    console.print(Padding(explanation(number, datetime.now(UTC), on_trust=True), (0, 2)))
 
 
 def show_hand_out(console: Console, numbers: Sequence[int], clean: int) -> None:

@@ -11,26 +11,34 @@ from rich.text import Text
 
 from ringfence import EventKind, Number, RecentEvent, Reservation, RuleResult, Verdict
 from ringfence.engine.number import format_number
+from ringfence.engine.settings.on_trust import ON_TRUST
+from ringfence.wording.promise import clean_from
 from ringfence.wording.times import time_text
 from ringfence.wording.words import COLOURS, count_text, distance_text, rule_text, span_text
 
 
 def explanation(
-    number: Number, asked_at: datetime, reservation: Reservation | None = None
+    number: Number,
+    asked_at: datetime,
+    reservation: Reservation | None = None,
+    *,
+    forecast: bool = False,
+    on_trust: bool = False,
 ) -> RenderableType:
     """The verdict, the reason for it, the rules one by one, and the events that are kept.
 
-    `reservation` is the one that holds the number, if it is known.
+    `reservation` is the one that holds the number, if it is known. A `forecast` is of a time that
+    is still to come; `on_trust` is a number whose pool is known to require no feed.
     """
     colour = COLOURS.get(number.verdict.name, "white")
+    name = f"{number.verdict.name} (forecast)" if forecast else number.verdict.name
     parts: list[RenderableType] = [
-        Text.assemble(
-            (format_number(number.number), "bold"), "  ", (number.verdict.name, f"bold {colour}")
-        ),
-        *map(Text, _because(number, asked_at, reservation)),
+        Text.assemble((format_number(number.number), "bold"), "  ", (name, f"bold {colour}")),
+        *map(Text, [_FORECAST.format(time_text(asked_at))] if forecast else []),
+        *map(Text, _because(number, asked_at, reservation, on_trust)),
     ]
     if number.verdict != Verdict.UNTRACKED:
-        parts += ["", *map(Text, _since(number, asked_at))]
+        parts += ["", *map(Text, _since(number, asked_at, on_trust))]
     if number.rule_results:
         parts += ["", _rules(number.rule_results)]
     if number.recent:
@@ -38,6 +46,7 @@ def explanation(
     return Group(*parts)
 
 
+_FORECAST = "No fact but a forecast for {}, if it stays silent and is listened to until then."
 _SAID: dict[Verdict, str] = {
     Verdict.AGING: "Not yet fit to be handed out: quiet, but not long enough in quarantine.",
     Verdict.HELD: "Not to be handed out: an operator holds it.",
@@ -47,7 +56,9 @@ _SAID: dict[Verdict, str] = {
 }
 
 
-def _because(number: Number, asked_at: datetime, reservation: Reservation | None) -> Iterator[str]:
+def _because(
+    number: Number, asked_at: datetime, reservation: Reservation | None, on_trust: bool
+) -> Iterator[str]:
     """Why the verdict is what it is, and when it will be another."""
     match number.verdict:
         case Verdict.CLEAN if number.overridden:
@@ -70,8 +81,11 @@ def _because(number: Number, asked_at: datetime, reservation: Reservation | None
             yield f"Reserved for an allocator: {number.reservation or 'reservation not known'}."
         case verdict:
             yield _SAID[verdict]
-    if number.verdict in (Verdict.NOISY, Verdict.AGING) and number.clean_at:
-        yield f"If it stays silent it is clean from {_when(number.clean_at, asked_at)}."
+    promised = clean_from(number)
+    if number.verdict in (Verdict.NOISY, Verdict.AGING, Verdict.UNOBSERVED) and promised:
+        yield f"If it stays silent it is clean from {_when(promised, asked_at)}."
+        if not on_trust:
+            yield "That counts on being listened to all the time until then."
     if number.overdue:
         yield "Overdue: it is past the longest quarantine of its policy, so somebody should decide."
 
@@ -98,7 +112,7 @@ def _noise(results: Sequence[RuleResult]) -> Iterator[str]:
         yield "Not fit to be handed out: the quiet period after the last trouble is not over."
 
 
-def _since(number: Number, asked_at: datetime) -> Iterator[str]:
+def _since(number: Number, asked_at: datetime, on_trust: bool) -> Iterator[str]:
     """How long it has been in quarantine, and under which rules."""
     reason = number.reason.name.lower().replace("_", " ") if number.reason else "not said"
     yield f"In quarantine since {_when(number.quarantined_at, asked_at)}; reason: {reason}."
@@ -108,6 +122,8 @@ def _since(number: Number, asked_at: datetime) -> Iterator[str]:
     else:
         yield f"Its events are known since {_when(number.observed_since, asked_at)}."
     yield f"Pool {number.pool}, policy {number.policy}; coverage {number.coverage:.1%}."
+    if on_trust:
+        yield f"S{ON_TRUST[1:]}."
     if number.queue_position:
         yield f"Place in the queue: {number.queue_position:,}."
 

@@ -42,7 +42,7 @@ def expected(
         if pair.oracle.records[n].pool == question.pool and str(n).startswith(question.prefix)
     }
     clean = sorted((a.clean_at, n) for n, a in wanted.items() if a.verdict == Verdict.CLEAN)
-    ahead = [a.clean_at for a in wanted.values() if a.verdict in AHEAD and a.clean_at > pair.now]
+    ahead = [a.expected_at for a in wanted.values() if a.verdict in AHEAD]
     return clean, min(ahead, default=0)
 
 

@@ -55,11 +55,12 @@ def test_sums_of_a_sweep_equal_the_oracles(seed: int, pools: int, ring_entries: 
         (pool_of[n], answer.verdict) for n, answer in answers.items()
     )
     assert counted(sums.overdue) == Counter((pool_of[n],) for n, a in answers.items() if a.overdue)
-    ahead = {n: a for n, a in answers.items() if a.verdict in AHEAD and a.clean_at > pair.now}
-    days = {n: -(-(a.clean_at - pair.now) // DAY_S) - 1 for n, a in ahead.items()}
+    ahead = {n: a for n, a in answers.items() if a.verdict in AHEAD}
+    days = {n: -(-(a.expected_at - pair.now) // DAY_S) - 1 for n, a in ahead.items()}
     assert counted(sums.forecast) == Counter((pool_of[n], day) for n, day in days.items())
+    assert any(a.expected_at > max(a.clean_at, pair.now) for a in ahead.values())
     for pool in range(pools):
-        moments = [answer.clean_at for n, answer in ahead.items() if pool_of[n] == pool]
+        moments = [answer.expected_at for n, answer in ahead.items() if pool_of[n] == pool]
         assert sums.next_clean_at[pool] == min(moments, default=0)
     assert {a.verdict for a in answers.values()} >= set(Verdict) - {Verdict.UNTRACKED}
     assert any(a.overdue for a in answers.values())
@@ -104,16 +105,19 @@ def test_number_that_becomes_clean_at_the_end_of_a_day_belongs_to_that_day() -> 
     ]
 
 
-def test_number_that_only_lacks_coverage_is_in_no_forecast() -> None:
+def test_number_that_only_lacks_coverage_is_promised_for_when_it_was_listened_to() -> None:
     table, now = make_table(), START + 10
-    rules = (Rule(Measure.EVENTS, 100, 0),)
-    policy = Policy("policy", rules, minimum_age_s=10, minimum_coverage=0.95)
+    rules = (Rule(Measure.EVENTS, 3 * DAY_S, 0),)
+    policy = Policy("policy", rules, minimum_age_s=10, minimum_coverage=0.5)
     publish_settings(
         table.segment, [policy], [Pool("pool", "policy", ("west",))], [Feed("west", ())]
     )
     sums, _ = sweep(table.segment, now)
     assert sums.by_verdict[0, Verdict.UNOBSERVED] == 8
-    assert (sums.forecast.sum(), sums.next_clean_at[0]) == (0, 0)
+    assert (sums.forecast[0, 0], sums.forecast.sum(), sums.next_clean_at[0]) == (8, 8, now + 10)
+    sums, _ = sweep(table.segment, START + 2 * DAY_S)  # half of three days, of which two are missed
+    assert (sums.forecast[0, 1], sums.forecast.sum()) == (8, 8)
+    assert sums.next_clean_at[0] == START + 2 * DAY_S + 3 * DAY_S // 2
 
 
 def test_number_of_a_pool_that_nobody_published_is_left_out() -> None:
