@@ -55,7 +55,9 @@ def test_pool_that_requires_no_feed_is_shown_so(servicer: Servicer, ringfence: R
 def test_pool_that_is_put_without_a_feed_is_told_so(
     servicer: Servicer, ringfence: Ringfence, tmp_path: Path
 ) -> None:
-    servicer.answer = lambda request: request.pool
+    servicer.answer = lambda request: (
+        request.pool if isinstance(request, v1.PutPoolRequest) else v1.ListPoolsResponse()
+    )
     file = tmp_path / "pool.toml"
     file.write_text('[[pool]]\nname = "a"\npolicy = "default"\n')
     assert ringfence("pools", "put", str(file)).stderr == f"pool a: {WORDS}\n"
