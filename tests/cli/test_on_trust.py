@@ -116,7 +116,7 @@ def test_serve_warns_at_each_start_until_a_feed_is_required_and_coverage_then_gr
             return result.stdout
 
         run("feeds", "put", str(tmp_path / "feed.toml"))
-        run("pools", "put", str(tmp_path / "pool.toml"))
+        run("pools", "put", str(tmp_path / "pool.toml"), "--yes")
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began_at - 1_000))
         times = ("--quarantined-at", since, "--observed-since", since)
         run("quarantine", f"+{NUMBER}", *times)
