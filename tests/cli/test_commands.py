@@ -139,7 +139,7 @@ def test_a_file_with_an_unknown_pool_sends_nothing(ringfence, fresh_numbers) -> 
 def test_a_bad_line_sends_nothing(ringfence, fresh_numbers) -> None:
     (number,) = texts(fresh_numbers(1))
     result = ringfence("quarantine", "-", text=f"{number}\nx\n", code=2)
-    assert "line 2: not an E.164 number: value='x'" in result.stderr
+    assert "line 2: not an E.164 number: 'x'" in result.stderr
     assert "UNTRACKED" in ringfence("check", number, code=1).stdout
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,9 +102,26 @@ def test_wrong_usage_and_a_server_that_is_away_are_told_to_programs(ringfence: R
             "pool 'a' was changed meanwhile: revision=1, present=2",
             "pool 'a' was changed meanwhile: revision 1 was meant, 2 is there",
         ),
+        (
+            "+1, line 2: not an E.164 number: value='x', bound=digits",
+            "+1, line 2: not an E.164 number: 'x', allowed: digits",
+        ),
+        ("a.toml: policy: value=1\nb: value=2, bound=3", "a.toml: policy: 1\nb is 2, allowed: 3"),
         ("not clean: numbers=2", "2 numbers are not clean"),
         ("no such pool: 'x'", "no such pool: 'x'"),
     ],
 )
 def test_what_the_wire_says_is_said_in_words(wire: str, words: str) -> None:
     assert in_words(wire) == words
+
+
+def test_every_problem_of_a_configuration_is_said_in_words(
+    ringfence: Ringfence, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[server]\ncapacity_numbers = 0\nring_entries = 61\n")
+    options = ("--data", str(tmp_path / "data"), "--config", str(file))
+    said = ringfence("serve", *options, code=2).stderr
+    assert f"{file}: server.ring_entries: input should be 12, 28, 60, 124 or 252" in said
+    assert "capacity_numbers" in said
+    assert "value=" not in said

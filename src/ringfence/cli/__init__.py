@@ -68,10 +68,11 @@ class Commands(click.Group):
         try:
             return self._carry_out(ctx)
         except click.ClickException as error:
-            if not as_json:
-                raise
-            from ringfence.cli.error_text import error_json
+            from ringfence.cli.error_text import error_json, in_words
 
+            if not as_json:
+                vars(error)["message"] = in_words(error.message)  # click calls it final
+                raise
             click.echo(error_json(error), err=True)
             ctx.exit(error.exit_code)
 

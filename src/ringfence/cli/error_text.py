@@ -25,8 +25,9 @@ _WORDS = (
         r"+\1 is in another pool than \2",
     ),
     (re.compile(r"\bvalue=empty, bound="), "empty, and needed: "),
-    (re.compile(r": value=(.+), bound=(.+)", re.DOTALL), r" is \1, allowed: \2"),
-    (re.compile(r"^value=(.+), bound=(.+)", re.DOTALL), r"\1, allowed: \2"),
+    (re.compile(r"(^|: )([^ :]+): value=(.+), bound="), r"\1\2 is \3, allowed: "),
+    (re.compile(r"\bvalue=(.+), bound="), r"\1, allowed: "),
+    (re.compile(r"\bvalue="), ""),
     (re.compile(r"\bwanted=(\d+), clean=(\d+)"), r"\1 wanted, \2 clean"),
     (re.compile(r"^not clean: numbers=1$"), "1 number is not clean"),
     (re.compile(r"^not clean: numbers=(\d+)"), r"\1 numbers are not clean"),
@@ -37,21 +38,25 @@ _WORDS = (
 
 
 def in_words(text: str) -> str:
-    """The text of an error, or a line of it, as people say it."""
+    """The text of an error as people say it, line by line."""
+    return "\n".join(map(_line_in_words, text.split("\n")))
+
+
+def _line_in_words(line: str) -> str:
     for pattern, words in _WORDS:
-        text = pattern.sub(words, text)
-    return text
+        line = pattern.sub(words, line)
+    return line
 
 
 def error_text(error: RingfenceError) -> str:
     """The error with what it says of single fields or numbers, each on a line of its own."""
     text = str(error)
     violations = [
-        in_words(f"{violation.field}: {violation.description}")
+        f"{violation.field}: {violation.description}"
         for violation in error.violations
         if violation.description not in text
     ]
-    return "\n  ".join([in_words(text), *violations])
+    return "\n  ".join([text, *violations])
 
 
 def too_few_text(error: TooFewClean) -> str:
@@ -63,7 +68,7 @@ def too_few_text(error: TooFewClean) -> str:
         else f"the next is clean from {format_time(error.next_clean_at)}, if it stays silent and is"
         " listened to"
     )
-    return "\n  ".join([in_words(str(error)), *now, later])
+    return "\n  ".join([str(error), *now, later])
 
 
 def error_json(error: click.ClickException) -> str:

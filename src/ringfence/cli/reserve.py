@@ -8,7 +8,7 @@ import click
 
 from ringfence import Client
 from ringfence.cli.completion import complete_pool
-from ringfence.cli.error_text import error_text, in_words
+from ringfence.cli.error_text import error_text
 from ringfence.cli.not_clean import not_clean_lines, why_text
 from ringfence.cli.number_input import read_numbers
 from ringfence.cli.options import (
@@ -119,7 +119,7 @@ def _with_reasons(client: Client, numbers: list[int], error: NotClean) -> str:
         lines = list(not_clean_lines(client.check_numbers(numbers)))
     except RingfenceError:
         lines = []
-    return "\n  ".join([in_words(str(error)), *lines]) if lines else error_text(error)
+    return "\n  ".join([str(error), *lines]) if lines else error_text(error)
 
 
 @click.command()
@@ -156,7 +156,7 @@ def _not_clean(client: Client, id: str, error: NotClean) -> str:
     except RingfenceError:
         return error_text(error)
     lines = [f"{format_number(each.number)}  {why_text(each.verdict)}" for each in refused]
-    return "\n  ".join([in_words(str(error)), *lines])
+    return "\n  ".join([str(error), *lines])
 
 
 @click.command()

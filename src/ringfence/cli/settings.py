@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import click
 
-from ringfence.cli.error_text import in_words
 from ringfence.cli.options import json_option, yes_option
 from ringfence.cli.output import print_json
 from ringfence.server.config.config_problems import ConfigError
@@ -62,5 +61,4 @@ def read_setting(load: Callable[[Path], T], file: Path) -> T:
     try:
         return load(file)
     except ConfigError as error:
-        lines = [f"{file}: {in_words(problem)}" for problem in error.problems]
-        raise click.UsageError("\n".join(lines)) from None
+        raise click.UsageError(str(error)) from None
