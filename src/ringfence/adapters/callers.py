@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ringfence import EventKind, caller_of_text
-from ringfence.adapters.dialled import DIGITS_MIN, DialPlan, digits_of
+from ringfence.wording.dialled import DIGITS_MIN, DialPlan, digits_of
 
 WITHHELD = 0
 CALLER_LIMIT = 10**15

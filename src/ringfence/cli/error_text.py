@@ -9,7 +9,7 @@ import re
 import click
 
 from ringfence.errors import RingfenceError, TooFewClean
-from ringfence.wording.times import format_time
+from ringfence.wording.times import format_time, unix_text
 
 _WORDS = (
     (
@@ -36,8 +36,14 @@ _WORDS = (
 )
 
 
+_TIMES = re.compile(r"\b(\w+_at|observed_since|watermark|complete_from): value=\d+, bound=.*")
+_SECONDS = re.compile(r"(?<![\d:.-])\d{1,10}(?![\d:.-])")
+
+
 def in_words(text: str) -> str:
-    """The text of an error, or a line of it, as people say it."""
+    """The text of an error, or a line of it, as people say it; times in RFC 3339."""
+    if _TIMES.search(text):  # the contract has times as unix seconds
+        text = _SECONDS.sub(lambda seconds: unix_text(int(seconds[0])), text)
     for pattern, words in _WORDS:
         text = pattern.sub(words, text)
     return text
