@@ -27,7 +27,7 @@ from ringfence.errors import (
 from ringfence.server.config.address import check_address
 from ringfence.server.config.duration import parse_duration
 from ringfence.wording.numbers import WrittenNumbers
-from ringfence.wording.times import ReadTime, parse_time, time_reader
+from ringfence.wording.times import parse_time, time_reader
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -166,7 +166,7 @@ def client_options(function: Command) -> Command:
             raise click.BadParameter(
                 f"value={actor!r}, bound=printable ASCII", param_hint="--actor"
             )
-        with _told(server), Client(server, tls=tls, timeout_s=timeout, actor=actor) as client:
+        with told(server), Client(server, tls=tls, timeout_s=timeout, actor=actor) as client:
             return function(*args, client=client, **kwargs)
 
     return command
@@ -181,7 +181,7 @@ def login_name() -> str:
 
 
 @contextmanager
-def _told(server: str) -> Iterator[None]:
+def told(server: str) -> Iterator[None]:
     """Turns the client's errors into messages and exit codes."""
     try:
         yield
@@ -267,20 +267,20 @@ def _columns(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dic
 
 
 def date_format_option(function: Command) -> Command:
-    """Adds `--date-format FORM`; the command gets `read_time`, which reads the cells of a file."""
+    """Adds `--date-format FORM`; the command gets `date_format`, which `time_reader` takes."""
     return click.option(
         "--date-format",
-        "read_time",
-        callback=_read_time,
+        callback=_date_format,
         metavar="FORM",
         help="How the file writes times, as in %d/%m/%Y or '%d.%m.%Y %H:%M' (strptime); RFC 3339 or"
         " a date, if not given. UTC unless %z says otherwise.",
     )(function)
 
 
-def _read_time(_: click.Context, __: click.Parameter, form: str | None) -> ReadTime:
+def _date_format(_: click.Context, __: click.Parameter, form: str | None) -> str | None:
     try:
-        return time_reader(form)
+        time_reader(form)
+        return form
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 

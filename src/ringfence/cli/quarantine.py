@@ -1,7 +1,7 @@
 """`ringfence quarantine`: puts numbers into quarantine, from one to millions."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from ringfence import Client, DisconnectReason, QuarantineResult, Verdict
 from ringfence.cli.completion import complete_pool
 from ringfence.cli.error_text import in_words
 from ringfence.cli.number_input import (
-    BadLines,
     InputError,
     NumberFile,
     NumberInput,
@@ -30,12 +29,11 @@ from ringfence.cli.options import (
     yes_option,
 )
 from ringfence.cli.output import print_facts, print_json, progress, progress_bars
-from ringfence.cli.reject_file import RejectFile
+from ringfence.cli.reject_file import RejectFile, TurnedAway
 from ringfence.cli.stock import Known, Sending, chosen, filled, look_up
 from ringfence.engine.number import format_number
 from ringfence.errors import RingfenceError
-from ringfence.wording.tables import Table
-from ringfence.wording.times import ReadTime, unix_text
+from ringfence.wording.times import time_reader, unix_text
 
 REJECTIONS_SHOWN_MAX = 100
 MOVED = (
@@ -101,7 +99,7 @@ def quarantine(
     ctx: click.Context,
     *,
     given: NumberInput,
-    read_time: ReadTime,
+    date_format: str | None,
     pool: str,
     quarantined_at: int | None,
     observed_since: int | None,
@@ -123,7 +121,7 @@ def quarantine(
     code is 1 if a line or a number was not used.
     """
     with RejectFile(rejects, _beside(given)) as turned_away, given.opened() as file:
-        numbers = given.read() if file is None else _read(file, given, read_time, turned_away)
+        numbers = given.read() if file is None else _read(file, given, date_format, turned_away)
         if numbers.ignored_columns:
             click.echo(f"columns not read: {', '.join(numbers.ignored_columns)}", err=True)
         _check_pools(client, numbers)
@@ -158,27 +156,16 @@ def _beside(given: NumberInput) -> Path | None:
     return None if given.file is None or str(given.file) == "-" else given.file
 
 
-class _TurnedAway(BadLines):
-    """Bad lines that go to a file, of which the first are told."""
-
-    def __init__(self, file: RejectFile, source: str) -> None:
-        super().__init__(source)
-        self._file = file
-
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
-        """Takes one."""
-        super().add(table, line, cells, reason)
-        self._file.add(table, line, cells, reason)
-
-
 def _read(
-    file: NumberFile, given: NumberInput, read_time: ReadTime, turned_away: RejectFile
+    file: NumberFile, given: NumberInput, date_format: str | None, turned_away: RejectFile
 ) -> Numbers:
     """The numbers of the good lines; raises InputError when there is none."""
-    bad = _TurnedAway(turned_away, file.source)
+    bad = TurnedAway(turned_away, file.source)
     try:
         with progress_bars() as bars:
-            numbers = read_rows(file, given.written, bad, read_time=read_time, bars=bars)
+            numbers = read_rows(
+                file, given.written, bad, read_time=time_reader(date_format), bars=bars
+            )
     except KeyboardInterrupt:
         click.echo("nothing was sent", err=True)
         raise

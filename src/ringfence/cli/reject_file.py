@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 
 import click
 
+from ringfence.cli.number_input import BadLines
 from ringfence.wording.tables import REASON_COLUMN, Table
 
 _OURS = re.compile(r"\.rejects(-\d+)?$")
@@ -72,6 +73,19 @@ class RejectFile:
             header = [cell for at, cell in enumerate(table.header) if at != _reason_place(table)]
             self._writer.writerow([*header, REASON_COLUMN])
         return self._file
+
+
+class TurnedAway(BadLines):
+    """Bad lines that go to a file, of which the first are told."""
+
+    def __init__(self, file: RejectFile, source: str) -> None:
+        super().__init__(source)
+        self._file = file
+
+    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+        """Takes one."""
+        super().add(table, line, cells, reason)
+        self._file.add(table, line, cells, reason)
 
 
 def free_names(beside: Path) -> Iterator[Path]:

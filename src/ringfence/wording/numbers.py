@@ -55,12 +55,13 @@ class WrittenNumbers:
     """How numbers are written by those who have a home country, or none."""
 
     def __init__(self, country: int | None = None) -> None:
-        """`country` is a calling code, such as 44; ValueError when it is none."""
-        self._plan: DialPlan | None = None
+        """`country` is a calling code, such as 44; ValueError when it is none. `plan` is its."""
+        self.country = country
+        self.plan: DialPlan | None = None
         if country is not None:
             from ringfence.wording.dialled import DialPlan  # its metadata take a while to load
 
-            self._plan = DialPlan.of_country(country)
+            self.plan = DialPlan.of_country(country)
 
     def number(self, text: str) -> int:
         """The E.164 number that `text` writes; raises ValueError saying why not."""
@@ -71,8 +72,8 @@ class WrittenNumbers:
             raise ValueError(f"value={text[:VALUE_MAX]!r}: {ROUNDED}")
         if whole := _FRACTION.fullmatch(text):
             text = whole[1]
-        if self._plan is not None:
-            return self._in_country(self._plan, text)
+        if self.plan is not None:
+            return self._in_country(self.plan, text)
         if text.isdigit():
             raise ValueError(
                 f"numbers are written with +: value={text[:VALUE_MAX]!r}, or say from which"

@@ -120,7 +120,7 @@ class Table:
         """Line and cells of each row that is not blank, however many cells it has."""
         try:
             for cells in self._reader:
-                if any(map(str.strip, cells)):
+                if cells and (cells[0] > " " or any(map(str.strip, cells))):
                     yield self._line(), cells
         except csv.Error as error:
             raise self._error(str(error)) from None
