@@ -15,19 +15,10 @@ from dataclasses import dataclass, field
 
 from ringfence import EventKind, caller_of_text
 from ringfence.wording.dialled import DIGITS_MIN, DialPlan, digits_of
+from ringfence.wording.numbers import WITHHELD_WORDS
 
 WITHHELD = 0
 CALLER_LIMIT = 10**15
-
-# What equipment writes in place of a number that it does not show or does not have: RFC 3323, 3GPP
-# TS 29.163, "<null>" of Kamailio, and what programs print for nothing. Two callers without a number
-# must not look like one caller with a name who calls twice.
-WITHHELD_WORDS = frozenset(
-    (
-        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
-        *("<null>", "null", "none", "nil"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)

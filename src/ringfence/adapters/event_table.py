@@ -7,16 +7,22 @@ callers look like the same one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
 from ringfence import EventKind, caller_of_text
-from ringfence.adapters.callers import CALLER_LIMIT, WITHHELD, WITHHELD_WORDS, read_caller
+from ringfence.adapters.callers import CALLER_LIMIT, WITHHELD, read_caller
 from ringfence.wording.dialled import digits_of
-from ringfence.wording.numbers import ROUNDED, WrittenNumbers, cell_text, is_rounded
+from ringfence.wording.numbers import (
+    ROUNDED,
+    WITHHELD_WORDS,
+    WrittenNumbers,
+    cell_text,
+    is_rounded,
+    without_numbers,
+)
 from ringfence.wording.tables import Table, TableError
 from ringfence.wording.times import ReadTime, parse_time, unix_text
 
@@ -24,9 +30,6 @@ AHEAD_S_MAX = 300  # as a server takes events
 COLUMNS = ("called", "caller", "occurred_at", "kind")
 _CALLERS_KEPT = 8_192  # for as long as a batch
 _CALLED_KEPT = 262_144
-_VALUE = re.compile(r"value=(['\"])(.*?)\1")
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?=$|[T ])", re.ASCII)
-_NUMBER_DIGITS_MIN = 7
 
 Event = tuple[int, int, int, int]
 """Called, caller, occurred_at, kind, as `EventStream` takes them."""
@@ -152,13 +155,3 @@ def _caller(text: str, written: WrittenNumbers) -> int:
     if digits and len(digits) < len(str(CALLER_LIMIT)):
         return int(digits)
     return caller_of_text(text)
-
-
-def without_numbers(reason: str) -> str:
-    """The reason without values that may be telephone numbers: columns may have been mistaken."""
-    return _VALUE.sub(_shown, reason)
-
-
-def _shown(value: re.Match[str]) -> str:
-    looks = sum(map(str.isdigit, value[2])) >= _NUMBER_DIGITS_MIN and not _DATE.match(value[2])
-    return "value=(looks like a telephone number)" if looks else value[0]

@@ -22,6 +22,7 @@ from ringfence.cli.options import (
     Failed,
     Moment,
     NotReached,
+    check_columns,
     columns_option,
     connection_options,
     country_option,
@@ -120,11 +121,7 @@ def events(
     claim = _claim(complete_from, complete_to, now)
     if rejects is not None and len(files) > 1:
         raise click.UsageError("--rejects goes with one file")
-    for column in columns:
-        if column not in COLUMNS:
-            raise click.BadParameter(
-                f"value={column!r}, bound={', '.join(COLUMNS)}", param_hint="--column"
-            )
+    check_columns(columns, COLUMNS)
     default_kind = EventKind[kind.upper()] if kind else None
     read_time = time_reader(date_format)
     forms = EventForms(now + AHEAD_S_MAX, written, read_time, default_kind, columns)

@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
@@ -266,6 +266,15 @@ def _columns(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dic
     return columns
 
 
+def check_columns(columns: Mapping[str, str], known: Sequence[str]) -> None:
+    """Refuses a `--column` that no file of the command has."""
+    for column in columns:
+        if column not in known:
+            raise click.BadParameter(
+                f"value={column!r}, bound={', '.join(known)}", param_hint="--column"
+            )
+
+
 def date_format_option(function: Command) -> Command:
     """Adds `--date-format FORM`; the command gets `date_format`, which `time_reader` takes."""
     return click.option(
@@ -305,11 +314,7 @@ def numbers_input(function: Command) -> Command:
         columns: dict[str, str],
         **kwargs: Any,
     ) -> Any:
-        for column in columns:
-            if column not in NUMBER_COLUMNS:
-                raise click.BadParameter(
-                    f"value={column!r}, bound={', '.join(NUMBER_COLUMNS)}", param_hint="--column"
-                )
+        check_columns(columns, NUMBER_COLUMNS)
         return function(given=NumberInput(arguments, file, written, columns), **kwargs)
 
     return command

@@ -45,6 +45,19 @@ def is_rounded(text: str) -> bool:
     return _ROUNDED.fullmatch(text) is not None
 
 
+# What equipment writes in place of a number that it does not show or does not have: RFC 3323, 3GPP
+# TS 29.163, "<null>" of Kamailio, and what programs print for nothing. Two callers without a number
+# must not look like one caller with a name who calls twice.
+WITHHELD_WORDS = frozenset(
+    (
+        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
+        *("<null>", "null", "none", "nil"),
+    )
+)
+_VALUE = re.compile(r"value=(['\"])(.*?)\1")
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?=$|[T ])", re.ASCII)
+_NUMBER_DIGITS_MIN = 7
+
 ROUNDED = (
     "a spreadsheet has rounded it and the digits are lost: export it again with the column"
     " formatted as text"
@@ -76,8 +89,8 @@ class WrittenNumbers:
             return self._in_country(self.plan, text)
         if text.isdigit():
             raise ValueError(
-                f"numbers are written with +: value={text[:VALUE_MAX]!r}, or say from which"
-                " country they are seen, as with --country 44"
+                f"numbers are written with +: value={text[:VALUE_MAX]!r}, bound=+ and 7 to 15"
+                " digits; or say whose national numbers they are, as with --country 44"
             )
         if text.startswith("+") and "(0)" not in text and _WRITTEN.fullmatch(text):
             return parse_number(_SEPARATORS.sub("", text))
@@ -108,3 +121,15 @@ class WrittenNumbers:
                 f"range runs backwards: value={text[:VALUE_MAX]!r}, bound=+A-+B with A <= B"
             )
         return first, last
+
+
+def without_numbers(reason: str) -> str:
+    """What is wrong, without a value that may be a telephone number: columns may have been mistaken
+    for each other, and then a caller stands in any of them.
+    """
+    return _VALUE.sub(_shown, reason)
+
+
+def _shown(value: re.Match[str]) -> str:
+    looks = sum(map(str.isdigit, value[2])) >= _NUMBER_DIGITS_MIN and not _DATE.match(value[2])
+    return "value=(looks like a telephone number)" if looks else value[0]
