@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from support.server_process import ServerProcess, serving
+from support.terminal import on_terminal
 
 from ringfence import Client, RingfenceError
 from ringfence.cli import main, stock
@@ -203,6 +204,13 @@ def test_a_dry_run_says_what_would_be_and_sends_nothing(ringfence, client, fresh
     assert client.check_numbers([new])[0].verdict.name == "UNTRACKED"
 
 
+def test_a_number_that_stands_twice_is_told(ringfence, fresh_numbers) -> None:
+    (number,) = fresh_numbers(1)
+    result = ringfence("quarantine", "-", text=f"+{number}\n+{number}\n")
+    assert counts(result) == {"accepted": 1, "already quarantined": 1, "rejected": 0}
+    assert "1 of them stand there again: of each the first counts" in result.stderr
+
+
 def test_observed_since_is_no_earlier_than_a_numbers_own_quarantine(
     ringfence, client, fresh_numbers
 ) -> None:
@@ -256,6 +264,16 @@ def test_ctrl_c_says_what_was_done_and_how_to_go_on(
     assert counts(ringfence("quarantine", range_)) == {
         **{"accepted": 20, "already quarantined": 20, "rejected": 0}
     }
+
+
+@pytest.mark.slow
+def test_a_person_sees_from_the_first_second_how_far_it_is(server, tmp_path) -> None:
+    export = tmp_path / "stock.csv"
+    export.write_text("number\n" + "".join(f"+{999 * 10**9 + at}\n" for at in range(2_000)))
+    code, shown = on_terminal("quarantine", "--file", str(export), RINGFENCE_SERVER=server.address)
+    assert code == 0, shown
+    assert [shown.find(word) > 0 for word in ("bytes", "looking up", "quarantining")] == [True] * 3
+    assert shown.index("reading") < shown.index("looking up") < shown.index("quarantining")
 
 
 @pytest.mark.slow

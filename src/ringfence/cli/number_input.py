@@ -89,7 +89,7 @@ class NumberFile:
         size = os.fstat(self._file.fileno()).st_size
         read = self._file
         if bars is not None:
-            said = f"reading {self.source}, bytes"
+            said = f"reading {Path(self.source).name}, bytes"
             read = bars.wrap_file(cast(BinaryIO, read), size, description=said)
         try:
             with text_of(read) as lines:

@@ -194,6 +194,8 @@ def _say_before(numbers: Numbers, known: Known) -> None:
     }
     counts = ", ".join(f"{count:,} {words}" for words, count in told.items() if count)
     click.echo(f"numbers: {len(numbers):,}, of these {counts}", err=True)
+    if again := len(numbers) - len(np.unique(numbers.number)):
+        click.echo(f"{again:,} of them stand there again: of each the first counts", err=True)
     began = numbers.quarantined_at[numbers.quarantined_at != 0]
     if len(began):
         first, last = unix_text(int(began.min())), unix_text(int(began.max()))
