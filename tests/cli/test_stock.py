@@ -173,6 +173,20 @@ def test_all_that_the_server_refuses_is_given_back(
     assert all("quarantined_at is 2022-01-01T00:00:00Z" in row[REASON_COLUMN] for row in rows)
 
 
+def test_where_no_file_can_be_made_the_refused_are_told(
+    ringfence, client, fresh_numbers, tmp_path
+) -> None:
+    (early,) = fresh_numbers(1)
+    client.quarantine_numbers([early])
+    client.restore_numbers([early])
+    text = f"number,quarantined_at\n+{early},2022-01-01\n"
+    nowhere = str(tmp_path / "missing" / "rejects.csv")
+    result = ringfence("quarantine", "-", "--rejects", nowhere, text=text, code=1)
+    assert "no file for what the server refused" in result.stderr
+    assert counts(result)["rejected"] == 1
+    assert f"+{early}  quarantined_at is 2022-01-01T00:00:00Z" in result.stdout
+
+
 def test_a_number_that_is_handed_out_does_not_come_back_unasked(
     ringfence, client, fresh_numbers
 ) -> None:

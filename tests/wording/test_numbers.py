@@ -72,6 +72,15 @@ def test_what_a_spreadsheet_rounded_is_refused_and_told(written: WrittenNumbers,
         written.number(text)
 
 
+@pytest.mark.parametrize("text", ["447700900.000", "+447700900,000", "447700900123.000"])
+@pytest.mark.parametrize("written", [ANYWHERE, BRITAIN])
+def test_a_fraction_that_may_be_the_numbers_own_figures_is_refused(
+    written: WrittenNumbers, text: str
+) -> None:
+    with pytest.raises(ValueError, match="a number without a fraction"):
+        written.number(text)
+
+
 @pytest.mark.parametrize("text", ["", "x", "+", "112", "+44x7700900123", "447700900123.5", "0"])
 def test_what_is_no_number_is_none_in_a_country_either(text: str) -> None:
     with pytest.raises(ValueError, match="value="):

@@ -21,6 +21,7 @@ from ringfence.wording.numbers import (
     WrittenNumbers,
     cell_text,
     is_rounded,
+    number_text,
     without_numbers,
 )
 from ringfence.wording.tables import Table, TableError
@@ -138,7 +139,7 @@ def _caller_reader(written: WrittenNumbers) -> Callable[[str], int]:
         if found is None:
             if len(known) >= _CALLERS_KEPT:
                 known.clear()
-            found = known[cell] = _caller(cell_text(cell), written)
+            found = known[cell] = _caller(number_text(cell), written)
         return found
 
     return read

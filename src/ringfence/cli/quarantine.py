@@ -143,8 +143,11 @@ def quarantine(
                 with _counted(sending), progress("quarantining", len(numbers)) as bar:
                     sending.run(lambda sent: bar.update(bar.task_ids[0], completed=sent))
         finally:
-            if file is not None:
-                _turn_away(sending, file, turned_away)
+            if file is not None and sending.refused:
+                try:
+                    _turn_away(sending, file, turned_away)
+                except OSError as error:  # they are shown below, at least the first
+                    click.echo(f"no file for what the server refused: {error}", err=True)
     if dry_run:
         click.echo("dry run: nothing was sent", err=True)
     _show(sending, as_json, bad_lines=bad_lines, left_out=left_out, dry_run=dry_run)
@@ -239,8 +242,6 @@ def _counted(sending: Sending) -> Iterator[None]:
 
 def _turn_away(sending: Sending, file: NumberFile, turned_away: RejectFile) -> None:
     """Writes the rows of the numbers that the server refused; of a range each number by itself."""
-    if not sending.refused:
-        return
     numbers = sending.numbers
     by_line: dict[int, list[tuple[int, str]]] = {}
     for row, refused in sending.refused.items():

@@ -30,8 +30,8 @@ from ringfence.wording.numbers import (
     ROUNDED,
     WITHHELD_WORDS,
     WrittenNumbers,
-    cell_text,
     is_rounded,
+    number_text,
 )
 from ringfence.wording.times import ReadTime, format_time, parse_time
 
@@ -222,7 +222,7 @@ def _caller(written: WrittenNumbers, text: str) -> int:
 
     A caller is never refused, unless it was rounded, so none is ever in an error of this column.
     """
-    text = cell_text(text)
+    text = number_text(text)
     if text.casefold() in WITHHELD_WORDS:
         return 0
     if is_rounded(text):

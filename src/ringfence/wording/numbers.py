@@ -25,7 +25,7 @@ _SPACE = re.compile(f"[{_SPACES}\\s]+")
 _FORMULA = re.compile(r'=\s*"([^"]*)"')
 _QUOTES = "'\"\u2018\u2019\u201c\u201d`"
 _ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
-_FRACTION = re.compile(r"(\+?\d{4,})[.,]0+", re.ASCII)
+_FRACTION = re.compile(r"(\+?\d{4,})[.,](0+)", re.ASCII)
 _WRITTEN = re.compile(r"\+?[\d ().~/\u2010-\u2015-]+", re.ASCII)
 _SEPARATORS = re.compile(r"[ ().~/\u2010-\u2015-]")
 _BETWEEN = re.compile(r" ?[-\u2010-\u2015] ?(?=\+)|(?<=\d) [-\u2010-\u2015] (?=[\d(])", re.ASCII)
@@ -40,6 +40,16 @@ def cell_text(cell: str) -> str:
     if formula := _FORMULA.fullmatch(text):
         text = formula[1]
     return text.strip(_QUOTES + " ")
+
+
+def number_text(cell: str) -> str:
+    """The same of a number, which a spreadsheet may have taken for a figure with a fraction.
+
+    Three zeros and more may be the number's own last figures: they are left where they are.
+    """
+    text = cell_text(cell)
+    figure = _FRACTION.fullmatch(text)
+    return figure[1] if figure and len(figure[2]) < 3 else text
 
 
 def is_rounded(text: str) -> bool:
@@ -82,11 +92,11 @@ class WrittenNumbers:
         """The E.164 number that `text` writes; raises ValueError saying why not."""
         if _PLAIN.fullmatch(text):
             return int(text[1:])
-        text = cell_text(text)
+        text = number_text(text)
         if is_rounded(text):
             raise ValueError(f"value={text[:VALUE_MAX]!r}: {ROUNDED}")
-        if whole := _FRACTION.fullmatch(text):
-            text = whole[1]
+        if _FRACTION.fullmatch(text):
+            raise ValueError(f"value={text[:VALUE_MAX]!r}, bound=a number without a fraction")
         if self.plan is not None:
             return self._in_country(self.plan, text)
         if text.isdigit():
