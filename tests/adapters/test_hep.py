@@ -18,7 +18,6 @@ from support.switch_traffic import AT, CALLED, CALLER, chunk, expected, framed, 
 
 from ringfence import EventKind, caller_of_text, demo
 from ringfence.adapters.base import Attempt, Unreadable
-from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.hep import (
     PAYLOAD_MAX,
     CaptureError,
@@ -28,6 +27,7 @@ from ringfence.adapters.hep import (
 )
 from ringfence.adapters.hep_reader import AHEAD_MAX_S, SECONDS_MAX, HepReader
 from ringfence.adapters.sip_stream import MESSAGES_MAX, split_messages
+from ringfence.wording.dialled import DialPlan
 
 BANK = caller_of_text("bankname")
 CAPTURE = Path(demo.__file__).with_name("hep_capture.bin")

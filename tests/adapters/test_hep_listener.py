@@ -10,10 +10,10 @@ from support.switch_traffic import AT, ListSink, hep, sip
 
 from ringfence import EventKind
 from ringfence.adapters import hep_listener
-from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import HepReader
 from ringfence.server.config.address import parse_address
+from ringfence.wording.dialled import DialPlan
 
 PATIENCE_S = 20.0
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -14,9 +14,9 @@ import pytest
 from support.places import DATA
 from support.switch_traffic import ListSink, expected
 
-from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import HepReader
+from ringfence.wording.dialled import DialPlan
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ from support.switch_traffic import AT, CALLED, CALLER, hep, hlog, sip
 
 from ringfence import EventKind
 from ringfence.adapters.calls import WINDOW_S, Calls, Leg
-from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.hep_reader import HepReader
+from ringfence.wording.dialled import DialPlan
 
 OTHER = "+447700900456"
 

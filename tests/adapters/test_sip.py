@@ -7,10 +7,10 @@ from support.switch_traffic import AT, CALLER, hep, sip
 
 from ringfence import EventKind, caller_of_text
 from ringfence.adapters.base import Attempt, Unreadable
-from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.hep_reader import HepReader
 from ringfence.adapters.sip import read_request
 from ringfence.adapters.sip_address import read_address, read_uri
+from ringfence.wording.dialled import DialPlan
 
 
 def attempt(message: bytes) -> Attempt | str:

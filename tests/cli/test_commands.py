@@ -68,7 +68,15 @@ def test_numbers_go_into_quarantine_once(ringfence, fresh_numbers) -> None:
     assert re.sub(" +", " ", result.stdout) == "accepted 3\nalready quarantined 0\nrejected 0\n"
     again = ringfence("quarantine", f"{numbers[0]}-{numbers[2]}", "--json")
     assert objects(again) == [
-        {"accepted": 0, "already_quarantined": 3, "rejected": 0, "rejections": []}
+        {
+            "accepted": 0,
+            "already_quarantined": 3,
+            "rejected": 0,
+            "rejections": [],
+            "bad_lines": 0,
+            "left_out": 0,
+            "dry_run": False,
+        }
     ]
 
 
@@ -76,7 +84,11 @@ def test_a_rejected_number_is_told_and_makes_the_exit_code_1(ringfence, fresh_nu
     (number,) = texts(fresh_numbers(1))
     tomorrow = days_ago(-1)
     result = ringfence("quarantine", number, "--quarantined-at", tomorrow, code=1)
-    assert f"{number}  quarantined_at: value=" in result.stdout
+    assert re.search(
+        rf"{re.escape(number)}  quarantined_at is {tomorrow}, allowed: .* to \d{{4}}-.*Z$",
+        result.stdout,
+        re.MULTILINE,
+    )
     (told,) = objects(
         ringfence("quarantine", number, "--quarantined-at", tomorrow, "--json", code=1)
     )
@@ -134,13 +146,6 @@ def test_a_file_with_an_unknown_pool_sends_nothing(ringfence, fresh_numbers) -> 
     result = ringfence("quarantine", "-", text=text, code=4)
     assert "no such pool: nowhere; nothing was sent" in result.stderr
     assert "UNTRACKED" in ringfence("check", first, code=1).stdout
-
-
-def test_a_bad_line_sends_nothing(ringfence, fresh_numbers) -> None:
-    (number,) = texts(fresh_numbers(1))
-    result = ringfence("quarantine", "-", text=f"{number}\nx\n", code=2)
-    assert "line 2: not an E.164 number: 'x'" in result.stderr
-    assert "UNTRACKED" in ringfence("check", number, code=1).stdout
 
 
 def test_check_answers_in_order_and_by_its_exit_code(ringfence, fresh_numbers) -> None:

@@ -13,9 +13,9 @@ import atheris
 
 with atheris.instrument_imports(include=["ringfence.adapters"]):
     from ringfence.adapters.base import Unreadable
-    from ringfence.adapters.dialled import DialPlan
     from ringfence.adapters.hep import CHUNK, HEADER, MAGIC, Framing
     from ringfence.adapters.hep_reader import HepReader
+    from ringfence.wording.dialled import DialPlan
 
 PLAN = DialPlan.of_country(44)
 START = b"INVITE sip:+447700900123@x SIP/2.0\r\n"

@@ -14,20 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ringfence import EventKind, caller_of_text
-from ringfence.adapters.dialled import DIGITS_MIN, DialPlan, digits_of
+from ringfence.wording.dialled import DIGITS_MIN, DialPlan, digits_of
+from ringfence.wording.numbers import WITHHELD_WORDS
 
 WITHHELD = 0
 CALLER_LIMIT = 10**15
-
-# What equipment writes in place of a number that it does not show or does not have: RFC 3323, 3GPP
-# TS 29.163, "<null>" of Kamailio, and what programs print for nothing. Two callers without a number
-# must not look like one caller with a name who calls twice.
-_WITHHELD_WORDS = frozenset(
-    (
-        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
-        *("<null>", "null", "none", "nil"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +40,7 @@ NOBODY = Caller(WITHHELD)
 def read_caller(text: str, plan: DialPlan) -> Caller:
     """The caller that `text` (the user part of a URI, or a sender as written) stands for."""
     name = text.strip()
-    if name.partition(";")[0].rstrip().casefold() in _WITHHELD_WORDS:
+    if name.partition(";")[0].rstrip().casefold() in WITHHELD_WORDS:
         return NOBODY
     written = digits_of(name)
     if not written:

@@ -22,11 +22,11 @@ from ringfence import EventKind
 from ringfence.adapters.base import Attempt, Tally, Unreadable
 from ringfence.adapters.callers import read_caller
 from ringfence.adapters.calls import Calls, Leg
-from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.hep import LOG, SIP, TCP, Datagram, read_datagram
 from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, read_request
 from ringfence.adapters.sip_stream import split_messages
+from ringfence.wording.dialled import DialPlan
 
 SECONDS_MAX = 2**32 - 1
 AHEAD_MAX_S = 300

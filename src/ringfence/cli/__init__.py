@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn, cast
 
 import click
@@ -41,6 +42,7 @@ _MODULES = {
     "pools": "ringfence.cli.pools",
     "policies": "ringfence.cli.policies",
     "feeds": "ringfence.cli.feeds",
+    "import": "ringfence.cli.imports",
     "watch": "ringfence.cli.watch",
     "status": "ringfence.cli.status",
     "clock": "ringfence.cli.clock",
@@ -59,7 +61,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _MODULES:
             return None
-        return cast(click.Command, getattr(import_module(_MODULES[cmd_name]), cmd_name))
+        name = cmd_name + "_" * iskeyword(cmd_name)
+        return cast(click.Command, getattr(import_module(_MODULES[cmd_name]), name))
 
     def invoke(self, ctx: click.Context) -> Any:
         as_json = "--json" in ctx.args

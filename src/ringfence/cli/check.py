@@ -1,12 +1,11 @@
 """`ringfence check`: which numbers are clean."""
 
 from collections.abc import Iterator
-from typing import IO
 
 import click
 
 from ringfence import CheckedNumber, Client, Verdict
-from ringfence.cli.number_input import read_numbers
+from ringfence.cli.number_input import NumberInput
 from ringfence.cli.options import (
     at_option,
     client_options,
@@ -31,20 +30,20 @@ _AT_ONCE = 10_000  # answers to show before the next are asked for
 def check(
     ctx: click.Context,
     *,
-    arguments: tuple[str, ...],
-    file: IO[bytes] | None,
+    given: NumberInput,
     at: int | None,
     as_json: bool,
     client: Client,
 ) -> None:
     """Say which numbers are clean.
 
-    NUMBERS are written with +, ranges as +A-+B; - reads them from standard input. CLEAN AT is since
+    NUMBERS are written with +, or as in --country, ranges as +A-+B; - reads them from standard
+    input. CLEAN AT is since
     when a number is clean, or when it will be if it stays silent and is listened to. The exit code
     is 0 if all are CLEAN and 1 if any is not. With --at of a time to come the verdicts are a
     FORECAST for then.
     """
-    numbers = read_numbers(arguments, file).number
+    numbers = given.read().number
     all_clean = True
 
     def checks() -> Iterator[CheckedNumber]:

@@ -9,7 +9,7 @@ import re
 import click
 
 from ringfence.errors import RingfenceError, TooFewClean
-from ringfence.wording.times import format_time
+from ringfence.wording.times import format_time, unix_text
 
 _WORDS = (
     (
@@ -37,12 +37,18 @@ _WORDS = (
 )
 
 
+_TIMES = re.compile(r"\b(\w+_at|observed_since|watermark|complete_from): value=\d+, bound=.*")
+_SECONDS = re.compile(r"(?<![\d:.-])\d{1,10}(?![\d:.-])")
+
+
 def in_words(text: str) -> str:
-    """The text of an error as people say it, line by line."""
+    """The text of an error as people say it, line by line; times in RFC 3339."""
     return "\n".join(map(_line_in_words, text.split("\n")))
 
 
 def _line_in_words(line: str) -> str:
+    if _TIMES.search(line):  # the contract has times as unix seconds
+        line = _SECONDS.sub(lambda seconds: unix_text(int(seconds[0])), line)
     for pattern, words in _WORDS:
         line = pattern.sub(words, line)
     return line

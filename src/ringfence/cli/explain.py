@@ -10,11 +10,18 @@ from rich.text import Text
 
 from ringfence import Client, HistoryEntry, Number, Reservation, Verdict
 from ringfence.cli.history_text import history_lines
-from ringfence.cli.options import at_option, client_options, is_ahead, json_option
+from ringfence.cli.options import (
+    at_option,
+    client_options,
+    country_option,
+    is_ahead,
+    json_option,
+)
 from ringfence.cli.output import print_json, terminal
 from ringfence.cli.selection import one_number
 from ringfence.errors import RingfenceError
 from ringfence.wording.explanation import explanation
+from ringfence.wording.numbers import WrittenNumbers
 
 HISTORY_SHOWN_MAX = 20
 _OF_SILENCE = (Verdict.CLEAN, Verdict.AGING, Verdict.NOISY, Verdict.UNOBSERVED)
@@ -22,16 +29,19 @@ _OF_SILENCE = (Verdict.CLEAN, Verdict.AGING, Verdict.NOISY, Verdict.UNOBSERVED)
 
 @click.command()
 @click.argument("number", metavar="NUMBER")
+@country_option
 @at_option
 @json_option
 @client_options
-def explain(number: str, at: int | None, as_json: bool, client: Client) -> None:
+def explain(
+    number: str, written: WrittenNumbers, at: int | None, as_json: bool, client: Client
+) -> None:
     """Say all about a number: its verdict, why, its history.
 
     With --at of a time to come it is a forecast: if the number stays silent and is listened to.
     Callers are only told apart ("caller 1 called 5 times"); who they are is nowhere stored.
     """
-    asked = one_number(number)
+    asked = one_number(number, written)
     known = client.get_number(asked, at=at)
     entries, missing = _history(client, asked, at)
     if missing:

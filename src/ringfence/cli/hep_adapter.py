@@ -14,7 +14,6 @@ import click
 
 from ringfence import EventStream, RingfenceError, Tls
 from ringfence.adapters.base import Attempt, summary
-from ringfence.adapters.dialled import DialPlan
 from ringfence.adapters.first_look import look_at_server
 from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
@@ -22,6 +21,7 @@ from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
 from ringfence.cli.options import Address, Failed, NotReached
 from ringfence.server.config.address import parse_address
+from ringfence.wording.dialled import DialPlan
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

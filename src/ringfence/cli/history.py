@@ -3,15 +3,17 @@
 import click
 
 from ringfence import Client, HistoryEntry
-from ringfence.cli.options import Moment, client_options, json_option
+from ringfence.cli.options import Moment, client_options, country_option, json_option
 from ringfence.cli.output import print_json, print_rows
 from ringfence.cli.selection import Limit, limit_options, one_number, pool_option
 from ringfence.engine.number import format_number
+from ringfence.wording.numbers import WrittenNumbers
 from ringfence.wording.times import time_text
 
 
 @click.command()
 @click.argument("number", metavar="[NUMBER]", required=False)
+@country_option
 @pool_option
 @click.option("--since", type=Moment(), metavar="TIME", help="Only changes at that time or later.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Only changes before that time.")
@@ -21,6 +23,7 @@ from ringfence.wording.times import time_text
 def history(
     *,
     number: str | None,
+    written: WrittenNumbers,
     pool: str,
     since: int | None,
     until: int | None,
@@ -34,7 +37,7 @@ def history(
     """
     entries = limit.shown(
         client.list_history(
-            0 if number is None else one_number(number),
+            0 if number is None else one_number(number, written),
             pool=pool,
             since=since,
             until=until,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import IO, Any
+from typing import Any
 
 import click
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ringfence import Client, CommandResult, Refusal
 from ringfence.cli.completion import complete_pool
-from ringfence.cli.number_input import read_numbers
+from ringfence.cli.number_input import NumberInput
 from ringfence.cli.options import (
     Command,
     ask_first,
@@ -39,8 +39,8 @@ def _options(*, note_needed: bool = False) -> Callable[[Command], Command]:
         @json_option
         @client_options
         @wraps(function)
-        def command(*, arguments: tuple[str, ...], file: IO[bytes] | None, **given: Any) -> Any:
-            return function(numbers=np.unique(read_numbers(arguments, file).number), **given)
+        def command(*, given: NumberInput, **others: Any) -> Any:
+            return function(numbers=np.unique(given.read().number), **others)
 
         return command
 

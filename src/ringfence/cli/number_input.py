@@ -1,32 +1,33 @@
 """Numbers as operators have them: arguments, ranges, text files and exported CSV files.
 
-Everything is read and checked before anything is sent, and held in arrays: a million numbers with
-their dates take 20 MB. The first line of a file decides: a number or a range makes it text, one to
-a line; a header that names a column `number` makes it CSV.
+Everything is read and checked before anything is sent. The first line of a file decides: a number
+or a range makes it text, one to a line; a header that names a column `number`, or what --column
+calls it, makes it CSV.
 """
 
-import csv
-import difflib
-import io
-import re
+import os
+import shutil
 import sys
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import IO
+from pathlib import Path
+from stat import S_ISREG
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 import click
-import numpy as np
-import numpy.typing as npt
+from rich.progress import Progress
 
-from ringfence.engine.number import parse_number
+from ringfence.cli.number_rows import NumberRows, Numbers, TooManyNumbers
 from ringfence.engine.words import DisconnectReason
-from ringfence.wording.times import parse_time
+from ringfence.wording.numbers import WrittenNumbers
+from ringfence.wording.tables import DELIMITERS, Table, TableError, plain_lines, text_of
+from ringfence.wording.times import ReadTime, parse_time
 
-_RANGE = re.compile(r"\+?[0-9]+-\+?[0-9]*", re.ASCII)
-NUMBERS_MAX = 50_000_000  # 400 MB of arrays; no switch has so many in quarantine
-DELIMITERS = ",;\t|"
+BAD_LINES_SHOWN_MAX = 10
+STDIN = "standard input"
 
 
 class InputError(click.ClickException):
@@ -35,153 +36,223 @@ class InputError(click.ClickException):
     exit_code = 2
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """Numbers in the order given, and what a CSV file says of each; 0 and "" = it does not say."""
+class Rejects(Protocol):
+    """What takes the rows of a file that are not used, each with its reason."""
 
-    number: npt.NDArray[np.uint64]
-    quarantined_at: npt.NDArray[np.uint32]
-    observed_since: npt.NDArray[np.uint32]
-    reason: npt.NDArray[np.uint8]
-    pool: npt.NDArray[np.uint16]
-    pool_names: tuple[str, ...]
-    """`pool` holds indexes into these; the first is "", for rows that name none."""
-    ignored_columns: tuple[str, ...]
+    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+        """Takes one; without a table the only cell is the line."""
 
 
-def parse_numbers(text: str) -> tuple[int, int]:
-    """First and last of the numbers that `+A` or `+A-+B` writes; raises ValueError."""
-    if not _RANGE.fullmatch(text):
-        number = _number(text)
-        return number, number
-    first_text, _, last_text = text.partition("-")
-    first, last = _number(first_text), _number(last_text)
-    if last < first:
-        raise ValueError(f"range runs backwards: value={text[:40]!r}, bound=+A-+B with A <= B")
-    if last - first >= NUMBERS_MAX:
-        raise ValueError(f"range too large: numbers={last - first + 1}, limit={NUMBERS_MAX}")
-    return first, last
+class BadLines:
+    """Rejects that make a command wrong usage: the first lines are told, the others counted."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._told: list[str] = []
+        self._count = 0
+
+    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+        """Takes one."""
+        self._count += 1
+        if self._count <= BAD_LINES_SHOWN_MAX:
+            self._told.append(f"{self._source}, line {line}: {reason}")
+
+    @property
+    def text(self) -> str:
+        """The first of them, each on a line, and how many more there are."""
+        more = self._count - len(self._told)
+        return "\n  ".join([*self._told, *([f"and {more:,} more bad lines"] if more else [])])
+
+    def refuse(self) -> None:
+        """Raises InputError if there was any."""
+        if self._count:
+            raise InputError(self.text)
 
 
-def _number(text: str) -> int:
-    if text.isdigit():
-        raise ValueError(f"numbers are written with +: value={text[:40]!r}")
-    return parse_number(text)
+class NumberFile:
+    """A file of numbers, or standard input, that can be read twice."""
 
+    def __init__(self, file: IO[bytes], source: str, names: Mapping[str, str]) -> None:
+        self._file = file
+        self.source = source
+        self._names = names
 
-def numbers_of_arguments(arguments: Iterable[str]) -> Numbers:
-    """The numbers typed on the command line; raises InputError."""
-    rows = _Rows()
-    for argument in arguments:
+    @contextmanager
+    def rows(
+        self, bars: Progress | None = None
+    ) -> Iterator[tuple[Table | None, Iterator[tuple[int, list[str]]]]]:
+        """The table, None for a file with a number to a line, and line and cells of each row.
+
+        Raises InputError.
+        """
+        self._file.seek(0)
+        size = os.fstat(self._file.fileno()).st_size
+        read = self._file
+        if bars is not None:
+            said = f"reading {Path(self.source).name}, bytes"
+            read = bars.wrap_file(cast(BinaryIO, read), size, description=said)
         try:
-            rows.add(*parse_numbers(argument))
-        except ValueError as error:
-            raise InputError(str(error)) from None
-    return rows.numbers()
+            with text_of(read) as lines:
+                yield self._layout(lines)
+        except TableError as error:
+            raise InputError(f"{self.source}, {error}") from None
 
-
-def numbers_of_lines(lines: Iterable[str], source: str) -> Numbers:
-    """The numbers of a text or CSV file; raises InputError with file and line."""
-    rest = iter(lines)
-    rows = _Rows()
-    for line_number, line in enumerate(rest, 1):
-        text = line.removeprefix("\ufeff").strip()
-        if text and not text.startswith("#"):
-            read = _read_text if text[0] in "+0123456789" else _read_csv
-            read(chain([text + "\n"], rest), rows, source, line_number)
-            break
-    if not rows.number:
-        raise InputError(f"{source}: no number in it")
-    return rows.numbers()
-
-
-def read_numbers(arguments: Sequence[str], file: IO[bytes] | None) -> Numbers:
-    """The numbers of a command: its arguments, `-` for standard input, or `--file`.
-
-    Raises InputError, and click.UsageError unless there is exactly one source.
-    """
-    if "-" in arguments:
-        if len(arguments) > 1 or file is not None:
-            raise click.UsageError("- reads standard input and stands alone")
-        file, source = sys.stdin.buffer, "standard input"
-    elif file is not None:
-        if arguments:
-            raise click.UsageError("give numbers or --file, not both")
-        source = file.name
-    if file is not None:
-        # Only ASCII cells are read; a customer's name in another encoding does no harm.
-        text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
-        try:
-            return numbers_of_lines(text, source)
-        finally:
-            text.detach()
-    if not arguments:
-        raise click.UsageError("give numbers, ranges +A-+B, --file FILE, or - for standard input")
-    return numbers_of_arguments(arguments)
-
-
-@dataclass
-class _Rows:
-    """Growing arrays, one value a number in each."""
-
-    number: "array[int]" = field(default_factory=lambda: array("Q"))
-    quarantined_at: "array[int]" = field(default_factory=lambda: array("I"))
-    observed_since: "array[int]" = field(default_factory=lambda: array("I"))
-    reason: "array[int]" = field(default_factory=lambda: array("B"))
-    pool: "array[int]" = field(default_factory=lambda: array("H"))
-    pool_indexes: dict[str, int] = field(default_factory=lambda: {"": 0})
-    ignored_columns: tuple[str, ...] = ()
-
-    def add(
-        self,
-        first: int,
-        last: int,
-        *,
-        quarantined_at: int = 0,
-        observed_since: int = 0,
-        reason: int = 0,
-        pool: str = "",
-    ) -> None:
-        """Adds first to last, all with the same particulars; raises ValueError when too many."""
-        count = last - first + 1
-        if len(self.number) + count > NUMBERS_MAX:
-            raise ValueError(f"too many numbers: limit={NUMBERS_MAX}")
-        pool_index = self.pool_indexes.setdefault(pool, len(self.pool_indexes))
-        if pool_index > 0xFFFF:
-            raise ValueError(f"too many pools: limit={0xFFFF}")
-        self.number.extend(range(first, last + 1))
-        self.quarantined_at.extend((quarantined_at,) * count)
-        self.observed_since.extend((observed_since,) * count)
-        self.reason.extend((reason,) * count)
-        self.pool.extend((pool_index,) * count)
-
-    def numbers(self) -> Numbers:
-        """The rows as numpy arrays."""
-        return Numbers(
-            np.frombuffer(self.number, np.uint64),
-            np.frombuffer(self.quarantined_at, np.uint32),
-            np.frombuffer(self.observed_since, np.uint32),
-            np.frombuffer(self.reason, np.uint8),
-            np.frombuffer(self.pool, np.uint16),
-            tuple(self.pool_indexes),
-            self.ignored_columns,
-        )
-
-
-def _read_text(lines: Iterable[str], rows: _Rows, source: str, first_line: int) -> None:
-    for line_number, line in enumerate(lines, first_line):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        try:
-            rows.add(*parse_numbers(text))
-        except ValueError as error:
-            hint = (
-                "; a file with more columns needs a header line with a column `number`"
-                if any(delimiter in text for delimiter in DELIMITERS)
-                else ""
+    def _layout(self, lines: Iterator[str]) -> tuple[Table | None, Iterator[tuple[int, list[str]]]]:
+        for line, written in enumerate(lines, 1):
+            first = next(plain_lines([written], line), None)
+            if first is None:
+                continue
+            if first[1][0] in "+0123456789(" and not self._names:
+                numbers = chain([first], plain_lines(lines, line + 1))
+                return None, ((at, [text]) for at, text in numbers)
+            table = Table(
+                chain([written], lines), NUMBER_COLUMNS, names=self._names, first_line=line
             )
-            raise InputError(f"{source}, line {line_number}: {error}{hint}") from None
+            if "number" not in table.places:
+                raise TableError(
+                    f"line {line}: value={','.join(table.others)[:40]!r}, bound=a number with +, a"
+                    " range +A-+B, or a CSV header with a column `number`; --column number=NAME"
+                    " says what else it is called"
+                )
+            return table, table.rows()
+        return None, iter(())
+
+
+@dataclass(frozen=True)
+class NumberInput:
+    """Where a command's numbers come from, and how they are written there."""
+
+    arguments: Sequence[str] = ()
+    file: Path | None = None
+    written: WrittenNumbers = field(default_factory=WrittenNumbers)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the table calls its columns."""
+
+    def __bool__(self) -> bool:
+        return bool(self.arguments) or self.file is not None
+
+    @property
+    def source(self) -> str:
+        """What to call the file; "" for arguments."""
+        if self.file is not None and str(self.file) != "-":
+            return str(self.file)
+        return STDIN if self.file is not None or "-" in self.arguments else ""
+
+    def read(self) -> Numbers:
+        """All the numbers; raises InputError for any that is none, and click.UsageError unless
+        there is exactly one source.
+        """
+        with self.opened() as file:
+            if file is None:
+                return self._of_arguments()
+            bad = BadLines(file.source)
+            numbers = read_rows(file, self.written, bad)
+            bad.refuse()
+        if not len(numbers):
+            raise InputError(f"{self.source}: no number in it")
+        return numbers
+
+    @contextmanager
+    def opened(self) -> Iterator[NumberFile | None]:
+        """The file of numbers, None for arguments; raises click.UsageError."""
+        if "-" in self.arguments and (len(self.arguments) > 1 or self.file is not None):
+            raise click.UsageError("- reads standard input and stands alone")
+        if self.file is not None and self.arguments:
+            raise click.UsageError("give numbers or --file, not both")
+        if not self:
+            raise click.UsageError("give numbers, ranges +A-+B, --file FILE, or -: standard input")
+        if not self.source:
+            yield None
+            return
+        with _read_twice(None if self.source == STDIN else self.file) as file:
+            yield NumberFile(file, self.source, self.names)
+
+    def _of_arguments(self) -> Numbers:
+        rows, bad = NumberRows(), []
+        for argument in self.arguments:
+            try:
+                rows.add(*self.written.numbers(argument))
+            except ValueError as error:
+                bad.append(str(error))
+        if bad:
+            raise InputError("\n  ".join(bad[:BAD_LINES_SHOWN_MAX]))
+        return rows.numbers()
+
+
+def read_rows(
+    file: NumberFile,
+    written: WrittenNumbers,
+    rejects: Rejects,
+    *,
+    read_time: ReadTime = parse_time,
+    bars: Progress | None = None,
+) -> Numbers:
+    """The numbers of a file's good rows; the others go to `rejects`. Raises InputError."""
+    rows = NumberRows()
+    columns: dict[str, Callable[[str], int | str]] = {
+        **_COLUMNS,
+        "quarantined_at": read_time,
+        "observed_since": read_time,
+    }
+    with file.rows(bars) as (table, lines):
+        if table is not None:
+            rows.ignored_columns = table.others
+        for line, cells in lines:
+            try:
+                if table is None:
+                    rows.add(*_of_line(cells[0], written), line=line)
+                else:
+                    ends, particulars = _of_row(table, cells, written, columns)
+                    rows.add(*ends, line=line, **particulars)
+            except TooManyNumbers as error:
+                raise InputError(f"{file.source}, line {line}: {error}") from None
+            except ValueError as error:
+                rejects.add(table, line, cells, str(error))
+    return rows.numbers()
+
+
+def _of_row(
+    table: Table,
+    cells: Sequence[str],
+    written: WrittenNumbers,
+    columns: Mapping[str, Callable[[str], int | str]],
+) -> tuple[tuple[int, int], dict[str, Any]]:
+    """First and last of the numbers of a row, and what it says of them."""
+    if wrong := table.wrong_width(cells):
+        raise ValueError(wrong)
+    particulars = {
+        name: columns[name](text)
+        for name, index in table.places.items()
+        if name != "number" and (text := cells[index].strip())
+    }
+    return written.numbers(cells[table.places["number"]]), particulars
+
+
+def _of_line(text: str, written: WrittenNumbers) -> tuple[int, int]:
+    try:
+        return written.numbers(text)
+    except ValueError as error:
+        if any(delimiter in text for delimiter in DELIMITERS):
+            raise ValueError(
+                f"{error}; a file with more columns needs a header line with a column `number`"
+            ) from None
+        raise
+
+
+@contextmanager
+def _read_twice(path: Path | None) -> Iterator[IO[bytes]]:
+    """The file, or a copy of what can be read only once: a pipe, or standard input for None."""
+    if path is not None and S_ISREG(path.stat().st_mode):
+        with path.open("rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile(prefix="ringfence-") as copy:
+        if path is None:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with path.open("rb") as pipe:
+                shutil.copyfileobj(pipe, copy)
+        yield copy
 
 
 def _reason(text: str) -> int:
@@ -199,46 +270,5 @@ _COLUMNS: dict[str, Callable[[str], int | str]] = {
     "pool": str,
 }
 
-
-def _read_csv(lines: Iterator[str], rows: _Rows, source: str, first_line: int) -> None:
-    header_line = next(lines)
-    delimiter = max(DELIMITERS, key=header_line.count)
-    reader = csv.reader(chain([header_line], lines), delimiter=delimiter, strict=True)
-    try:
-        header = [cell.strip().lower().replace(" ", "_") for cell in next(reader)]
-        columns = _columns(header)
-        rows.ignored_columns = tuple(
-            name for name in header if name and name != "number" and name not in columns
-        )
-        number_index = header.index("number")
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise ValueError(f"columns={len(cells)}, bound={len(header)} as in the header")
-            particulars = {
-                name: _COLUMNS[name](text)
-                for name, index in columns.items()
-                if (text := cells[index].strip())
-            }
-            first_number, last_number = parse_numbers(cells[number_index].strip())
-            rows.add(first_number, last_number, **particulars)  # type: ignore[arg-type]
-    except (ValueError, csv.Error) as error:
-        raise InputError(f"{source}, line {first_line - 1 + reader.line_num}: {error}") from None
-
-
-def _columns(header: list[str]) -> dict[str, int]:
-    """Where the header has the columns that are read; raises ValueError for a doubtful header."""
-    if "number" not in header:
-        raise ValueError(
-            f"value={','.join(header)[:40]!r}, bound=a number with +, a range +A-+B,"
-            " or a CSV header with a column `number`"
-        )
-    known = ("number", *_COLUMNS)
-    for name in header:
-        if name in known:
-            if header.count(name) > 1:
-                raise ValueError(f"column {name!r} stands twice in the header")
-        elif close := difflib.get_close_matches(name, known, n=1, cutoff=0.85):
-            raise ValueError(f"column {name!r}: did you mean {close[0]!r}?")
-    return {name: header.index(name) for name in _COLUMNS if name in header}
+NUMBER_COLUMNS = ("number", *_COLUMNS)
+"""The columns that a file of numbers may have."""

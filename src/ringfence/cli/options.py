@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
@@ -15,6 +15,7 @@ import click
 
 from ringfence import Client, Tls
 from ringfence.cli.error_text import error_text, too_few_text
+from ringfence.cli.number_input import NUMBER_COLUMNS, NumberInput
 from ringfence.errors import (
     DeadlineExceeded,
     NotClean,
@@ -25,7 +26,8 @@ from ringfence.errors import (
 )
 from ringfence.server.config.address import check_address
 from ringfence.server.config.duration import parse_duration
-from ringfence.wording.times import parse_time
+from ringfence.wording.numbers import WrittenNumbers
+from ringfence.wording.times import parse_time, time_reader
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -164,7 +166,7 @@ def client_options(function: Command) -> Command:
             raise click.BadParameter(
                 f"value={actor!r}, bound=printable ASCII", param_hint="--actor"
             )
-        with _told(server), Client(server, tls=tls, timeout_s=timeout, actor=actor) as client:
+        with told(server), Client(server, tls=tls, timeout_s=timeout, actor=actor) as client:
             return function(*args, client=client, **kwargs)
 
     return command
@@ -179,7 +181,7 @@ def login_name() -> str:
 
 
 @contextmanager
-def _told(server: str) -> Iterator[None]:
+def told(server: str) -> Iterator[None]:
     """Turns the client's errors into messages and exit codes."""
     try:
         yield
@@ -218,14 +220,104 @@ def json_option(function: Command) -> Command:
     )(function)
 
 
-def numbers_input(function: Command) -> Command:
-    """Adds `NUMBERS...` and `--file FILE`, which `read_numbers` reads."""
-    function = click.argument("arguments", metavar="[NUMBERS]...", nargs=-1)(function)
+def country_option(function: Command) -> Command:
+    """Adds `--country CODE`; the command gets `written`, how numbers are written there."""
     return click.option(
-        "--file",
-        type=click.File("rb"),
-        help="Numbers and ranges, one to a line, or CSV with a header that has a column `number`.",
+        "--country",
+        "written",
+        type=click.IntRange(1, 999),
+        callback=_written,
+        metavar="CODE",
+        envvar="RINGFENCE_COUNTRY",
+        show_envvar=True,
+        help="Calling code of the country that national numbers belong to, such as 44: then numbers"
+        " may have no + too.",
     )(function)
+
+
+def _written(_: click.Context, __: click.Parameter, country: int | None) -> WrittenNumbers:
+    try:
+        return WrittenNumbers(country)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def columns_option(function: Command) -> Command:
+    """Adds `--column OURS=THEIRS`; the command gets `columns`, what a table calls ours."""
+    return click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        callback=_columns,
+        metavar="COLUMN=NAME",
+        help="What the table calls a column, as in number=Rufnummer; again for each other one.",
+    )(function)
+
+
+def _columns(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for each in given:
+        column, equals, name = each.partition("=")
+        if not (column and equals and name):
+            raise click.BadParameter(f"value={each!r}, bound=COLUMN=NAME, as in number=Rufnummer")
+        if column in columns or name in columns.values():
+            raise click.BadParameter(f"value={each!r}, bound=each column and each name once")
+        columns[column] = name
+    return columns
+
+
+def check_columns(columns: Mapping[str, str], known: Sequence[str]) -> None:
+    """Refuses a `--column` that no file of the command has."""
+    for column in columns:
+        if column not in known:
+            raise click.BadParameter(
+                f"value={column!r}, bound={', '.join(known)}", param_hint="--column"
+            )
+
+
+def date_format_option(function: Command) -> Command:
+    """Adds `--date-format FORM`; the command gets `date_format`, which `time_reader` takes."""
+    return click.option(
+        "--date-format",
+        callback=_date_format,
+        metavar="FORM",
+        help="How the file writes times, as in %d/%m/%Y or '%d.%m.%Y %H:%M' (strptime); RFC 3339 or"
+        " a date, if not given. UTC unless %z says otherwise.",
+    )(function)
+
+
+def _date_format(_: click.Context, __: click.Parameter, form: str | None) -> str | None:
+    try:
+        time_reader(form)
+        return form
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def numbers_input(function: Command) -> Command:
+    """Adds `NUMBERS...` and `--file FILE`; the command gets `given`, which reads them."""
+
+    @click.argument("arguments", metavar="[NUMBERS]...", nargs=-1)
+    @click.option(
+        "--file",
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+        help="Numbers and ranges, one to a line, or CSV with a header that has a column `number`.",
+    )
+    @country_option
+    @columns_option
+    @wraps(function)
+    def command(
+        *,
+        arguments: tuple[str, ...],
+        file: Path | None,
+        written: WrittenNumbers,
+        columns: dict[str, str],
+        **kwargs: Any,
+    ) -> Any:
+        check_columns(columns, NUMBER_COLUMNS)
+        return function(given=NumberInput(arguments, file, written, columns), **kwargs)
+
+    return command
 
 
 def note_option(*, required: bool = False) -> Callable[[Command], Command]:
@@ -250,12 +342,14 @@ def _said(_: click.Context, __: click.Parameter, note: str) -> str:
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
-def ask_first(yes: bool, question: str) -> None:
-    """Returns if the user wants it; ends the command if not, or if nobody can be asked."""
+def ask_first(yes: bool, question: str, otherwise: str = "give --yes") -> None:
+    """Returns if the user wants it; ends the command if not, or if nobody can be asked: then it is
+    said what to do `otherwise`.
+    """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("this command asks, and standard input is no terminal: give --yes")
+        raise click.UsageError(f"this command asks, and standard input is no terminal: {otherwise}")
     if not click.confirm(question, err=True):
         click.echo("nothing has changed", err=True)
         click.get_current_context().exit(1)

@@ -1,32 +1,56 @@
 """`ringfence quarantine`: puts numbers into quarantine, from one to millions."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import IO
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 import numpy as np
-import numpy.typing as npt
 
-from ringfence import Client, DisconnectReason, QuarantineResult
+from ringfence import Client, DisconnectReason, QuarantineResult, Verdict
 from ringfence.cli.completion import complete_pool
-from ringfence.cli.number_input import Numbers, read_numbers
+from ringfence.cli.error_text import in_words
+from ringfence.cli.number_input import (
+    InputError,
+    NumberFile,
+    NumberInput,
+    read_rows,
+)
+from ringfence.cli.number_rows import Numbers
 from ringfence.cli.options import (
     Failed,
     Moment,
+    ask_first,
     client_options,
+    date_format_option,
     json_option,
     numbers_input,
+    yes_option,
 )
-from ringfence.cli.output import print_facts, print_json, progress
+from ringfence.cli.output import print_facts, print_json, progress, progress_bars
+from ringfence.cli.reject_file import RejectFile, TurnedAway
+from ringfence.cli.stock import Known, Sending, chosen, filled, look_up
 from ringfence.engine.number import format_number
+from ringfence.errors import RingfenceError
+from ringfence.wording.times import time_reader, unix_text
 
 REJECTIONS_SHOWN_MAX = 100
+MOVED = (
+    "observed_since before quarantined_at: {:,} numbers, which count as observed since their own"
+    " quarantined_at"
+)
 _REASONS = [reason.name for reason in DisconnectReason if reason]
+_IN_QUARANTINE = [
+    verdict
+    for verdict in Verdict
+    if verdict and verdict not in (Verdict.ASSIGNED, Verdict.RETIRED, Verdict.UNTRACKED)
+]
 
 
 @click.command()
 @numbers_input
+@date_format_option
 @click.option(
     "--pool",
     default="default",
@@ -45,7 +69,8 @@ _REASONS = [reason.name for reason in DisconnectReason if reason]
     "--observed-since",
     type=Moment(),
     metavar="TIME",
-    help="From when their traffic is or will be imported. Now, if not given.",
+    help="From when their traffic is or will be imported, but of each number not before its own"
+    " quarantine. Now, if not given.",
 )
 @click.option(
     "--reason",
@@ -53,56 +78,106 @@ _REASONS = [reason.name for reason in DisconnectReason if reason]
     metavar="REASON",
     help=f"Why the last subscriber left: {', '.join(_REASONS)}.",
 )
+@click.option("--dry-run", is_flag=True, help="Read, check and look everything up; send nothing.")
+@click.option(
+    "--assigned",
+    type=click.Choice(["include", "skip"]),
+    help="Numbers that were handed out or retired and would come back: also these, or not. Asked,"
+    " if not given.",
+)
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write the lines that were not used; beside the file, if not given.",
+)
+@yes_option
 @json_option
 @client_options
 @click.pass_context
 def quarantine(
     ctx: click.Context,
     *,
-    arguments: tuple[str, ...],
-    file: IO[bytes] | None,
+    given: NumberInput,
+    date_format: str | None,
     pool: str,
     quarantined_at: int | None,
     observed_since: int | None,
     reason: str | None,
+    dry_run: bool,
+    assigned: str | None,
+    rejects: Path | None,
+    yes: bool,
     as_json: bool,
     client: Client,
 ) -> None:
     """Put numbers into quarantine.
 
-    NUMBERS are written with +, ranges as +A-+B; - reads them from standard input. A CSV file may
-    also have the columns quarantined_at, observed_since, reason and pool; where a cell is empty the
-    option counts. All is read and checked before anything is sent; a command that was interrupted
-    can be repeated, numbers already in quarantine stay as they are. The exit code is 1 if a number
-    was rejected.
+    NUMBERS are written with +, or as in --country, ranges as +A-+B; - reads them from standard
+    input. A CSV file may also have the columns quarantined_at, observed_since, reason and pool;
+    where a cell is empty the option counts. All is read and looked up before anything is sent.
+    Lines that cannot be used, and those that the server refuses, go to a file that can be mended
+    and sent again. So can the whole file: numbers already in quarantine stay as they are. The exit
+    code is 1 if a line or a number was not used.
     """
-    numbers = read_numbers(arguments, file)
-    if numbers.ignored_columns:
-        click.echo(f"columns not read: {', '.join(numbers.ignored_columns)}", err=True)
-    _check_pools(client, numbers)
-    with progress("quarantining", len(numbers.number)) as bar:
-        result = _send(
-            client,
-            _filled(numbers, quarantined_at, observed_since, reason),
-            pool,
-            lambda sent: bar.update(bar.task_ids[0], completed=sent),
-        )
-    if as_json:
-        print_json(result)
-    else:
-        print_facts(
-            {
-                "accepted": f"{result.accepted:,}",
-                "already quarantined": f"{result.already_quarantined:,}",
-                "rejected": f"{result.rejected:,}",
-            }
-        )
-        for rejection in result.rejections:
-            click.echo(f"  {format_number(rejection.number)}  {rejection.reason}")
-        if result.rejected > len(result.rejections):
-            click.echo(f"  and {result.rejected - len(result.rejections):,} more")
-    if result.rejected:
+    with RejectFile(rejects, _beside(given)) as turned_away, given.opened() as file:
+        numbers = given.read() if file is None else _read(file, given, date_format, turned_away)
+        if numbers.ignored_columns:
+            click.echo(f"columns not read: {', '.join(numbers.ignored_columns)}", err=True)
+        _check_pools(client, numbers)
+        numbers, moved = filled(numbers, quarantined_at, observed_since, reason)
+        with progress("looking up", len(numbers)) as bar:
+            known = look_up(client, numbers, lambda n: bar.update(bar.task_ids[0], completed=n))
+        bad_lines = turned_away.rows
+        if file is not None or known.returning.any() or dry_run:
+            _say_before(numbers, known)
+        if moved:
+            click.echo(MOVED.format(moved), err=True)
+        left_out = 0
+        if not dry_run and known.returning.any() and not _come_back(known, assigned, yes):
+            left_out = int(known.returning.sum())
+            numbers = chosen(numbers, ~known.returning)
+        sending = Sending(client, numbers, pool)
+        try:
+            if not dry_run:
+                with _counted(sending), progress("quarantining", len(numbers)) as bar:
+                    sending.run(lambda sent: bar.update(bar.task_ids[0], completed=sent))
+        finally:
+            if file is not None and sending.refused:
+                try:
+                    _turn_away(sending, file, turned_away)
+                except OSError as error:  # they are shown below, at least the first
+                    click.echo(f"no file for what the server refused: {error}", err=True)
+    if dry_run:
+        click.echo("dry run: nothing was sent", err=True)
+    _show(sending, as_json, bad_lines=bad_lines, left_out=left_out, dry_run=dry_run)
+    if sending.rejected or bad_lines:
         ctx.exit(1)
+
+
+def _beside(given: NumberInput) -> Path | None:
+    return None if given.file is None or str(given.file) == "-" else given.file
+
+
+def _read(
+    file: NumberFile, given: NumberInput, date_format: str | None, turned_away: RejectFile
+) -> Numbers:
+    """The numbers of the good lines; raises InputError when there is none."""
+    bad = TurnedAway(turned_away, file.source)
+    try:
+        with progress_bars() as bars:
+            numbers = read_rows(
+                file, given.written, bad, read_time=time_reader(date_format), bars=bars
+            )
+    except KeyboardInterrupt:
+        click.echo("nothing was sent", err=True)
+        raise
+    if not len(numbers):
+        bad.refuse()
+        raise InputError(f"{file.source}: no number in it")
+    if turned_away.rows:
+        click.echo(bad.text, err=True)
+    return numbers
 
 
 def _check_pools(client: Client, numbers: Numbers) -> None:
@@ -112,67 +187,101 @@ def _check_pools(client: Client, numbers: Numbers) -> None:
         raise Failed(f"no such pool: {', '.join(sorted(unknown))}; nothing was sent")
 
 
-def _filled(
-    numbers: Numbers, quarantined_at: int | None, observed_since: int | None, reason: str | None
-) -> Numbers:
-    """The numbers with the options' values where the file says nothing."""
-
-    def fill(column: npt.NDArray[np.uint32], value: int | None) -> npt.NDArray[np.uint32]:
-        return np.where(column == 0, np.uint32(value or 0), column)
-
-    return Numbers(
-        numbers.number,
-        fill(numbers.quarantined_at, quarantined_at),
-        fill(numbers.observed_since, observed_since),
-        np.where(numbers.reason == 0, DisconnectReason[reason or "UNSPECIFIED"], numbers.reason),
-        numbers.pool,
-        numbers.pool_names,
-        numbers.ignored_columns,
-    )
-
-
-def _send(
-    client: Client, numbers: Numbers, default_pool: str, progress: Callable[[int], None]
-) -> QuarantineResult:
-    """Sends the numbers, one stream for each group of rows alike, and adds up the answers."""
-    results = []
-    sent_before = 0
-    for pool, rows in _groups(numbers):
-        quarantined_at, observed_since = numbers.quarantined_at[rows], numbers.observed_since[rows]
-        results.append(
-            client.quarantine_numbers(
-                numbers.number[rows],
-                pool=pool or default_pool,
-                quarantined_at=quarantined_at if quarantined_at[0] else None,
-                reason=numbers.reason[rows],
-                observed_since=observed_since if observed_since[0] else None,
-                progress=partial(_add, progress, sent_before),
+def _say_before(numbers: Numbers, known: Known) -> None:
+    """What is about to happen, where it is not plain."""
+    told = {
+        "new": known.count(Verdict.UNTRACKED),
+        "in quarantine already": known.count(*_IN_QUARANTINE),
+        "handed out (ASSIGNED)": known.count(Verdict.ASSIGNED),
+        "out of use (RETIRED)": known.count(Verdict.RETIRED),
+    }
+    counts = ", ".join(f"{count:,} {words}" for words, count in told.items() if count)
+    click.echo(f"numbers: {len(numbers):,}, of these {counts}", err=True)
+    if again := len(numbers) - len(np.unique(numbers.number)):
+        click.echo(f"{again:,} of them stand there again: of each the first counts", err=True)
+    began = numbers.quarantined_at[numbers.quarantined_at != 0]
+    if len(began):
+        first, last = unix_text(int(began.min())), unix_text(int(began.max()))
+        click.echo(f"quarantined_at from {first} to {last}", err=True)
+        if ahead := int((began > time.time()).sum()):
+            click.echo(
+                f"{ahead:,} of these times are still to come: no server takes them", err=True
             )
+
+
+def _come_back(known: Known, assigned: str | None, yes: bool) -> bool:
+    """Whether numbers that are handed out or retired go into quarantine; asks, if need be."""
+    if assigned is not None:
+        return assigned == "include"
+    count = int(known.returning.sum())
+    ask_first(
+        yes,
+        f"{count:,} {'is' if count == 1 else 'are'} handed out or out of use. Have the owners left,"
+        " and shall they go into quarantine too?",
+        f"{count:,} {'is' if count == 1 else 'are'} handed out or out of use; --assigned include"
+        " (or --yes) puts these into quarantine too, --assigned skip leaves them out",
+    )
+    return True
+
+
+@contextmanager
+def _counted(sending: Sending) -> Iterator[None]:
+    """Says what was done when it ends before the end."""
+    try:
+        yield
+    except (RingfenceError, KeyboardInterrupt):
+        click.echo(
+            f"before that: accepted {sending.accepted:,}, already quarantined"
+            f" {sending.already_quarantined:,}, rejected {sending.rejected:,}, of"
+            f" {len(sending.numbers):,}. Give the same command again to go on: numbers that are in"
+            " quarantine already stay as they are",
+            err=True,
         )
-        sent_before += len(rows)
-    return QuarantineResult(
-        sum(result.accepted for result in results),
-        sum(result.already_quarantined for result in results),
-        sum(result.rejected for result in results),
-        tuple(rejection for result in results for rejection in result.rejections)[
-            :REJECTIONS_SHOWN_MAX
-        ],
-    )
+        raise
 
 
-def _add(progress: Callable[[int], None], before: int, sent: int) -> None:
-    progress(before + sent)
+def _turn_away(sending: Sending, file: NumberFile, turned_away: RejectFile) -> None:
+    """Writes the rows of the numbers that the server refused; of a range each number by itself."""
+    numbers = sending.numbers
+    by_line: dict[int, list[tuple[int, str]]] = {}
+    for row, refused in sending.refused.items():
+        by_line.setdefault(int(numbers.line[row]), []).append(refused)
+    lines, counts = np.unique(numbers.line, return_counts=True)
+    ranges = set(lines[counts > 1].tolist())
+    with file.rows() as (table, rows):
+        place = 0 if table is None else table.places["number"]
+        for line, cells in rows:
+            for number, reason in by_line.get(line, ()):
+                if line in ranges:
+                    cells[place] = format_number(number)
+                turned_away.add(table, line, cells, in_words(reason))
 
 
-def _groups(numbers: Numbers) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
-    """Pool and rows of those that have the same pool and the same times given.
-
-    "Now" is the server's and cannot be said for single numbers of a request.
-    """
-    key = (
-        numbers.pool.astype(np.uint32) * 4
-        + (numbers.quarantined_at != 0) * 2
-        + (numbers.observed_since != 0)
-    )
-    for group in np.unique(key):
-        yield numbers.pool_names[group // 4], np.flatnonzero(key == group)
+def _show(sending: Sending, as_json: bool, *, bad_lines: int, left_out: int, dry_run: bool) -> None:
+    rejections = [(number, in_words(reason)) for number, reason in sending.refused.values()]
+    if as_json:
+        result = QuarantineResult(
+            sending.accepted, sending.already_quarantined, sending.rejected, ()
+        )
+        shown = [
+            {"number": number, "reason": reason}
+            for number, reason in list(sending.refused.values())[:REJECTIONS_SHOWN_MAX]
+        ]
+        print_json(
+            result, rejections=shown, bad_lines=bad_lines, left_out=left_out, dry_run=dry_run
+        )
+        return
+    facts = {
+        "accepted": sending.accepted,
+        "already quarantined": sending.already_quarantined,
+        "rejected": sending.rejected,
+        "bad lines": bad_lines,
+        "left out": left_out,
+    }
+    always = () if dry_run else ("accepted", "already quarantined", "rejected")
+    if shown_facts := {n: f"{c:,}" for n, c in facts.items() if c or n in always}:
+        print_facts(shown_facts)
+    for number, reason in rejections[:REJECTIONS_SHOWN_MAX]:
+        click.echo(f"  {format_number(number)}  {reason}")
+    if len(rejections) > REJECTIONS_SHOWN_MAX:
+        click.echo(f"  and {len(rejections) - REJECTIONS_SHOWN_MAX:,} more")

@@ -1,7 +1,6 @@
 """`ringfence reserve`, `confirm`, `extend`, `cancel`: the life of a reservation."""
 
 from datetime import timedelta
-from typing import IO
 from uuid import uuid4
 
 import click
@@ -10,7 +9,7 @@ from ringfence import Client
 from ringfence.cli.completion import complete_pool
 from ringfence.cli.error_text import error_text
 from ringfence.cli.not_clean import not_clean_lines, why_text
-from ringfence.cli.number_input import read_numbers
+from ringfence.cli.number_input import NumberInput
 from ringfence.cli.options import (
     AnswerIsNo,
     Duration,
@@ -58,8 +57,7 @@ def reserve(
     ctx: click.Context,
     *,
     pool: str,
-    arguments: tuple[str, ...],
-    file: IO[bytes] | None,
+    given: NumberInput,
     count: int | None,
     prefix: str,
     lease: timedelta | None,
@@ -78,12 +76,12 @@ def reserve(
     """
     if pool.startswith("+") or pool == "-":
         raise click.UsageError("the first argument is the pool: ringfence reserve POOL ...")
-    named = bool(arguments) or file is not None
+    named = bool(given)
     if named == (count is not None):
         raise click.UsageError("either --count N or NUMBERS")
     if named and prefix:
         raise click.UsageError("--prefix goes with --count")
-    numbers = read_numbers(arguments, file).number.tolist() if named else []
+    numbers = given.read().number.tolist() if named else []
     if len(numbers) > RESERVED_NUMBERS_MAX:
         raise click.UsageError(
             f"too many numbers: numbers={len(numbers)}, limit={RESERVED_NUMBERS_MAX}"

@@ -9,7 +9,7 @@ import click
 
 from ringfence import Verdict
 from ringfence.cli.completion import complete_pool
-from ringfence.cli.number_input import parse_numbers
+from ringfence.wording.numbers import WrittenNumbers
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -104,10 +104,10 @@ def verdict_option(help: str, *, without: Verdict | None = None) -> Decorator:
     )
 
 
-def one_number(text: str) -> int:
-    """The number that is written +...; a range or anything else is wrong usage."""
+def one_number(text: str, written: WrittenNumbers) -> int:
+    """The number that is written; a range or anything else is wrong usage."""
     try:
-        first, last = parse_numbers(text)
+        first, last = written.numbers(text)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if first != last:

@@ -12,7 +12,15 @@ from typing import TypeVar
 
 import click
 
-from ringfence.cli.options import Duration, Failed, json_option
+from ringfence.cli.options import (
+    Duration,
+    Failed,
+    check_columns,
+    columns_option,
+    country_option,
+    date_format_option,
+    json_option,
+)
 from ringfence.cli.output import print_json, progress, progress_bars
 from ringfence.cli.settings import read_setting
 from ringfence.cli.simulation_text import Source, outcome_json, print_outcomes
@@ -27,13 +35,15 @@ from ringfence.server.tools.data_copy import WrongFolder
 from ringfence.simulation.candidate import Calendar, Candidate
 from ringfence.simulation.generated import GeneratedHistory
 from ringfence.simulation.history import History, HistoryError
-from ringfence.simulation.imported import LeftOut, imported_history
+from ringfence.simulation.imported import COLUMNS, Forms, LeftOut, imported_history
 from ringfence.simulation.journalled import journalled_history
 from ringfence.simulation.play import play
 from ringfence.simulation.recorded import RecordedHistory
 from ringfence.simulation.ring_sizes import ring_sizes
 from ringfence.simulation.traffic.events import NUMBERS_MAX
 from ringfence.simulation.traffic.parameters import CLIMATES, Traffic
+from ringfence.wording.numbers import WrittenNumbers
+from ringfence.wording.times import time_reader
 
 DAYS_MAX = 3_650
 T = TypeVar("T")
@@ -83,6 +93,9 @@ _SPRAY = ("spray_numbers", "spray_window")
 @click.option(
     "--numbers-file", type=_FILE, metavar="FILE.csv", help="Their numbers: number, quarantined_at."
 )
+@country_option
+@columns_option
+@date_format_option
 @click.option(
     "--ring-entries",
     type=click.Choice([str(entries) for entries in RING_ENTRIES]),
@@ -118,6 +131,9 @@ def simulate(
     data: Path | None,
     events: Path | None,
     numbers_file: Path | None,
+    written: WrittenNumbers,
+    columns: dict[str, str],
+    date_format: str | None,
     ring_entries: str | None,
     spray_numbers: int | None,
     spray_window: timedelta | None,
@@ -132,6 +148,7 @@ def simulate(
     ring entries is enough for the traffic there.
     """
     _refuse_together(context, data, events, numbers_file)
+    check_columns(columns, COLUMNS)
     config = load_config()
     entries = int(ring_entries or config.server.ring_entries)
     spray = _spray(config.spray, spray_numbers, spray_window)
@@ -140,7 +157,9 @@ def simulate(
         history, source = _recorded(data)
         entries = _entries_of(history, ring_entries, entries)
     elif events is not None and numbers_file is not None:
-        history, source = _imported(numbers_file, events)
+        history, source = _imported(
+            numbers_file, events, Forms(written, time_reader(date_format), columns)
+        )
     else:
         history, source = _generated(climate, numbers, days, seed)
     chosen = _policies(policies, config, entries)
@@ -254,12 +273,12 @@ def _recorded(data: Path) -> tuple[RecordedHistory, Source]:
     return history, Source(str(data), fields, history.robots)
 
 
-def _imported(numbers_file: Path, events: Path) -> tuple[RecordedHistory, Source]:
+def _imported(numbers_file: Path, events: Path, forms: Forms) -> tuple[RecordedHistory, Source]:
     now = int(time.time())
     with progress_bars() as bars:
         history, left_out = _told(
             lambda: imported_history(
-                numbers_file, events, now=now, not_read=_not_read, progress=bars
+                numbers_file, events, now=now, not_read=_not_read, progress=bars, forms=forms
             ),
             None,
         )

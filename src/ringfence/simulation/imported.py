@@ -2,17 +2,17 @@
 
 import re
 from array import array
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.progress import Progress
 
-from ringfence.engine.number import parse_number
 from ringfence.engine.settings.policy import DAY_S
 from ringfence.engine.words import DisconnectReason, EventKind
 from ringfence.simulation.csv_rows import Column, NotRead, csv_rows
@@ -26,19 +26,32 @@ from ringfence.simulation.recorded import (
     places_of,
 )
 from ringfence.simulation.traffic.events import TrueClass, text_caller
-from ringfence.wording.times import format_time, parse_time
+from ringfence.wording.numbers import (
+    ROUNDED,
+    WITHHELD_WORDS,
+    WrittenNumbers,
+    is_rounded,
+    number_text,
+)
+from ringfence.wording.times import ReadTime, format_time, parse_time
+
+COLUMNS = (
+    *("number", "quarantined_at", "reason"),
+    *("called", "caller", "occurred_at", "kind", "arrived_at", "class"),
+)
+"""What the files may have, of the one and of the other."""
 
 _CALLER = re.compile(r"\+?([0-9]{1,15})", re.ASCII)
 _AHEAD_S_MAX = 300  # as a server takes events
 
-# What equipment writes in place of a number: two such callers are not one who calls twice. The
-# adapters have the same words, and the server imports nothing of them.
-WITHHELD_WORDS = frozenset(
-    (
-        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
-        *("<null>", "null", "none", "nil"),
-    )
-)
+
+@dataclass(frozen=True)
+class Forms:
+    """How the files write numbers and times, and what they call their columns."""
+
+    written: WrittenNumbers = field(default_factory=WrittenNumbers)
+    read_time: ReadTime = parse_time
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,13 @@ class LeftOut:
 
 
 def imported_history(
-    numbers_file: Path, events_file: Path, *, now: int, not_read: NotRead, progress: Progress
+    numbers_file: Path,
+    events_file: Path,
+    *,
+    now: int,
+    not_read: NotRead,
+    progress: Progress,
+    forms: Forms | None = None,
 ) -> tuple[RecordedHistory, LeftOut]:
     """The history of two files, and what they have that it does not.
 
@@ -63,9 +82,11 @@ def imported_history(
     300 s after `now`. `not_read` is told of each file the columns that are not read, and bars show
     how far each is. Raises HistoryError.
     """
-    time = _times_until(now + _AHEAD_S_MAX)
-    number, quarantined_at, reason = _read_numbers(numbers_file, time, not_read, progress)
-    events = _Events(events_file, time, not_read, progress)
+    forms = forms or Forms()
+    time = _times_until(now + _AHEAD_S_MAX, forms.read_time)
+    reading = _Reading(forms, time, not_read, progress)
+    number, quarantined_at, reason = _read_numbers(numbers_file, reading)
+    events = _Events(events_file, reading)
     newest = events.occurred_at if events.occurred_at.size else quarantined_at
     ends_at = (int(newest.max()) // DAY_S + 1) * DAY_S
     entered = quarantined_at < ends_at
@@ -115,14 +136,29 @@ def imported_history(
     )
 
 
-def _read_numbers(
-    path: Path, time: Column, not_read: NotRead, progress: Progress
-) -> tuple[Any, Any, Any]:
+class _Reading(NamedTuple):
+    """What both files are read with."""
+
+    forms: Forms
+    time: Column
+    not_read: NotRead
+    progress: Progress
+
+    def rows(
+        self, path: Path, required: Mapping[str, Column], optional: Mapping[str, Column]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows of a file with these columns."""
+        known = {*required, *optional}
+        names = {column: name for column, name in self.forms.names.items() if column in known}
+        return csv_rows(path, required, optional, self.not_read, self.progress, names=names)
+
+
+def _read_numbers(path: Path, reading: _Reading) -> tuple[Any, Any, Any]:
     """Numbers ascending, their quarantined_at and reasons."""
     numbers, times, reasons = array("Q"), array("I"), array("B")
     lines: dict[int, int] = {}
-    required = {"number": parse_number, "quarantined_at": time}
-    for line, row in csv_rows(path, required, {"reason": _reason}, not_read, progress):
+    required = {"number": reading.forms.written.number, "quarantined_at": reading.time}
+    for line, row in reading.rows(path, required, {"reason": _reason}):
         first = lines.setdefault(row["number"], line)
         if first != line:
             raise HistoryError(
@@ -145,13 +181,19 @@ def _read_numbers(
 class _Events:
     """The columns of the file of events, as they stand there."""
 
-    def __init__(self, path: Path, time: Column, not_read: NotRead, progress: Progress) -> None:
+    def __init__(self, path: Path, reading: _Reading) -> None:
         called, caller = array("Q"), array("Q")
         occurred_at, arrived_at = array("I"), array("I")
         kind, true_class = array("i"), array("B")
-        required = {"called": parse_number, "caller": _caller, "occurred_at": time, "kind": _kind}
+        written, time = reading.forms.written, reading.time
+        required: dict[str, Column] = {
+            "called": written.number,
+            "caller": partial(_caller, written),
+            "occurred_at": time,
+            "kind": _kind,
+        }
         optional = {"arrived_at": time, "class": _class}
-        for line, row in csv_rows(path, required, optional, not_read, progress):
+        for line, row in reading.rows(path, required, optional):
             called.append(row["called"])
             caller.append(row["caller"])
             occurred_at.append(row["occurred_at"])
@@ -175,23 +217,28 @@ class _Events:
         )
 
 
-def _caller(text: str) -> int:
+def _caller(written: WrittenNumbers, text: str) -> int:
     """As in the contract: withheld, a number with or without +, or a sender's text.
 
-    A caller is never refused, so none is ever in an error of this column.
+    A caller is never refused, unless it was rounded, so none is ever in an error of this column.
     """
+    text = number_text(text)
     if text.casefold() in WITHHELD_WORDS:
         return 0
+    if is_rounded(text):
+        raise ValueError(ROUNDED)
+    if written.plan is not None and (known := written.plan.number(text)) is not None:
+        return known
     number = _CALLER.fullmatch(text)
     return int(number[1]) if number else text_caller(text)
 
 
-def _times_until(latest: int) -> Column:
+def _times_until(latest: int, read_time: ReadTime) -> Column:
     """A column of times; one of the future would stretch the history, and all would look silent."""
     bound = f"no more than {_AHEAD_S_MAX} s after now, {_text(latest - _AHEAD_S_MAX)}"
 
     def read(text: str) -> int:
-        moment = parse_time(text)
+        moment = read_time(text)
         if moment > latest:
             raise ValueError(f"value={text[:40]!r}, bound={bound}")
         return moment

@@ -1,1 +1,1 @@
-"""How verdicts, rules, events and times are said to people, in a terminal or elsewhere."""
+"""How numbers and times are written by people, and verdicts, rules and events said to them."""

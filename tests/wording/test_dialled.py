@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.adapters.dialled import DialPlan, digits_of
+from ringfence.wording.dialled import DialPlan, digits_of
 
 MOBILE = phonenumbers.PhoneNumberType.MOBILE
 FIXED_LINE = phonenumbers.PhoneNumberType.FIXED_LINE

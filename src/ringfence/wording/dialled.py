@@ -43,6 +43,7 @@ class DialPlan:
             )
         metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
         assert metadata is not None, "every region of a calling code has metadata"
+        self.code = calling_code
         self._code = str(calling_code)
         self._region = region
         self._code_and_trunk = self._code + (metadata.national_prefix or "#")

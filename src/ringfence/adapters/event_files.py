@@ -1,0 +1,148 @@
+"""Files of events on their way to a server, so that a run that was cut off can go on.
+
+What was answered is written down after each part, beside the first file: which files, how far, and
+what came of it. A run with the same files goes on there; a part that was sent twice counts once, as
+events do. The note goes when all is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from ringfence import EventStream
+from ringfence.adapters.event_table import EventForms, Rejects, event_table, events_of
+from ringfence.adapters.run import answered
+from ringfence.wording.tables import TableError, text_of
+
+PART_ROWS = 131_072  # about a second's work: as much is sent again after a cut
+
+
+class Opens(Protocol):
+    """Opens a file for reading bytes, perhaps showing how far it is read, and what takes its bad
+    rows.
+    """
+
+    def __call__(self, path: Path) -> AbstractContextManager[tuple[IO[bytes], Rejects]]: ...
+
+
+@dataclass
+class Sent:
+    """What came of the events, up to a row of a file: all rows before it were answered."""
+
+    file: int = 0
+    """The index of the file that is being read."""
+    row: int = 0
+    """Rows of it that are done."""
+    rows: int = 0
+    """Rows of all files that are done."""
+    bad_rows: int = 0
+    accepted: int = 0
+    untracked: int = 0
+    rejected: int = 0
+    """By the server: events that it would not take, or whole batches."""
+    rejections: list[str] = field(default_factory=list)
+    first: int = 0
+    """The earliest and the latest time of an event, unix seconds; 0 = there was none."""
+    last: int = 0
+
+    def saw(self, occurred_at: int) -> None:
+        """Widens the time that events were read of."""
+        self.first = min(self.first or occurred_at, occurred_at)
+        self.last = max(self.last, occurred_at)
+
+
+class Note:
+    """The file that says how far a run has come."""
+
+    def __init__(self, files: Sequence[Path], feed: str, options: Sequence[str]) -> None:
+        """`options` are all that makes another run of the same files a different one."""
+        first = files[0]
+        self.path = first.with_name(f".{first.name}.{feed}.import")
+        self._about = {"files": [_facts(path) for path in files], "options": list(options)}
+
+    def read(self) -> Sent | None:
+        """Where the last run ended; None when there was none of the same files."""
+        try:
+            kept = json.loads(self.path.read_text("utf-8"))
+            return Sent(**kept["sent"]) if kept["about"] == self._about else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, sent: Sent) -> None:
+        """Says how far this run is; raises OSError."""
+        whole = self.path.with_name(self.path.name + ".new")
+        whole.write_text(json.dumps({"about": self._about, "sent": asdict(sent)}), "utf-8")
+        os.replace(whole, self.path)
+
+    def remove(self) -> None:
+        """The run is over."""
+        self.path.unlink(missing_ok=True)
+
+
+def _facts(path: Path) -> list[Any]:
+    facts = path.stat()
+    return [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
+
+
+async def send_files(
+    files: Sequence[Path],
+    forms: EventForms,
+    stream: EventStream,
+    *,
+    begin: Sent,
+    opens: Opens,
+    done: Callable[[Sent], None],
+    patience_s: float,
+) -> Sent:
+    """Sends what the files have from `begin` on; `done` is told after each part how far it is.
+
+    The stream must make no claims. Raises what stopped it, NotAnswered, TableError with the file,
+    and OSError.
+    """
+    sent = replace(begin, rejections=list(begin.rejections))
+
+    async def settle(row: int) -> None:
+        """All rows so far are answered."""
+        await stream.flush()
+        stats = stream.stats
+        sent.rows += row - sent.row
+        sent.row = row
+        sent.accepted = begin.accepted + stats.accepted
+        sent.untracked = begin.untracked + stats.untracked
+        sent.rejected = begin.rejected + stats.rejected + stats.refused
+        sent.rejections = [*begin.rejections, *stats.rejections]
+        done(sent)
+
+    async def send_file(path: Path) -> None:
+        with opens(path) as (file, rejects), text_of(file) as lines:
+            row = sent.row
+            rows = events_of(event_table(lines, forms), forms, rejects, skip=row)
+            for row, event in rows:
+                if event is None:
+                    sent.bad_rows += 1
+                else:
+                    await stream.send_wait(*event)
+                    sent.saw(event[2])
+                if row % PART_ROWS == 0:
+                    await settle(row)
+            await settle(row)
+
+    async def send_all() -> None:
+        for index in range(begin.file, len(files)):
+            sent.file = index
+            try:
+                await send_file(files[index])
+            except TableError as error:
+                raise TableError(f"{files[index]}, {error}") from None
+            sent.file, sent.row = index + 1, 0
+            done(sent)
+
+    async with stream:
+        await answered(send_all(), stream, patience_s)
+    return sent

@@ -1,0 +1,150 @@
+"""Tables as other programs export them: separators, encodings, compression, names of columns.
+
+A table is read row by row and held nowhere. Bytes that are no text in its encoding are kept as
+they are, so that a row which is written again is the same row.
+"""
+
+import csv
+import difflib
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import IO, cast
+
+from ringfence.wording.numbers import cell_text
+
+DELIMITERS = ",;\t|"
+REASON_COLUMN = "rejected_because"
+"""The column that a file of rejected rows has more than the table; it is never read."""
+
+_ENCODINGS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_GZIP = b"\x1f\x8b"
+
+
+class TableError(ValueError):
+    """It cannot be read as a table from some line on; says which."""
+
+
+@contextmanager
+def text_of(file: IO[bytes]) -> Iterator[Iterator[str]]:
+    """The lines of a file: UTF-8 or UTF-16, with a byte order mark or without, perhaps in gzip.
+
+    The file is left open. Raises TableError in the middle of what is cut off or damaged.
+    """
+    stream = io.BufferedReader(cast(io.RawIOBase, file))
+    unpacked = stream
+    if stream.peek(2).startswith(_GZIP):
+        unpacked = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
+    encoding = _encoding(unpacked.peek(4)[:4])
+    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
+    text = io.TextIOWrapper(unpacked, encoding, errors=errors, newline="")
+    try:
+        yield _lines(text)
+    finally:
+        text.detach()
+        if unpacked is not stream:
+            unpacked.detach()
+        stream.detach()
+
+
+def _encoding(head: bytes) -> str:
+    for mark, encoding in _ENCODINGS:
+        if head.startswith(mark):
+            return encoding
+    if len(head) >= 2 and 0 in head[:2]:  # ASCII in two bytes a character, without a mark
+        return "utf-16-le" if head[1] == 0 else "utf-16-be"
+    return "utf-8"
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    try:
+        for line in text:  # noqa: UP028 - `yield from` would close the file with the generator
+            yield line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise TableError(f"the file is damaged or cut off: {error}") from None
+
+
+class Table:
+    """The rows behind a header: which column is which, and the cells of each row.
+
+    `columns` are those that are read; `names` says what the table calls some of them, without
+    regard to case. Others are left alone, unless their names look like misspelt ones.
+    """
+
+    def __init__(
+        self,
+        lines: Iterator[str],
+        columns: Sequence[str],
+        *,
+        names: Mapping[str, str] | None = None,
+        first_line: int = 1,
+    ) -> None:
+        """Reads the header, the next of the lines; raises TableError for a doubtful one."""
+        self._first_line = first_line
+        header_line = next(lines, "") or "\n"
+        self.delimiter = max(DELIMITERS, key=header_line.count)
+        self._reader = csv.reader(
+            chain([header_line], lines), delimiter=self.delimiter, strict=True
+        )
+        try:
+            self.header = next(self._reader)
+        except csv.Error as error:
+            raise TableError(f"line {first_line}: {error}") from None
+        self.places, self.others = self._columns(columns, names or {})
+
+    def _columns(
+        self, columns: Sequence[str], names: Mapping[str, str]
+    ) -> tuple[dict[str, int], tuple[str, ...]]:
+        theirs = {_word(name): column for column, name in names.items()}
+        words = [theirs.get(_word(cell)) or _word(cell) for cell in self.header]
+        for column, name in names.items():
+            if _word(name) not in map(_word, self.header):
+                raise self._error(f"no column {name!r} in the header, for {column}")
+        for word in words:
+            if word in columns:
+                if words.count(word) > 1:
+                    raise self._error(f"column {word!r} stands twice in the header")
+            elif close := difflib.get_close_matches(word, columns, n=1, cutoff=0.85):
+                raise self._error(f"column {word!r}: did you mean {close[0]!r}?")
+        others = [word for word in words if word and word not in (*columns, REASON_COLUMN)]
+        return {column: words.index(column) for column in columns if column in words}, tuple(others)
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Line and cells of each row that is not blank, however many cells it has."""
+        try:
+            for cells in self._reader:
+                if cells and (cells[0] > " " or any(map(str.strip, cells))):
+                    yield self._line(), cells
+        except csv.Error as error:
+            raise self._error(str(error)) from None
+
+    def wrong_width(self, cells: Sequence[str]) -> str:
+        """What to say of a row that has more or fewer cells than the header; "" if it has not."""
+        if len(cells) == len(self.header):
+            return ""
+        return f"columns={len(cells)}, bound={len(self.header)} as in the header"
+
+    def _line(self) -> int:
+        return self._first_line - 1 + self._reader.line_num
+
+    def _error(self, text: str) -> TableError:
+        return TableError(f"line {self._line()}: {text}")
+
+
+def plain_lines(lines: Iterable[str], first_line: int = 1) -> Iterator[tuple[int, str]]:
+    """Line and text of those that are neither blank nor begin with #."""
+    for line, written in enumerate(lines, first_line):
+        text = cell_text(written)
+        if text and not text.startswith("#"):
+            yield line, text
+
+
+def _word(cell: str) -> str:
+    return cell_text(cell).lower().replace(" ", "_")

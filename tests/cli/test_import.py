@@ -1,0 +1,303 @@
+"""History that lies in files: sent as events, claimed when whole, gone on with when cut off."""
+
+import gzip
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from support.server_process import ServerProcess, serving
+
+from ringfence import Client, Feed, Pool
+from ringfence.adapters import event_files
+from ringfence.adapters.event_files import Note
+from ringfence.cli import main
+from ringfence.wording.tables import REASON_COLUMN
+
+FEED = "sip-1"
+CALLER = 441632960321
+NOW = int(time.time())
+DAY_S = 86_400
+Ringfence = Callable[..., Result]
+
+
+def ago(days: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - days * DAY_S))
+
+
+PAST, YESTERDAY = ago(200), ago(1)
+CLAIM = ("--complete-from", PAST, "--complete-to", YESTERDAY)
+
+
+@pytest.fixture(scope="module")
+def client(server: ServerProcess) -> Iterator[Client]:
+    with Client(server.address) as connected:
+        yield connected
+
+
+@pytest.fixture
+def feed(client: Client, fresh_numbers: Any) -> Iterator[str]:
+    """A feed of its own for a test, and a pool of the same name that requires it."""
+    name = f"feed-{fresh_numbers(1)[0]}"
+    client.put_feed(Feed(name))
+    client.put_pool(Pool(name, "default", (name,)))
+    yield name
+
+
+def quarantined(client: Client, pool: str, numbers: list[int], days: float = 200) -> None:
+    since = NOW - int(days * DAY_S)
+    client.quarantine_numbers(numbers, pool=pool, quarantined_at=since, observed_since=since)
+
+
+@pytest.fixture
+def ringfence(server: ServerProcess) -> Ringfence:
+    def run(*arguments: str, code: int = 0, **env: str) -> Result:
+        told = {"RINGFENCE_SERVER": server.address, **env}
+        result = CliRunner().invoke(main, list(arguments), env=told)
+        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
+        return result
+
+    return run
+
+
+def imported(ringfence: Ringfence, path: Path, feed: str, *options: str, code: int = 0) -> Any:
+    """What an import says as JSON, and on standard error."""
+    result = ringfence("import", "events", str(path), "--feed", feed, "--json", *options, code=code)
+    return json.loads(result.stdout), result.stderr
+
+
+def written(path: Path, *rows: str, header: str = "called,caller,at,kind") -> Path:
+    text = "\n".join((header, *rows, "")).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def test_a_history_makes_numbers_clean_and_noisy(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    silent, called = fresh_numbers(2)
+    quarantined(client, feed, [silent, called])
+    assert {checked.verdict.name for checked in client.check_numbers([silent, called])} == {
+        "UNOBSERVED"
+    }
+    rows = [f"+{called},{CALLER},{ago(days)},CALL" for days in (20, 10)]
+    told, said = imported(ringfence, written(tmp_path / "a.csv.gz", *rows), feed, *CLAIM)
+    assert (told["rows"], told["accepted"], told["untracked"], told["bad_lines"]) == (2, 2, 0, 0)
+    assert (told["first_at"], told["last_at"]) == (ago(20), ago(10))
+    assert (told["claimed_from"], told["claimed_to"]) == (PAST, YESTERDAY)
+    assert f"claimed: {feed} has sent all that came from {PAST} to {YESTERDAY}" in said
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        verdicts = [checked.verdict.name for checked in client.check_numbers([silent, called])]
+        if verdicts == ["CLEAN", "NOISY"]:
+            break
+        time.sleep(0.1)
+    assert verdicts == ["CLEAN", "NOISY"]
+    assert sorted(os.listdir(tmp_path)) == ["a.csv.gz"]  # no note, no rejects
+
+
+def test_without_a_claim_it_is_said_what_that_means(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    (number,) = fresh_numbers(1)
+    quarantined(client, feed, [number])
+    told, said = imported(ringfence, written(tmp_path / "a.csv", f"+{number},,{ago(9)},SMS"), feed)
+    assert told["claimed_from"] is None
+    assert "nothing is claimed: these events count, but silence beside them does not" in said
+    (status,) = [each for each in client.list_feeds() if each.feed.name == feed]
+    assert status.watermark is None
+
+
+def test_records_are_read_as_a_switch_exports_them(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    (number,) = fresh_numbers(1)
+    quarantined(client, feed, [number])
+    national = f"0{number % 10**10}"
+    day = time.strftime("%d.%m.%Y", time.gmtime(NOW - 9 * DAY_S))
+    export = written(
+        tmp_path / "cdr.csv",
+        f"{national};01632 960321;{day} 10:00",
+        f"{number}.0;+441632960321;{day} 11:00",
+        f"{number};441632960321.0;{day} 11:30",
+        f"+{number};Bank;{day} 12:00",
+        f"+{number};anonymous;{day} 13:00",
+        header="B-Nummer;A-Nummer;Zeit",
+    )
+    columns = ("called=B-Nummer", "caller=A-Nummer", "occurred_at=Zeit")
+    named = [word for column in columns for word in ("--column", column)]
+    forms = ("--country", "44", "--kind", "call", "--date-format", "%d.%m.%Y %H:%M")
+    told, _ = imported(ringfence, export, feed, *named, *forms)
+    assert told["accepted"] == 5
+    callers = [event.caller_tag for event in client.get_number(number).recent]
+    assert len(set(callers)) == 3  # the one in three forms is one
+    assert callers.count(0) == 1
+
+
+def test_bad_lines_are_given_back_and_keep_the_claim_back(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    (number,) = fresh_numbers(1)
+    quarantined(client, feed, [number])
+    export = written(
+        tmp_path / "cdr.csv",
+        f"+{number},{CALLER},{ago(9)},CALL",
+        f"+{number},{CALLER},20261201,CALL",
+        f"+{number},4.41633E+11,{ago(8)},CALL",
+        f"{CALLER},{CALLER},{ago(8)},CALL",
+        f"+{number},{CALLER},{ago(-1)},CALL",
+        f"+{number},{CALLER},{ago(8)},FAX",
+        f"+{number},{CALLER}",
+    )
+    told, said = imported(ringfence, export, feed, *CLAIM, code=1)
+    assert (told["rows"], told["accepted"], told["bad_lines"]) == (7, 1, 6)
+    assert told["claimed_from"] is None
+    assert "nothing is claimed, as not every line became an event" in said
+    assert str(CALLER) not in said
+    rejects = tmp_path / "cdr.rejects.csv"
+    assert f"lines not used, with the reasons: {rejects}" in said
+    header, *lines = rejects.read_text().splitlines()
+    assert header == f"called,caller,at,kind,{REASON_COLUMN}"
+    for line, word in zip(
+        lines, ["not a time", "rounded", "with +", "which is now", "FAX", "columns=2"], strict=True
+    ):
+        assert word in line
+    mended = lines[0].replace("20261201", ago(7))
+    rejects.write_text(f"{header}\n{mended}\n")
+    told, said = imported(ringfence, rejects, feed, *CLAIM)
+    assert (told["accepted"], told["claimed_to"]) == (1, YESTERDAY)
+
+
+def test_events_of_before_and_of_others_are_counted_in_words(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    number, other = fresh_numbers(2)
+    export = written(tmp_path / "a.csv", f"+{number},,{ago(9)},CALL", f"+{other},,{ago(1)},CALL")
+    result = ringfence("import", "events", str(export), "--feed", feed)
+    assert "untracked  2  to numbers that are not in quarantine, or were not yet" in result.stdout
+    assert "bring the stock in first" in result.stderr
+    quarantined(client, feed, [number], days=5)
+    told, _ = imported(ringfence, export, feed)
+    assert (told["accepted"], told["untracked"]) == (0, 2)
+
+
+def test_a_feed_that_is_not_registered_is_refused_before_anything_is_read(
+    ringfence, tmp_path
+) -> None:
+    export = tmp_path / "a.csv"
+    export.write_text("no table at all")
+    result = ringfence("import", "events", str(export), "--feed", "nobody", code=4)
+    assert "feed nobody is not registered" in result.stderr
+    assert "nothing was sent" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--complete-from", PAST), "--complete-from and --complete-to go together"),
+        (("--complete-from", PAST, "--complete-to", PAST), "the first before the second"),
+        (("--complete-from", PAST, "--complete-to", ago(-1)), "neither after now"),
+        (("--column", "number=B"), "bound=called, caller, occurred_at, kind"),
+        (("--column", "caller"), "bound=COLUMN=NAME"),
+    ],
+)
+def test_a_claim_or_a_column_that_cannot_be_is_wrong_usage(
+    ringfence, feed, tmp_path, options, problem
+) -> None:
+    export = written(tmp_path / "a.csv")
+    result = ringfence("import", "events", str(export), "--feed", feed, *options, code=2)
+    assert problem in result.stderr
+
+
+def test_a_table_without_its_columns_is_told(ringfence, feed, tmp_path) -> None:
+    export = written(tmp_path / "a.csv", "a,b", header="called,caller")
+    result = ringfence("import", "events", str(export), "--feed", feed, code=2)
+    assert "a.csv, line 1: no column 'occurred_at' in the header" in result.stderr
+    export = written(tmp_path / "b.csv", "a,b,c", header="called,caller,at")
+    result = ringfence("import", "events", str(export), "--feed", feed, code=2)
+    assert "--kind of which kind all events are" in result.stderr
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(
+    ringfence, client, feed, tmp_path, monkeypatch
+) -> None:
+    numbers = [999000000000 + place for place in range(10)]
+    quarantined(client, feed, numbers)
+    monkeypatch.setattr(event_files, "PART_ROWS", 4)
+    files = [
+        written(
+            tmp_path / f"{name}.csv", *(f"+{each},,{ago(9)},CALL" for each in numbers), "bad,,,"
+        )
+        for name in "ab"
+    ]
+    noted: list[int] = []
+    write = Note.write
+
+    def then_interrupt(self: Note, sent: event_files.Sent) -> None:
+        write(self, sent)
+        noted.append(sent.rows)
+        if sent.rows == 15 and len(noted) < 9:  # in the second file
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Note, "write", then_interrupt)
+    command = ("import", "events", *map(str, files), "--feed", feed, "--json")
+    cut = ringfence(*command, code=130)
+    assert "before that: 15 rows done, accepted 14; nothing is claimed" in cut.stderr
+    assert "Give the same command again" in cut.stderr
+    monkeypatch.setattr(Note, "write", write)
+    again = ringfence(*command, code=1)
+    assert "going on behind row 15" in again.stderr
+    told = json.loads(again.stdout)
+    assert (told["rows"], told["accepted"], told["bad_lines"]) == (22, 20, 2)
+    assert {len(client.get_number(number).recent) for number in numbers} == {1}  # none twice
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_with_other_files_or_options_begins_anew(tmp_path) -> None:
+    export = written(tmp_path / "a.csv", "x")
+    Note([export], FEED, ["44"]).write(event_files.Sent(row=1, rows=1))
+    assert Note([export], FEED, ["44"]).read() == event_files.Sent(row=1, rows=1)
+    assert Note([export], FEED, ["49"]).read() is None
+    assert Note([export], "sip-2", ["44"]).read() is None
+    written(export, "x", "y")
+    assert Note([export], FEED, ["44"]).read() is None
+    assert Note([export], FEED, ["44"]).path.parent == tmp_path
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_and_comes_back_misses_nothing(tmp_path, monkeypatch) -> None:
+    numbers = [447700900000 + place for place in range(50)]
+    monkeypatch.setattr(event_files, "PART_ROWS", 10)
+    export = written(tmp_path / "a.csv", *(f"+{each},,{ago(9)},CALL" for each in numbers))
+    data = tmp_path / "data"
+    write = Note.write
+    with serving(data, "--workers", "1", "--capacity", "1000") as server:
+        with Client(server.address) as client:
+            client.put_feed(Feed(FEED))
+            quarantined(client, "default", numbers)
+
+        def then_kill(self: Note, sent: event_files.Sent) -> None:
+            write(self, sent)
+            if sent.rows == 20:
+                server.process.kill()
+                server.process.wait()
+
+        monkeypatch.setattr(Note, "write", then_kill)
+        arguments = ["import", "events", str(export), "--feed", FEED, "--timeout", "3"]
+        env = {"RINGFENCE_SERVER": server.address}
+        cut = CliRunner().invoke(main, arguments, env=env)
+        assert cut.exit_code == 3, cut.output
+        assert "rows done" in cut.stderr
+    monkeypatch.setattr(Note, "write", write)
+    listen = server.address
+    with serving(data, "--workers", "1", "--capacity", "1000", "--listen", listen) as server:
+        again = CliRunner().invoke(main, arguments, env={"RINGFENCE_SERVER": listen})
+        assert again.exit_code == 0, again.output
+        assert "going on behind row" in again.stderr
+        with Client(server.address) as client:
+            assert all(client.get_number(number).events_total >= 1 for number in numbers)
