@@ -17,6 +17,8 @@ writer that dies anywhere has lost nothing, and the next one closes the hole.
 
 Invariants: of each search all places from its home to its entry are taken, as in an index that no
 number ever left. So searches are as long as if the numbers that are there had come alone.
+
+`tests/support/reuse_model.py` says this and slots.pyx as a model that is explored in all orders.
 """
 
 from libc.stdint cimport uint64_t

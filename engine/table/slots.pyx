@@ -19,6 +19,8 @@ that replaces it begins: its `EventInserter` says that none is under way.
 
 Nothing of this is kept on disk. A new keeper looks at all headers: a FREE record that its number
 does not lead to has left the index, and is waited for anew.
+
+`tests/support/reuse_model.py` says this and index.pxd as a model that is explored in all orders.
 """
 
 from array import array

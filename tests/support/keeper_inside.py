@@ -77,7 +77,9 @@ class KeeperInside:
         self._machine = machine or told_machine(lambda: self.now)
         self.keeper: Keeper
 
-    async def start(self, image: StoredImage | None = None) -> None:
+    async def start(
+        self, image: StoredImage | None = None, *, kept_since: Callable[[], int] = lambda: 0
+    ) -> None:
         """Opens it; one that is opened on the same segment and journal is its replacement."""
         self.writer = TableWriter(self.segment)
         self.keeper = await open_keeper(
@@ -87,6 +89,7 @@ class KeeperInside:
             Drain(),
             config=self._config,
             image=image or StoredImage(),
+            kept_since=kept_since,
             machine=self._machine,
         )
         self.keeper.candidates.scanner.start()
