@@ -26,6 +26,7 @@ PLACES = 2 * CAPACITY
 NOW = START + 10 * FORMER_LIFE_S
 PAGE_BYTES = 4096
 COUNTERS_END = 2 * PAGE_BYTES  # record.h: the header and the counters come first
+COUNTERS_WORDS, INSERTING_WORD = 8, 6
 RECORD_MASK = 0xFFFFFFFF
 
 
@@ -112,6 +113,12 @@ def _index_offset(segment: Segment) -> int:
     return segment.records_offset - PAGE_BYTES
 
 
+def inserting(segment: Segment, worker: int) -> int:
+    """The epoch in which the insert began that is under way; 0 = none is."""
+    counters = np.frombuffer(segment.view(), np.uint64, COUNTERS_WORDS * (worker + 1), PAGE_BYTES)
+    return int(counters[COUNTERS_WORDS * worker + INSERTING_WORD])
+
+
 def index_of(segment: Segment) -> dict[int, int]:
     """The places that are taken: which record each leads to."""
     words = np.frombuffer(segment.view(), np.uint64, PLACES, _index_offset(segment))
@@ -154,6 +161,7 @@ def check_soundness(segment: Segment, slots: Slots) -> None:
     assert used <= set(led_to), "a number is not found"
     assert not set(empty) & set(led_to)
     assert not any(numbers[at] for at in empty)
+    assert not rows[empty]["entries"].any(), "an EMPTY slot has events"
     known = [numbers[at] for at in led_to]
     assert len(set(known)) == len(known), "a number is there twice"
     assert (slots.in_use, slots.free) == (len(used), len(led_to) - len(used))

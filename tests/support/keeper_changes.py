@@ -1,6 +1,6 @@
 """What keepers do with a crowded table, to be stepped through or as a test begins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ringfence.engine.memory.segment import Segment
 from support.crowded_table import (
@@ -11,6 +11,7 @@ from support.crowded_table import (
     THIRD,
     all_records,
     born,
+    call,
     come_back,
     leave,
     reopened,
@@ -80,3 +81,80 @@ def begin_on(segment: Segment) -> Act:
         reopened(segment)
 
     return begin
+
+
+Moments = Callable[[SmallTable], Iterator[None]]
+"""A change with a pause after each part of it that others may see."""
+
+
+def first_gives_its_slot(table: SmallTable) -> Iterator[None]:
+    """Meanwhile all others go to an earlier place of the index."""
+    leaves(table)
+    yield
+    another_comes(table)
+    yield
+    call(table, OTHERS[0])
+    yield
+
+
+def first_comes_back_elsewhere(table: SmallTable) -> Iterator[None]:
+    """And its slot becomes another's."""
+    leave(table, [FIRST, SECOND])
+    yield
+    _make_ready(table, 2)
+    yield
+    come_back(table, [FIRST])
+    yield
+    another_comes(table)
+    yield
+    call(table, OTHERS[0])
+    yield
+
+
+def first_and_third_swap(table: SmallTable) -> Iterator[None]:
+    """Each comes back in the slot of the other."""
+    leave(table, [FIRST, THIRD])
+    yield
+    _make_ready(table, 2)
+    yield
+    come_back(table, [FIRST])
+    yield
+    come_back(table, [THIRD])
+    yield
+
+
+def first_lives_again(table: SmallTable) -> Iterator[None]:
+    """In its own slot, after another number's short life there."""
+    leaves(table)
+    yield
+    another_comes(table)
+    yield
+    leave(table, OTHERS[:1], born(OTHERS[0]) + 1)
+    yield
+    _make_ready(table, 1)
+    yield
+    come_back(table, [FIRST])
+    yield
+
+
+def half_of_them_leave(table: SmallTable) -> Iterator[None]:
+    """The index becomes short, one after the other."""
+    for number in (FIRST, SECOND, CROWD[3]):
+        leave(table, [number])
+        yield
+        _make_ready(table, 1)
+        yield
+
+
+CHANGES = (
+    first_gives_its_slot,
+    first_comes_back_elsewhere,
+    first_and_third_swap,
+    first_lives_again,
+    half_of_them_leave,
+)
+
+
+def _make_ready(table: SmallTable, slots: int) -> None:
+    assert table.writer.slots.part(slots) == slots
+    assert table.writer.slots.empty(slots) == slots

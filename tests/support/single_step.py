@@ -20,7 +20,7 @@ import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from ringfence.engine.answers import Unsettled
 from ringfence.engine.memory.segment import Segment
@@ -89,9 +89,9 @@ class SteppedProcess:
         except OSError as error:
             self._process.kill()
             raise RuntimeError(f"this machine lets nobody step a child: {error}") from error
-        self._acting = False
+        self._stands: Literal["before", "within", "behind"] = "before"
         self._line.send("go")
-        self._wait(signal.SIGSTOP)
+        assert self._stopped_by() == signal.SIGSTOP
         # It has just stopped itself, so the instruction before this one calls the system.
         self._call_at = self._registers()[RIP] - 2
         assert self._request(PEEK_TEXT, address=self._call_at) & 0xFFFF == SYSTEM_CALL
@@ -106,14 +106,16 @@ class SteppedProcess:
         """Kills it where it is."""
         if self._process.is_alive():
             os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)  # by its tracer first, or its parent never hears of it
+            while os.WIFSTOPPED(os.waitpid(self._pid, 0)[1]):
+                pass  # a stop of before; who steps it must see it end, or its parent never does
         self._process.join()
 
     def accesses(self) -> Iterator[int]:
         """Goes on to the next access and says where in the file, for each up to the end of the
         thing; who leaves this early leaves the process there, until it is told to `answer`.
         """
-        self._acting = True
+        assert self._stands == "before", f"it stands {self._stands} the thing"
+        self._stands = "within"
         self._protect(CLOSED)
         stops = 0
         while (stopped_by := self._go(CONTINUE)) == signal.SIGSEGV:
@@ -128,21 +130,18 @@ class SteppedProcess:
             self._protect(CLOSED)
         assert stopped_by == signal.SIGSTOP, f"stopped by {stopped_by}"
         self._protect(OPEN)
-        self._acting = False
-
-    def run_on(self) -> None:
-        """Goes on to the end of the thing, without a stop."""
-        if self._acting:
-            self._protect(OPEN)
-            assert self._go(CONTINUE) == signal.SIGSTOP
-            self._acting = False
+        self._stands = "behind"
 
     def answer(self) -> object:
         """Goes on to the end of the thing, and says what came of it."""
-        self.run_on()
+        if self._stands == "within":
+            self._protect(OPEN)
+        if self._stands != "behind":
+            assert (stopped_by := self._go(CONTINUE)) == signal.SIGSTOP, f"stopped by {stopped_by}"
         self._request(CONTINUE)
         answer = self._line.recv()
-        self._wait(signal.SIGSTOP)
+        assert self._stopped_by() == signal.SIGSTOP
+        self._stands = "before"
         return answer
 
     def _request(self, what: int, data: int = 0, address: int = 0) -> int:
@@ -151,9 +150,6 @@ class SteppedProcess:
         if error := ctypes.get_errno():
             raise OSError(error, f"ptrace {what:#x}: {os.strerror(error)}")
         return done
-
-    def _wait(self, expected: int) -> None:
-        assert (found := self._stopped_by()) == expected, f"stopped by {found}"
 
     def _stopped_by(self) -> int:
         _, status = os.waitpid(self._pid, 0)
