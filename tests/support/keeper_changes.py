@@ -83,6 +83,19 @@ def begin_on(segment: Segment) -> Act:
     return begin
 
 
+def part_on(segment: Segment) -> Act:
+    """A keeper that takes a number out of the index that left; every other time it only begins."""
+    begun: list[SmallTable] = []
+
+    def part() -> None:
+        if begun:
+            assert begun.pop().writer.slots.part(1) == 1
+        else:
+            begun.append(reopened(segment))
+
+    return part
+
+
 Moments = Callable[[SmallTable], Iterator[None]]
 """A change with a pause after each part of it that others may see."""
 

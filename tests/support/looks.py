@@ -47,6 +47,17 @@ def check(segment: Segment) -> Look:
     return look
 
 
+def find_last(segment: Segment) -> Look:
+    """Where its record is; -1 = nowhere."""
+    scan, numbers = TableScan(segment), np.array([LAST], np.uint64)
+    return lambda: [(LAST, *scan.find(numbers).tolist())]
+
+
+def check_last(segment: Segment) -> Look:
+    reader, numbers = VerdictReader(segment), np.array([LAST], np.uint64)
+    return lambda: [(LAST, *(int(column[0]) for column in reader.check(numbers, now=NOW)))]
+
+
 def check_long_ago(segment: Segment) -> Look:
     numbers = np.array([LAST, FIRST], np.uint64)
     reader = VerdictReader(segment)

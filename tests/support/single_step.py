@@ -61,13 +61,14 @@ def _act_on(line: Connection, path: str, prepare: Callable[..., Act], *arguments
     line.send("ready")
     line.recv()
     while True:
-        signal.alarm(PATIENCE_S)
         _mark()
+        signal.alarm(PATIENCE_S)
         try:
             answer = act()
         except Unsettled:
             answer = UNSETTLED
         _mark()
+        signal.alarm(0)
         line.send(answer)
 
 

@@ -97,7 +97,7 @@ def test_slot_is_not_given_on_under_an_insert(
             assert keeper.rings() == {**rings, NEW: []}, told
             check_soundness(table.segment, slots)
     print(f"{prepare.__name__}: accesses={accesses}, held={held}")
-    assert 10 < held < accesses
+    assert 0 < held < accesses
 
 
 @pytest.mark.parametrize("comes_back", [False, True])
