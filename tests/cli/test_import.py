@@ -202,8 +202,8 @@ def test_a_feed_that_is_not_registered_is_refused_before_anything_is_read(
         (("--complete-from", PAST), "--complete-from and --complete-to go together"),
         (("--complete-from", PAST, "--complete-to", PAST), "the first before the second"),
         (("--complete-from", PAST, "--complete-to", ago(-1)), "neither after now"),
-        (("--column", "number=B"), "bound=called, caller, occurred_at, kind"),
-        (("--column", "caller"), "bound=COLUMN=NAME"),
+        (("--column", "number=B"), "allowed: called, caller, occurred_at, kind"),
+        (("--column", "caller"), "allowed: COLUMN=NAME"),
     ],
 )
 def test_a_claim_or_a_column_that_cannot_be_is_wrong_usage(

@@ -147,8 +147,8 @@ def test_rejects_never_take_the_place_of_a_file(ringfence, fresh_numbers, tmp_pa
 def test_without_a_good_line_nothing_is_sent(ringfence, tmp_path) -> None:
     rejects = tmp_path / "bad.csv"
     result = ringfence("quarantine", "-", "--rejects", str(rejects), text="+x\ny\n", code=2)
-    assert "standard input, line 1: not an E.164 number: value='+x'" in result.stderr
-    assert "standard input, line 2: not an E.164 number: value='y'" in result.stderr
+    assert "standard input, line 1: not an E.164 number: '+x'" in result.stderr
+    assert "standard input, line 2: not an E.164 number: 'y'" in result.stderr
     assert rejects.read_text().count("\n") == 4
 
 
