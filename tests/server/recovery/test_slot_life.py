@@ -33,6 +33,8 @@ FORMER_LIFE_S = 310
 KEPT_S = 60  # of numbers that were handed out
 CLEAN_AT_ONCE = Policy("default", (Rule(Measure.EVENTS, 1, 50),))
 
+POOL = {"QuarantineNumbers": {"pool": "default"}}
+
 numbers = st.sampled_from(NUMBERS)
 
 
@@ -158,6 +160,24 @@ class SlotLife(RuleBasedStateMachine):
         self.quarantine(comes)
         self.call([(leaves, BOB, 0), (comes, BOB, 0)])
 
+    @rule(
+        leaves=numbers,
+        comes=numbers,
+        snapshots=st.integers(0, 3),
+        reboot=st.booleans(),
+        seconds=st.sampled_from([0, 309, 310]),
+    )
+    def come_back(
+        self, leaves: int, comes: int, snapshots: int, reboot: bool, seconds: int
+    ) -> None:
+        """A number comes back soon after its slot was given on, with deaths in between."""
+        self.give_on(leaves, comes, later=False)
+        for _ in range(snapshots):
+            self.snapshot()
+        self.restart(reboot)
+        self.wait(seconds)
+        self.quarantine(leaves)
+
     @rule()
     def snapshot(self) -> None:
         """A snapshot is taken; the older one of two goes with the third."""
@@ -216,6 +236,33 @@ class SlotLife(RuleBasedStateMachine):
         if self.server is not None:
             self.server.close()
         self.folder.cleanup()
+
+
+@pytest.mark.parametrize("snapshots", [0, 1, 2, 3])
+@pytest.mark.parametrize("reboot", [False, True])
+def test_number_whose_slot_was_given_on_comes_back_when_its_former_life_is_over(
+    snapshots: int, reboot: bool
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="ringfence-slots-") as folder:
+        server = SlotServer(Path(folder), capacity_numbers=1)
+        first, other = NUMBERS[:2]
+        for method, number in (
+            ("QuarantineNumbers", first),
+            ("RestoreNumbers", first),
+            ("QuarantineNumbers", other),
+            ("RestoreNumbers", other),
+        ):
+            server.ask(method, numbers=[number], **POOL.get(method, {}))
+        assert server.inside.writer.header(first) is None
+        for _ in range(snapshots):
+            server.snapshot()
+        server.kill(reboot=reboot)
+        server.start()
+        server.wait(FORMER_LIFE_S - 1)
+        assert server.ask("QuarantineNumbers", numbers=[first], pool="default").rejected == 1
+        server.wait(1)
+        assert server.ask("QuarantineNumbers", numbers=[first], pool="default").accepted == 1
+        server.close()
 
 
 TestSlotLife = SlotLife.TestCase
