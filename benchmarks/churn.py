@@ -79,9 +79,8 @@ class Churn:
 
     def fill(self) -> None:
         """Numbers come until the table is as full as it is to stay."""
-        late = (
-            self._a_turn / 2 * (2 * self._made.kept_s + LATE_S) / TURN_S
-        )  # assigned, not yet gone
+        gone_after_s = 2 * self._made.kept_s + LATE_S  # an assigned number
+        late = self._a_turn / 2 * gone_after_s / TURN_S
         most = int(self._options.capacity * FULL - late)
         sampled = most // SAMPLED
         wanted = most - sampled
