@@ -30,16 +30,25 @@ def make_messages(numbers: int, size: int, seed: int) -> Iterator[bytes]:
     now = int(time.time())
     sequence = 0
     while True:
-        head = events.StreamEventsRequest(feed=FEED, sequence=sequence).SerializeToString()
         called = FIRST_NUMBER + chance.integers(0, numbers, size, np.uint64)
         caller = FIRST_CALLER + chance.integers(0, CALLERS, size, np.uint64)
         occurred_at = (now - chance.integers(0, PAST_S, size)).astype(np.uint32)
-        kind = chance.integers(1, 7, size, np.uint8)  # a varint of one byte each
-        yield head + b"".join(
-            _packed(field, cells)
-            for field, cells in enumerate((called, caller, occurred_at, kind), 4)
-        )
+        kind = chance.integers(1, 7, size, np.uint8)
+        yield message(sequence, called, caller, occurred_at, kind)
         sequence += 1
+
+
+def message(
+    sequence: int,
+    called: npt.NDArray[np.uint64],
+    caller: npt.NDArray[np.uint64],
+    occurred_at: npt.NDArray[np.uint32],
+    kind: npt.NDArray[np.uint8],
+) -> bytes:
+    """A batch with these events."""
+    head = events.StreamEventsRequest(feed=FEED, sequence=sequence).SerializeToString()
+    columns = (called, caller, occurred_at, kind)  # a kind is a varint of one byte
+    return head + b"".join(_packed(field, cells) for field, cells in enumerate(columns, 4))
 
 
 def _packed(field: int, cells: npt.NDArray[np.generic]) -> bytes:

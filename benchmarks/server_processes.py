@@ -41,8 +41,8 @@ class Server:
 
     def __init__(self, data: Path, *options: str, program: Sequence[str] = SERVE) -> None:
         command = [sys.executable, *program, "serve", "--data", str(data), *options]
-        log_path = data.with_suffix(".log")
-        with open(log_path, "wb") as log:
+        self.log_path = data.with_suffix(".log")
+        with open(self.log_path, "wb") as log:
             began = time.monotonic()
             self.process = subprocess.Popen(
                 [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=log, text=True
@@ -52,7 +52,7 @@ class Server:
         self.ready_s = time.monotonic() - began
         """From the start of the process to its ready line."""
         if not self.ready_line:
-            raise SystemExit(f"the server does not start:\n{log_path.read_text()}")
+            raise SystemExit(f"the server does not start:\n{self.log_path.read_text()}")
         self.address = self.ready_line.split()[2]
 
     def kill(self) -> None:

@@ -17,7 +17,7 @@ from ringfence.server.journal.keeper_value_pb2 import (
     PlacedPolicy,
     PlacedPool,
 )
-from ringfence.server.state.former_lives import Rows as FormerRows
+from ringfence.server.state.former_runs import Run as FormerRun
 from ringfence.server.state.hand_out_runs import Rows, Run
 from ringfence.server.state.reservation_moment import ReservationMoment
 from ringfence.server.state.setting_messages import feed_message, policy_message, pool_message
@@ -42,7 +42,7 @@ class ImageMoment:
     """Made when they are asked for."""
     reservations: ReservationMoment
     runs: Sequence[Run]
-    former_lives: Sequence[FormerRows] = ()
+    former_lives: Sequence[FormerRun] = ()
 
     def parts(self, position: int) -> Iterator[Part]:
         """All parts, with the position of the newest command that they have. Settings come with
@@ -58,8 +58,8 @@ class ImageMoment:
             yield partial(_claims, claims, self.head.decided_at)
         while entries := self.reservations.take():
             yield partial(_reservations, entries)
-        for rows in self.former_lives:
-            yield partial(_former_lives, rows)
+        for run in self.former_lives:
+            yield partial(_former_lives, run)
 
     def hand_outs(self) -> Iterator[Rows]:
         """All hand-outs, run by run; a chunk that was given is let go of."""
@@ -110,8 +110,8 @@ def _claims(claims: FeedClaims, decided_at: int) -> bytes:
     return KeeperImage(decided_at=decided_at, claims=[claims]).SerializeToString()
 
 
-def _former_lives(rows: FormerRows) -> bytes:
-    return KeeperImage(former_lives=rows.tobytes()).SerializeToString()
+def _former_lives(run: FormerRun) -> bytes:
+    return KeeperImage(former_lives=run.rows.tobytes()).SerializeToString()
 
 
 def _reservations(entries: Sequence[bytes]) -> bytes:

@@ -37,7 +37,8 @@ from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.link.refusal import in_use
 from ringfence.server.state.book_entry import BookEntry, read_entry
 from ringfence.server.state.coverage_book import CoverageBook
-from ringfence.server.state.former_lives import FORMER_LIFE, FormerLives
+from ringfence.server.state.former_lives import FormerLives
+from ringfence.server.state.former_runs import FORMER_LIFE
 from ringfence.server.state.hand_out_book import HandOutBook
 from ringfence.server.state.image_moment import ImageMoment
 from ringfence.server.state.keeper_image import StoredImage

@@ -6,6 +6,7 @@ middle of an insert; its supervisor ends it after some seconds.
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from ringfence.engine.table.slots import Slots
 from ringfence.server.link.refusal import keeper_away
@@ -24,20 +25,22 @@ HELD_UP_S = 1.0
 class Room:
     """What makes slots ready."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds that only grow."""
         self._slots = slots
+        self._clock = clock
         self._held_up_at: float | None = None
 
     @property
     def held_up(self) -> str:
         """Who holds up the slots of numbers that left, and how many; "" = nobody."""
         since, workers = self._held_up_at, self._slots.held_up_by()
-        if not workers or since is None or time.monotonic() - since < HELD_UP_S:
+        if not workers or since is None or self._clock() - since < HELD_UP_S:
             return ""
         return (
             f"slots of {self._slots.leaving} numbers that left are held up by"
             f" {', '.join(f'worker-{worker}' for worker in workers)}"
-            f" for {time.monotonic() - since:.0f} s"
+            f" for {self._clock() - since:.0f} s"
         )
 
     async def keep(self) -> None:
@@ -50,12 +53,12 @@ class Room:
         """Waits until so many slots are ready, of those that there are; raises a refusal after some
         seconds in which nothing becomes so.
         """
-        last = time.monotonic()
+        last = self._clock()
         while self._slots.ready < wanted and (self._slots.free or self._slots.leaving):
             if self._step(wanted):
-                last = time.monotonic()
-            elif time.monotonic() - last > PATIENCE_S:
-                raise keeper_away(self.held_up)
+                last = self._clock()
+            elif self._clock() - last > PATIENCE_S and (held_up := self.held_up):
+                raise keeper_away(held_up)
             await asyncio.sleep(STEP_PERIOD_S)
 
     def _step(self, wanted: int) -> bool:
@@ -67,5 +70,5 @@ class Room:
         if emptied or not slots.leaving:
             self._held_up_at = None
         elif self._held_up_at is None:
-            self._held_up_at = time.monotonic()
+            self._held_up_at = self._clock()
         return bool(parted or emptied)

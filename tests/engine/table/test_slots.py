@@ -87,6 +87,17 @@ def test_worker_that_is_replaced_holds_nothing_up() -> None:
     assert table.writer.slots.empty(8) == 8
 
 
+def test_segment_says_that_all_inserts_have_ended_with_their_processes() -> None:
+    table = full_table()
+    leave(table, NUMBERS)
+    for worker in (0, 63):
+        begin_insert(table.segment, worker, 1)
+    assert (table.writer.slots.part(8), table.writer.slots.empty(8)) == (8, 0)
+    table.segment.end_inserts()
+    assert table.writer.slots.held_up_by() == []
+    assert table.writer.slots.empty(8) == 8
+
+
 def test_insert_says_when_it_is_done() -> None:
     table = full_table()
     insert(table.engine, [a_call(NUMBERS[0], START + 1)])
