@@ -22,6 +22,18 @@ LEAST_MOST = 1 << 20
 """So many may be kept in a small table too: 12 MiB."""
 
 
+class FormerLivesFull(Exception):
+    """So many numbers have left since the older kept snapshot that no other may come; says how many
+    are asked for, how many may still come, and the bound.
+    """
+
+    def __init__(self, wanted: int, free: int, most: int) -> None:
+        super().__init__(
+            f"too many numbers have left lately: new numbers={wanted}, free={free}, bound={most};"
+            " the next snapshots make room"
+        )
+
+
 class FormerLives:
     """The last life of each number that left, as long as that matters."""
 

@@ -37,7 +37,7 @@ from ringfence.server.journal.keeper_values import headers_of
 from ringfence.server.link.refusal import in_use
 from ringfence.server.state.book_entry import BookEntry, read_entry
 from ringfence.server.state.coverage_book import CoverageBook
-from ringfence.server.state.former_lives import FormerLives
+from ringfence.server.state.former_lives import FormerLives, FormerLivesFull
 from ringfence.server.state.former_runs import FORMER_LIFE
 from ringfence.server.state.hand_out_book import HandOutBook
 from ringfence.server.state.image_moment import ImageMoment
@@ -102,15 +102,17 @@ class KeeperState:
         return index
 
     def check_room(self, numbers: Numbers) -> None:
-        """Raises TableFull unless there is room for all of these that are not in use, beside those
-        to come, and SlotsHeld unless there are slots for them already.
+        """Raises TableFull or FormerLivesFull unless there is room for all of these that are not in
+        use, beside those to come, and SlotsHeld unless there are slots for them already.
         """
         slots, capacity_numbers = self.writer.slots, self._segment.capacity_numbers
         wanted = len(self.writer.new_numbers(numbers))
         room = capacity_numbers - slots.in_use - self.pending.new
-        room = min(room, self.former_lives.most - len(self.former_lives) - self.pending.new)
         if wanted > room:
             raise TableFull(wanted, max(0, room), capacity_numbers)
+        lives = self.former_lives.most - len(self.former_lives) - self.pending.new
+        if wanted > lives:
+            raise FormerLivesFull(wanted, max(0, lives), self.former_lives.most)
         if wanted + self.pending.new > slots.ready:
             raise SlotsHeld(wanted + self.pending.new, slots.ready, slots.held_up_by())
 

@@ -24,6 +24,7 @@ from ringfence.server.link.drain import Context, Drain
 from ringfence.server.link.refusal import bad_field, table_full, wrong_state
 from ringfence.server.link.routes import Answer, parse, parse_numbers
 from ringfence.server.link.turns import Turns
+from ringfence.server.state.former_lives import FormerLivesFull
 from ringfence.server.state.keeper_state import KeeperState
 from ringfence.v1 import quarantine_service_pb2 as pb
 
@@ -157,7 +158,7 @@ class QuarantineCommands:
         batch, chosen, outcome = judged.batch, judged.chosen, judged.outcome
         try:
             self._state.check_room(batch.number[chosen])
-        except TableFull as error:
+        except (TableFull, FormerLivesFull) as error:
             raise table_full(str(error)) from None
         value.headers = judged.headers(pool, value.decided_at).tobytes()
         value.previous = judged.previous[chosen].tobytes()

@@ -2,7 +2,7 @@
 
 import click
 
-from ringfence import Client
+from ringfence import Client, Status
 from ringfence.cli.clock import clock_text
 from ringfence.cli.options import client_options, json_option
 from ringfence.cli.output import print_facts, print_json
@@ -26,7 +26,7 @@ def status(as_json: bool, client: Client) -> None:
             "version": now.version,
             "workers": str(now.workers),
             "numbers": f"{now.numbers:,} of {now.capacity_numbers:,} ({share:.1%})",
-            "room": now.room_held_up or f"for {now.capacity_numbers - now.numbers:,} numbers",
+            "room": now.room_held_up or _room(now),
             "events": f"{now.events_total:,} accepted",
             "events kept": f"the newest {now.ring_entries} of each number",
             "spray callers": (
@@ -40,3 +40,9 @@ def status(as_json: bool, client: Client) -> None:
             "time": clock_text(now),
         }
     )
+
+
+def _room(now: Status) -> str:
+    room = now.capacity_numbers - now.numbers
+    ready = min(room, now.numbers_ready)
+    return f"for {room:,} numbers" + (f", {ready:,} of them at once" if ready < room else "")

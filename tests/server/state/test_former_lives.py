@@ -191,7 +191,7 @@ def test_full_book_takes_no_number_into_the_table_until_some_are_forgotten(segme
         numbers = list(range(FIRST, FIRST + 4))
         await inside.ask("QuarantineNumbers", numbers=numbers, pool="default")
         await inside.ask("RestoreNumbers", numbers=numbers)
-        with pytest.raises(Refusal, match="new numbers=2") as caught:
+        with pytest.raises(Refusal, match="left lately: new numbers=2, free=1, bound=5") as caught:
             await inside.ask("QuarantineNumbers", numbers=[FIRST + 8, FIRST + 9], pool="default")
         assert caught.value.reason == "TABLE_FULL"
         await inside.ask("QuarantineNumbers", numbers=[FIRST + 8], pool="default")
