@@ -190,7 +190,7 @@ def test_limits_follow_the_entries_of_a_ring(tmp_path: Path) -> None:
     path.write_text(POLICY.format(name="much", limit=12))
     done = simulate(*SMALL, "--policy", str(path), *K12)
     assert done.returncode == 2
-    wanted = f"{path}: rules[0].limit: value=12, bound=0 to 11 (--ring-entries 12)"
+    wanted = f"{path}: rules[0].limit is 12, allowed: 0 to 11 (--ring-entries 12)"
     assert wanted in " ".join(done.stderr.split())
     done = simulate(*SMALL, "--policy", str(path), "--ring-entries", "28", "--json")
     assert done.returncode == 0, done.stderr
@@ -203,9 +203,9 @@ def test_limits_follow_the_entries_of_a_ring(tmp_path: Path) -> None:
         (["--policy", "missing.toml"], "missing.toml: cannot be read"),
         (["--climate", "tropical"], "'tropical' is not one of 'quiet', 'ncsu', 'phoneypot'"),
         (["--numbers", "0"], "0 is not in the range 1<=x<=100000000"),
-        (["--spray-numbers", "9"], "--spray-numbers: value=9, bound=2 to 8"),
-        (["--spray-window", "0s"], "--spray-window: value=0 s, bound=1 to"),
-        (["--calendar", "soon"], "value='soon', bound=days, hours"),
+        (["--spray-numbers", "9"], "--spray-numbers is 9, allowed: 2 to 8"),
+        (["--spray-window", "0s"], "--spray-window is 0 s, allowed: 1 to"),
+        (["--calendar", "soon"], ": 'soon', allowed: days, hours"),
         (["--events", __file__], "--events and --numbers-file go together"),
         (["--data", ".", "--seed", "1"], "--seed means nothing with --data"),
         (["--data", ".", "--spray-numbers", "8"], "--spray-numbers means nothing with --data"),
@@ -261,7 +261,7 @@ def test_numbers_without_callers_enough_are_refused(monkeypatch: pytest.MonkeyPa
     done = CliRunner().invoke(main, ["simulate", *SMALL])
     assert done.exit_code == 2
     said = re.search(
-        r"--numbers: value=400, bound=about (\d+): personal callers=(\d+), limit=10",
+        r"--numbers is 400, allowed: about (\d+): personal callers=(\d+), limit=10",
         " ".join(done.stderr.split()),
     )
     assert said, done.stderr
