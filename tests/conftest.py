@@ -1,6 +1,7 @@
 """Fixtures for tests that need a running server."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,9 @@ pytest_plugins = ("support.no_skips",)
 
 os.environ["PYTHONPATH"] = str(TESTS)  # for the processes that tests start from `support`
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a server is started hundreds of times
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited from a shell's background job
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # so what tests start has Ctrl-C
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # how long one takes is no fact
 hypothesis.settings.load_profile("unhurried")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from support.told_server import Ringfence, Servicer, address, facts, objects, ringfence, servicer
+from support.command_line import Ringfence, facts, objects
+from support.told_server import Servicer, address, ringfence, servicer
 
 from ringfence.v1 import quarantine_service_pb2 as v1
 

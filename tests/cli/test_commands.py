@@ -10,52 +10,26 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from support.command_line import objects
 from support.server_process import ServerProcess, wait_until
 
-from ringfence import Client, Event, EventKind
+from ringfence import Event, EventKind
 from ringfence.cli import main
 
 DAY_S = 86_400
 CALLER = 441632960321
 WITHHELD = 0
 NOW = int(time.time())
-Ringfence = Callable[..., Result]
 
 
 def days_ago(days: float) -> str:
     """That time as the options take it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - days * DAY_S))
-
-
-@pytest.fixture
-def ringfence(server: ServerProcess) -> Ringfence:
-    """Runs the command with the shared server; checks the exit code (0 unless said)."""
-
-    def run(*arguments: str, code: int = 0, text: str | None = None) -> Result:
-        result = CliRunner().invoke(
-            main, list(arguments), input=text, env={"RINGFENCE_SERVER": server.address}
-        )
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Any:
-    with Client(server.address) as connected:
-        yield connected
-
-
-def objects(result: Result) -> list[dict[str, Any]]:
-    """The JSON objects printed, one a line."""
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def texts(numbers: list[int]) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from support.command_line import Ringfence
 from support.server_process import ServerProcess
 
 from ringfence import Client, Feed, Pool
@@ -70,12 +71,7 @@ def test_times_of_the_log_have_their_zone(server: ServerProcess) -> None:
 )
 @pytest.mark.parametrize("note", ["", "  "])
 def test_an_empty_note_is_refused_where_one_is_needed(
-    server: ServerProcess, command: list[str], note: str
+    ringfence: Ringfence, command: list[str], note: str
 ) -> None:
-    result = CliRunner().invoke(
-        main,
-        [*command, "+447700900000", "--note", note],
-        env={"RINGFENCE_SERVER": server.address},
-    )
-    assert result.exit_code == 2
+    result = ringfence(*command, "+447700900000", "--note", note, code=2)
     assert "a reason is needed" in result.stderr

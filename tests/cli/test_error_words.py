@@ -2,37 +2,18 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from support.server_process import ServerProcess
+from click.testing import Result
+from support.command_line import Ringfence
 
 from ringfence import Client
-from ringfence.cli import main
 from ringfence.cli.error_text import in_words
 
-Ringfence = Callable[..., Result]
-
 DAY_S = 86_400
-
-
-@pytest.fixture
-def ringfence(server: ServerProcess) -> Ringfence:
-    def run(*arguments: str, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, list(arguments), env={"RINGFENCE_SERVER": server.address})
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[Client]:
-    with Client(server.address) as connected:
-        yield connected
 
 
 @pytest.fixture

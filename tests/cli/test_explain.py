@@ -6,16 +6,8 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from support.told_server import (
-    Ringfence,
-    Servicer,
-    abort,
-    address,
-    info,
-    objects,
-    ringfence,
-    servicer,
-)
+from support.command_line import Ringfence, objects
+from support.told_server import Servicer, abort, address, info, ringfence, servicer
 
 from ringfence import HistoryEntry, Verdict
 from ringfence.cli.history_text import history_lines

@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from support.server_process import ServerProcess, serving
+from click.testing import CliRunner
+from support.command_line import Ringfence
+from support.server_process import serving
 
 from ringfence import Client, Feed, Pool
 from ringfence.adapters import event_files
@@ -23,7 +24,6 @@ FEED = "sip-1"
 CALLER = 441632960321
 NOW = int(time.time())
 DAY_S = 86_400
-Ringfence = Callable[..., Result]
 
 
 def ago(days: float) -> str:
@@ -32,12 +32,6 @@ def ago(days: float) -> str:
 
 PAST, YESTERDAY = ago(200), ago(1)
 CLAIM = ("--complete-from", PAST, "--complete-to", YESTERDAY)
-
-
-@pytest.fixture(scope="module")
-def client(server: ServerProcess) -> Iterator[Client]:
-    with Client(server.address) as connected:
-        yield connected
 
 
 @pytest.fixture
@@ -52,17 +46,6 @@ def feed(client: Client, fresh_numbers: Any) -> Iterator[str]:
 def quarantined(client: Client, pool: str, numbers: list[int], days: float = 200) -> None:
     since = NOW - int(days * DAY_S)
     client.quarantine_numbers(numbers, pool=pool, quarantined_at=since, observed_since=since)
-
-
-@pytest.fixture
-def ringfence(server: ServerProcess) -> Ringfence:
-    def run(*arguments: str, code: int = 0, **env: str) -> Result:
-        told = {"RINGFENCE_SERVER": server.address, **env}
-        result = CliRunner().invoke(main, list(arguments), env=told)
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
 
 
 def imported(ringfence: Ringfence, path: Path, feed: str, *options: str, code: int = 0) -> Any:

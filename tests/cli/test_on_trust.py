@@ -4,13 +4,12 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from google.protobuf.timestamp_pb2 import Timestamp
+from support.command_line import Ringfence, at, facts, objects
 from support.server_process import peer_of, serving, wait_until
 from support.told_claims import claim, wait_for_watermark
-from support.told_server import Ringfence, Servicer, address, facts, objects, ringfence, servicer
+from support.told_server import Servicer, address, ringfence, servicer
 
-from ringfence.cli import main
 from ringfence.engine.settings.on_trust import on_trust_text
 from ringfence.v1 import number_service_pb2 as number_v1
 from ringfence.v1 import quarantine_service_pb2 as v1
@@ -110,10 +109,7 @@ def test_serve_warns_at_each_start_until_a_feed_is_required_and_coverage_then_gr
         assert warning in server.log
 
         def run(*arguments: str) -> str:
-            environment = {"RINGFENCE_SERVER": server.address}
-            result = CliRunner().invoke(main, list(arguments), env=environment)
-            assert result.exit_code == 0, result.output
-            return result.stdout
+            return at(server.address)(*arguments).stdout
 
         run("feeds", "put", str(tmp_path / "feed.toml"))
         run("pools", "put", str(tmp_path / "pool.toml"), "--yes")

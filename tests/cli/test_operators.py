@@ -1,26 +1,13 @@
 """`ringfence hold` to `move`, `complain`, `delete` and `history` against a told server."""
 
-import os
-import pty
-import subprocess
-import sys
-from contextlib import suppress
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from support.told_server import (
-    Ringfence,
-    Servicer,
-    abort,
-    address,
-    facts,
-    info,
-    objects,
-    ringfence,
-    servicer,
-)
+from support.command_line import Ringfence, facts, objects
+from support.terminal import on_terminal
+from support.told_server import Servicer, abort, address, info, ringfence, servicer
 
 from ringfence.v1 import number_service_pb2 as number_v1
 from ringfence.v1 import quarantine_service_pb2 as v1
@@ -114,26 +101,12 @@ def test_nobody_to_ask_is_wrong_usage(
 def test_a_terminal_is_asked_with_how_many_numbers(
     *, typed: str, code: int, sent: int, said: str, servicer: Servicer, address: str
 ) -> None:
-    ours, its = pty.openpty()
-    command = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "ringfence.cli", "retire", *NUMBERS),
-            *("--note", "worn", "--server", address),
-        ],
-        stdin=its,
-        stdout=its,
-        stderr=its,
+    ended, shown = on_terminal(
+        *("retire", *NUMBERS, "--note", "worn", "--server", address), typed=typed.encode()
     )
-    os.close(its)
-    shown = b""
-    with suppress(OSError), open(ours, "r+b", buffering=0) as terminal:
-        while piece := terminal.read(65_536):  # ends with an error once nobody writes any more
-            shown += piece
-            if shown.endswith(b"[y/N]: "):
-                terminal.write(typed.encode())
-    assert command.wait(30) == code
-    assert b"Take 2 numbers out of use for good? [y/N]: " in shown
-    assert said.encode() in shown
+    assert ended == code
+    assert "Take 2 numbers out of use for good? [y/N]: " in shown
+    assert said in shown
     assert len(servicer.requests) == sent
 
 

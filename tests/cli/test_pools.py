@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from support.told_server import Ringfence, Servicer, address, facts, objects, ringfence, servicer
+from support.command_line import Ringfence, facts, objects
+from support.told_server import Servicer, address, ringfence, servicer
 
 from ringfence.v1 import quarantine_service_pb2 as v1
 from ringfence.v1 import types_pb2 as types_v1

@@ -4,7 +4,8 @@ import time
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from support.told_server import Ringfence, Servicer, address, objects, ringfence, servicer
+from support.command_line import Ringfence, objects
+from support.told_server import Servicer, address, ringfence, servicer
 
 from ringfence.v1 import number_service_pb2 as v1
 from ringfence.v1 import types_pb2 as types_v1

@@ -2,37 +2,17 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from support.command_line import Ringfence
 from support.server_process import ServerProcess
 from support.terminal import on_terminal
 
 from ringfence import Client, Feed, Pool
-from ringfence.cli import main
-
-Ringfence = Callable[..., Result]
 
 POOL = '[[pool]]\nname = "mobile"\npolicy = "default"\n'
-
-
-@pytest.fixture
-def ringfence(server: ServerProcess) -> Ringfence:
-    def run(*arguments: str, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, list(arguments), env={"RINGFENCE_SERVER": server.address})
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[Client]:
-    with Client(server.address) as connected:
-        yield connected
 
 
 @pytest.fixture

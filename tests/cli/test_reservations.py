@@ -9,17 +9,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import PreconditionFailure
-from support.told_server import (
-    Ringfence,
-    Servicer,
-    abort,
-    address,
-    facts,
-    info,
-    objects,
-    ringfence,
-    servicer,
-)
+from support.command_line import Ringfence, facts, objects
+from support.told_server import Servicer, abort, address, info, ringfence, servicer
 
 from ringfence.v1 import number_service_pb2 as v1
 from ringfence.v1 import types_pb2 as types_v1

@@ -1,14 +1,14 @@
 """`ringfence policies|pools|feeds` against a real server: put, tried, in use, deleted, told."""
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from support.command_line import Ringfence, objects
 from support.durable_server import TWO
 from support.server_process import ServerProcess, batch, peer_of, serving, wait_until
 from support.told_claims import claim, wait_for_watermark
@@ -18,7 +18,6 @@ from ringfence.cli import main
 
 pytestmark = pytest.mark.slow
 
-Ringfence = Callable[..., Result]
 
 POLICY = """
 [[policy]]
@@ -32,26 +31,6 @@ limit = 2
 """
 POOL = '[[pool]]\nname = "nl-mobile"\npolicy = "quiet"\nrequired_feeds = [{feeds}]\n'
 FEED = '[[feed]]\nname = "msc-1"\nsilence_max = "{silence_max}"\n'
-
-
-@pytest.fixture
-def ringfence(server: ServerProcess) -> Ringfence:
-    def run(*arguments: str, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, list(arguments), env={"RINGFENCE_SERVER": server.address})
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[Any]:
-    with Client(server.address) as connected:
-        yield connected
-
-
-def objects(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def test_each_kind_of_setting_is_tried_put_shown_and_deleted(

@@ -1,7 +1,8 @@
 """`ringfence status` against a told server: what room it says there is."""
 
 import pytest
-from support.told_server import Ringfence, Servicer, address, facts, ringfence, servicer
+from support.command_line import Ringfence, facts
+from support.told_server import Servicer, address, ringfence, servicer
 
 from ringfence.v1 import quarantine_service_pb2 as v1
 

@@ -5,48 +5,24 @@ import gzip
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from support.server_process import ServerProcess, serving
+from click.testing import Result
+from support.command_line import at
+from support.server_process import serving
 from support.terminal import on_terminal
 
 from ringfence import Client, RingfenceError
-from ringfence.cli import main, stock
+from ringfence.cli import stock
 from ringfence.cli.number_input import NumberInput
 from ringfence.cli.stock import Sending
 from ringfence.wording.tables import REASON_COLUMN
 
 DAY_S = 86_400
-Ringfence = Callable[..., Result]
 YEARS_AGO = ("--quarantined-at", "2022-01-01", "--observed-since", "2022-01-01")
-
-
-@pytest.fixture
-def ringfence(server: ServerProcess) -> Ringfence:
-    return at(server)
-
-
-def at(server: ServerProcess) -> Ringfence:
-    """Runs the command with a server; checks the exit code (0 unless said)."""
-
-    def run(*arguments: str, code: int = 0, text: str | None = None, **env: str) -> Result:
-        told = {"RINGFENCE_SERVER": server.address, **env}
-        result = CliRunner().invoke(main, list(arguments), input=text, env=told)
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[Client]:
-    with Client(server.address) as connected:
-        yield connected
 
 
 def counts(result: Result) -> dict[str, int]:
@@ -294,7 +270,7 @@ def test_a_person_sees_from_the_first_second_how_far_it_is(server, tmp_path) -> 
 def test_a_full_table_says_how_many_found_room(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(stock, "SENT_AT_ONCE", 400)
     with serving(tmp_path / "data", "--workers", "1", "--capacity", "1000") as server:
-        result = at(server)("quarantine", "+999000000000-+999000001999", code=4)
+        result = at(server.address)("quarantine", "+999000000000-+999000001999", code=4)
         found = re.search(r"before that: accepted ([\d,]+),", result.stderr)
         assert found is not None, result.stderr
         assert int(found[1].replace(",", "")) == 800

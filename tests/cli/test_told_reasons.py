@@ -2,34 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
-from click.testing import CliRunner, Result
+from support.command_line import Ringfence
 from support.server_process import ServerProcess
 
 from ringfence import Client, Event, EventKind, Pool
-from ringfence.cli import main
-
-Ringfence = Callable[..., Result]
 
 DAY_S = 86_400
-
-
-@pytest.fixture
-def ringfence(server: ServerProcess) -> Ringfence:
-    def run(*arguments: str, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, list(arguments), env={"RINGFENCE_SERVER": server.address})
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[Client]:
-    with Client(server.address) as connected:
-        yield connected
 
 
 def test_reserve_names_each_number_that_is_not_clean_and_why(

@@ -12,7 +12,8 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from support.told_server import Ringfence, Servicer, abort, address, info, ringfence, servicer
+from support.command_line import Ringfence
+from support.told_server import Servicer, abort, address, info, ringfence, servicer
 
 from ringfence.v1 import number_service_pb2 as v1
 from ringfence.v1 import types_pb2 as types_v1

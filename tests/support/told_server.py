@@ -1,26 +1,24 @@
 """A small real server for tests of the client: answers what it is told, fails as it is told."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent import futures
 from typing import Any
 
 import grpc
 import pytest
-from click.testing import CliRunner, Result
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 from grpc_status import rpc_status
 
 from ringfence import AsyncClient, Client
-from ringfence.cli import main
 from ringfence.v1 import event_service_pb2_grpc as event_v1
 from ringfence.v1 import number_service_pb2 as number_v1
 from ringfence.v1 import number_service_pb2_grpc as number_grpc
 from ringfence.v1 import quarantine_service_pb2_grpc as quarantine_v1
 from ringfence.v1 import types_pb2 as types_v1
+from support.command_line import Ringfence, at
 
 ADD_TO_SERVER: tuple[Callable[[Any, Any], None], ...] = (
     event_v1.add_EventServiceServicer_to_server,
@@ -112,32 +110,10 @@ def run(request: pytest.FixtureRequest, address: str) -> Run:
     return lambda operation, **options: asyncio.run(awaited(operation, **options))
 
 
-Ringfence = Callable[..., Result]
-
-
 @pytest.fixture
 def ringfence(address: str) -> Ringfence:
     """Runs the command with the told server; checks the exit code (0 unless said)."""
-
-    def run(*arguments: str, code: int = 0, text: str | None = None, **env: str) -> Result:
-        result = CliRunner().invoke(
-            main, list(arguments), input=text, env={"RINGFENCE_SERVER": address} | env
-        )
-        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}"
-        return result
-
-    return run
-
-
-def objects(result: Result) -> list[dict[str, Any]]:
-    """The JSON objects that a command printed, one a line."""
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def facts(result: Result) -> dict[str, str]:
-    """The names and values that a command printed, one to a line."""
-    lines = [line.split("  ", 1) for line in result.stdout.splitlines() if "  " in line]
-    return {name: value.strip() for name, value in lines if name}
+    return at(address)
 
 
 def abort(

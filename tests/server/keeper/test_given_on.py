@@ -7,8 +7,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from click.testing import CliRunner
 from support.asking import ask, call_now, refusal, verdicts
+from support.command_line import at
 from support.durable_server import killed
 from support.long_ago import LONG_AGO
 from support.server_process import (
@@ -22,7 +22,6 @@ from support.server_process import (
 )
 
 from ringfence import Client, TableFull
-from ringfence.cli import main
 from ringfence.engine.memory.segment import Segment
 from ringfence.v1 import quarantine_service_pb2 as commands
 
@@ -37,9 +36,7 @@ INSERTING, WORKER_BYTES = 4096 + 48, 64  # record.h
 
 def status_of(server: ServerProcess) -> dict[str, str]:
     """The lines of `ringfence status`."""
-    environment = {"RINGFENCE_SERVER": server.address, "COLUMNS": "200"}
-    result = CliRunner().invoke(main, ["status"], env=environment)
-    assert result.exit_code == 0, result.output
+    result = at(server.address)("status", COLUMNS="200")
     lines = (line.split(None, 1) for line in result.stdout.splitlines() if line.strip())
     return {name: " ".join(rest) for name, *rest in lines}
 
