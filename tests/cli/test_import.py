@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support.server_process import ServerProcess, serving
+from support.server_process import ServerProcess, serving, wait_until
+from support.terminal import on_terminal
 
 from ringfence import Client, Feed, Pool
 from ringfence.adapters import event_files
@@ -212,6 +213,51 @@ def test_a_claim_or_a_column_that_cannot_be_is_wrong_usage(
     export = written(tmp_path / "a.csv")
     result = ringfence("import", "events", str(export), "--feed", feed, *options, code=2)
     assert problem in result.stderr
+
+
+def test_a_file_without_a_row_claims_nothing_unasked(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    (number,) = fresh_numbers(1)
+    quarantined(client, feed, [number])
+    empty = written(tmp_path / "empty.csv")
+    full = written(tmp_path / "full.csv.gz", f"+{number},,{ago(9)},CALL")
+    options = ("--feed", feed, "--json", *CLAIM)
+    for files in ([str(empty)], [str(full), str(empty)]):
+        refused = ringfence("import", "events", *files, *options, code=1)
+        assert json.loads(refused.stdout)["claimed_from"] is None
+        assert f"nothing is claimed, as {empty} has no row" in refused.stderr
+        assert "--yes" in refused.stderr
+        (status,) = [each for each in client.list_feeds() if each.feed.name == feed]
+        assert status.watermark is None
+    told, said = imported(ringfence, empty, feed, "--yes", *CLAIM)
+    assert (told["rows"], told["claimed_from"], told["claimed_to"]) == (0, PAST, YESTERDAY)
+    assert f"claimed: {feed}" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked_about_a_file_without_a_row(
+    server, client, feed, tmp_path, answer
+) -> None:
+    empty = written(tmp_path / "empty.csv")
+    ended, shown = on_terminal(
+        *("import", "events", str(empty), "--feed", feed, *CLAIM),
+        typed=f"{answer}\n".encode(),
+        RINGFENCE_SERVER=server.address,
+    )
+    assert ended == (0 if answer == "y" else 1), shown
+    assert f"{empty} has no row" in shown.replace("\n", "")
+    assert f"\n{'claimed: ' + feed if ended == 0 else 'nothing is claimed, as '}" in shown
+
+    def is_claimed() -> bool:
+        (status,) = [each for each in client.list_feeds() if each.feed.name == feed]
+        return status.watermark is not None
+
+    if ended == 0:
+        wait_until(is_claimed)
+    else:
+        assert not is_claimed()
 
 
 def test_a_table_without_its_columns_is_told(ringfence, feed, tmp_path) -> None:

@@ -93,7 +93,7 @@ class Commands(click.Group):
             if error.filename is not None:
                 raise _Failure(wrong_path(error)) from None
             if error.errno != errno.ENOSPC:
-                raise
+                raise _Failure(error.strerror or str(error)) from None
             _discard_output()
             raise _Failure(f"the output was cut off: {error.strerror}") from None
         except MemoryError as error:

@@ -20,6 +20,7 @@ from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
 from ringfence.cli.options import Address, Failed, NotReached
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 
@@ -172,9 +173,14 @@ async def _beside(look: Coroutine[Any, Any, None], running: Coroutine[Any, Any, 
 
 def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:
     """The attempts in each record of the capture."""
-    with path.open("rb") as file:
-        for received_at, datagram in read_capture(file):
-            yield [_moved(attempt, shift_s) for attempt in reader.read(datagram, received_at)]
+    try:
+        with path.open("rb") as file:
+            for received_at, datagram in read_capture(file):
+                yield [_moved(attempt, shift_s) for attempt in reader.read(datagram, received_at)]
+    except CaptureError as error:
+        raise CaptureError(f"{path}: {error}") from None
+    except OSError as error:
+        raise CaptureError(wrong_path(error, path)) from None
 
 
 def _moved(attempt: Attempt, shift_s: int) -> Attempt:

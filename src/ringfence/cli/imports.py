@@ -1,6 +1,7 @@
 """`ringfence import events`: history that lies in files, as events of a feed."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from ringfence import Client, EventKind, EventStream, RingfenceError, Tls
 from ringfence.adapters.event_files import PART_ROWS, Note, Sent, send_files
 from ringfence.adapters.event_table import AHEAD_S_MAX, COLUMNS, EventForms
 from ringfence.adapters.run import NotAnswered
-from ringfence.cli.import_text import Claim, say_claim, sent_json, show_sent
+from ringfence.cli.import_text import Claim, doubt_of, say_claim, sent_json, show_sent
 from ringfence.cli.number_input import InputError
 from ringfence.cli.options import (
     Failed,
@@ -71,6 +72,9 @@ def import_() -> None:
     metavar="FILE",
     help="Where to write the lines that are no events; beside the first file, if not given.",
 )
+@click.option(
+    "--yes", is_flag=True, help="Claim that time though a file has no row, as nothing came."
+)
 @click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
 @json_option
 @connection_options
@@ -102,6 +106,7 @@ def events(
     columns: dict[str, str],
     date_format: str | None,
     rejects: Path | None,
+    yes: bool,
     restart: bool,
     as_json: bool,
     server: str,
@@ -114,8 +119,8 @@ def events(
     CSV, also in gzip, with the columns called, caller (empty = withheld), occurred_at (or at) and
     kind. To import a file twice does no harm, and a run that was cut off goes on where it was.
     Lines that are no events go to a file that can be mended and imported. With --complete-from and
-    --complete-to the feed claims that time, if every line was read and every event taken. The exit
-    code is 1 if not.
+    --complete-to the feed claims that time, if every line was read and every event taken, and no
+    file is without a row: that is asked about. The exit code is 1 if nothing is claimed then.
     """
     now = int(time.time())
     claim = _claim(complete_from, complete_to, now)
@@ -138,16 +143,27 @@ def events(
         run = _Run(Note(files, feed, asked), rejects, restart=restart)
         sent = run.send(files, forms, stream, patience_s=timeout)
         whole = not (sent.bad_rows or sent.rejected)
-        if claim is not None and whole:
+        made = claim is not None and whole and _sure(sent, yes=yes)
+        if claim is not None and made:
             client.record_events(feed, [], complete_from=claim[0], watermark=claim[1])
         run.note.remove()
     if as_json:
-        print_json(sent_json(sent, claim if whole else None))
+        print_json(sent_json(sent, claim if made else None))
     else:
         show_sent(sent)
-    say_claim(feed, claim, whole=whole)
-    if not whole:
+    say_claim(feed, claim, sent, made=made)
+    if not whole or (claim is not None and not made):
         ctx.exit(1)
+
+
+def _sure(sent: Sent, *, yes: bool) -> bool:
+    """Whether the files hold all that came; asks where one is empty, and somebody can be asked."""
+    doubt = doubt_of(sent)
+    if yes or not doubt:
+        return True
+    return sys.stdin.isatty() and click.confirm(
+        f"{doubt}. Claim all the same that nothing came which is not in the files?", err=True
+    )
 
 
 def _claim(begin: int | None, end: int | None, now: int) -> Claim | None:

@@ -36,19 +36,23 @@ class TableError(ValueError):
 def text_of(file: IO[bytes]) -> Iterator[Iterator[str]]:
     """The lines of a file: UTF-8 or UTF-16, with a byte order mark or without, perhaps in gzip.
 
-    The file is left open. Raises TableError in the middle of what is cut off or damaged.
+    The file is left open. Raises TableError for what is cut off, damaged or cannot be read, at once
+    or in the middle of the lines.
     """
     stream = io.BufferedReader(cast(io.RawIOBase, file))
     unpacked = stream
-    if stream.peek(2).startswith(_GZIP):
-        unpacked = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
-    encoding = _encoding(unpacked.peek(4)[:4])
-    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
-    text = io.TextIOWrapper(unpacked, encoding, errors=errors, newline="")
     try:
-        yield _lines(text)
+        with _in_words():
+            if stream.peek(2).startswith(_GZIP):
+                unpacked = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
+            encoding = _encoding(unpacked.peek(4)[:4])
+        errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
+        text = io.TextIOWrapper(unpacked, encoding, errors=errors, newline="")
+        try:
+            yield _lines(text)
+        finally:
+            text.detach()
     finally:
-        text.detach()
         if unpacked is not stream:
             unpacked.detach()
         stream.detach()
@@ -64,11 +68,19 @@ def _encoding(head: bytes) -> str:
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    try:
+    with _in_words():
         for line in text:  # noqa: UP028 - `yield from` would close the file with the generator
             yield line
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise TableError(f"the file is damaged or cut off: {error}") from None
+    except OSError as error:
+        raise TableError(f"the file cannot be read: {error.strerror}") from None
 
 
 class Table:
