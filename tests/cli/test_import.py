@@ -165,7 +165,7 @@ def test_bad_lines_are_given_back_and_keep_the_claim_back(
     header, *lines = rejects.read_text().splitlines()
     assert header == f"called,caller,at,kind,{REASON_COLUMN}"
     for line, word in zip(
-        lines, ["not a time", "rounded", "with +", "which is now", "FAX", "columns=2"], strict=True
+        lines, ["not a time", "rounded", "with +", "300 s after the import began", "FAX", "columns=2"], strict=True
     ):
         assert word in line
     mended = lines[0].replace("20261201", ago(7))
