@@ -165,7 +165,9 @@ def test_bad_lines_are_given_back_and_keep_the_claim_back(
     header, *lines = rejects.read_text().splitlines()
     assert header == f"called,caller,at,kind,{REASON_COLUMN}"
     for line, word in zip(
-        lines, ["not a time", "rounded", "with +", "300 s after the import began", "FAX", "columns=2"], strict=True
+        lines,
+        ["not a time", "rounded", "with +", "300 s after the import began", "FAX", "columns=2"],
+        strict=True,
     ):
         assert word in line
     mended = lines[0].replace("20261201", ago(7))
@@ -302,6 +304,30 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
     assert (told["rows"], told["accepted"], told["bad_lines"]) == (22, 20, 2)
     assert {len(client.get_number(number).recent) for number in numbers} == {1}  # none twice
     assert not list(tmp_path.glob(".*"))
+
+
+def test_to_repeat_is_advised_only_where_it_helps(ringfence, feed, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(event_files, "PART_ROWS", 4)
+    whole = gzip.compress(  # not packed, so that rows come before the cut
+        ("called,caller,at,kind\n" + f"+447700900000,,{ago(9)},CALL\n" * 900).encode(), 0
+    )
+    damaged = tmp_path / "a.csv.gz"
+    for length, rows in ((len(whole) - 900, True), (9, False)):
+        damaged.write_bytes(whole[:length])
+        cut = ringfence("import", "events", str(damaged), "--feed", feed, code=2)
+        said = "rows done, accepted" if rows else "no row was answered, and nothing is claimed"
+        assert said in cut.stderr
+        assert "again" not in cut.stderr
+
+
+def test_a_file_for_bad_lines_that_is_there_already_is_told(ringfence, feed, tmp_path) -> None:
+    export = written(tmp_path / "a.csv", "x,,,")
+    there = tmp_path / "b.csv"
+    there.write_text("mine")
+    options = ("--feed", feed, "--rejects", str(there))
+    refused = ringfence("import", "events", str(export), *options, code=2)
+    assert f"--rejects: {there} is there already" in refused.stderr
+    assert there.read_text() == "mine"
 
 
 def test_a_run_with_other_files_or_options_begins_anew(tmp_path) -> None:

@@ -17,6 +17,7 @@ from ringfence import Client, EventKind, EventStream, RingfenceError, Tls
 from ringfence.adapters.event_files import PART_ROWS, Note, Sent, send_files
 from ringfence.adapters.event_table import AHEAD_S_MAX, COLUMNS, EventForms
 from ringfence.adapters.run import NotAnswered
+from ringfence.cli.again import AGAIN, again_helps
 from ringfence.cli.import_text import Claim, doubt_of, say_claim, sent_json, show_sent
 from ringfence.cli.number_input import InputError
 from ringfence.cli.options import (
@@ -33,7 +34,7 @@ from ringfence.cli.options import (
     told,
 )
 from ringfence.cli.output import print_json, progress_bars
-from ringfence.cli.reject_file import RejectFile, TurnedAway
+from ringfence.cli.reject_file import RejectFile, TurnedAway, rejects_option
 from ringfence.errors import DeadlineExceeded, Unreachable
 from ringfence.wording.numbers import WrittenNumbers
 from ringfence.wording.tables import TableError
@@ -66,12 +67,7 @@ def import_() -> None:
 @country_option
 @columns_option
 @date_format_option
-@click.option(
-    "--rejects",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Where to write the lines that are no events; beside the first file, if not given.",
-)
+@rejects_option
 @click.option(
     "--yes", is_flag=True, help="Claim that time though a file has no row, as nothing came."
 )
@@ -226,13 +222,13 @@ class _Run:
                     )
                 )
         except NotAnswered as error:
-            self._say_cut_off()
+            self._say_cut_off(error)
             raise NotReached(str(error)) from None
         except TableError as error:
-            self._say_cut_off()
+            self._say_cut_off(error)
             raise InputError(str(error)) from None
-        except (KeyboardInterrupt, RingfenceError):
-            self._say_cut_off()
+        except (KeyboardInterrupt, RingfenceError) as error:
+            self._say_cut_off(error)
             raise
 
     def _done(self, sent: Sent) -> None:
@@ -246,12 +242,13 @@ class _Run:
                 f"{self.note.path}: {error.strerror}; a run that is cut off begins anew", err=True
             )
 
-    def _say_cut_off(self) -> None:
-        click.echo(
-            f"before that: {self._last.rows:,} rows done, accepted {self._last.accepted:,}; nothing"
-            " is claimed. Give the same command again to go on there",
-            err=True,
-        )
+    def _say_cut_off(self, error: BaseException) -> None:
+        if not self._last.rows:
+            click.echo("no row was answered, and nothing is claimed", err=True)
+            return
+        text = f"before that: {self._last.rows:,} rows done, accepted {self._last.accepted:,};"
+        text += " nothing is claimed"
+        click.echo(f"{text}. {AGAIN}" if again_helps(error) else text, err=True)
 
     @contextmanager
     def _opened(self, bars: Progress, path: Path) -> Iterator[tuple[IO[bytes], TurnedAway]]:
