@@ -175,7 +175,7 @@ def test_address_in_use_ends_with_4() -> None:
         (("--feed", "sip-1"), "--country"),
         (("--country", "44"), "--feed"),
         (("--feed", "SIP 1", "--country", "44"), "bad feed name"),
-        (("--feed", "sip-1", "--country", "999"), "calling_code=999"),
+        (("--feed", "sip-1", "--country", "999"), "not a country: 999, allowed: a calling code"),
         (("--feed", "sip-1", "--country", "44", "--listen", "9060"), "HOST:PORT"),
         (("--feed", "sip-1", "--country", "44", "--shift-to-now"), "goes with --replay"),
         (("--feed", "sip-1", "--country", "44", "--replay", "/nonexistent"), "does not exist"),

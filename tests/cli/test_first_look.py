@@ -5,10 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.hep_adapter import PATIENCE_S, command
 from support.server_process import ServerProcess
 
 from ringfence import Client, Feed
+from ringfence.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -58,3 +60,15 @@ def test_nothing_is_said_of_a_registered_feed(server: ServerProcess, tmp_path: P
     )
     assert "registered" not in done.stderr
     assert "nobody" not in done.stderr
+
+
+def test_the_country_may_come_from_the_environment(server: ServerProcess, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.bin"
+    empty.write_bytes(b"")
+    arguments = ("adapter", "hep", "--feed", "sip-1", "--replay", str(empty))
+    env = {"RINGFENCE_SERVER": server.address, "RINGFENCE_COUNTRY": "44"}
+    done = CliRunner().invoke(main, arguments, env=env)
+    assert done.exit_code == 0, done.output
+    wrong = CliRunner().invoke(main, arguments, env=env | {"RINGFENCE_COUNTRY": "999"})
+    assert wrong.exit_code == 2
+    assert "not a country: 999" in wrong.stderr

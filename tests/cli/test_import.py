@@ -237,6 +237,21 @@ def test_a_file_without_a_row_claims_nothing_unasked(
     assert f"claimed: {feed}" in said
 
 
+def test_a_claim_of_a_time_that_does_not_count_says_so(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    forgotten, early, young = fresh_numbers(3)
+    quarantined(client, feed, [early])
+    quarantined(client, feed, [young], days=0.5)  # after the claim
+    export = written(tmp_path / "a.csv", f"+{early},,{ago(9)},CALL")
+    assert "observed_since" not in imported(ringfence, export, feed, *CLAIM)[1]
+    client.quarantine_numbers([forgotten], pool=feed, quarantined_at=NOW - 200 * DAY_S)
+    _, said = imported(ringfence, export, feed, *CLAIM)
+    assert "for 1 number it begins before observed_since, which is when they were put" in said
+    assert f"One of them: +{forgotten}, observed since " in said
+    assert "observed_since" not in imported(ringfence, export, feed)[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_a_person_is_asked_about_a_file_without_a_row(

@@ -120,6 +120,27 @@ def test_bad_input_is_refused_with_its_line(text: str, problem: str) -> None:
     assert caught.value.format_message().startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("07700 90", "9 or 10 digits behind 44"),
+        ("0044770090", "9 or 10 digits behind 44"),
+        ("07700 900123456", "9 or 10 digits behind 44"),
+        ("770090", "not a number"),
+    ],
+)
+def test_a_national_number_that_its_country_cannot_have_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        NumberInput([text], written=WrittenNumbers(44)).read()
+    with pytest.raises(InputError, match=f"line 2: .*{problem}"):
+        of_text(f"number\n{text}\n", 44)
+
+
+def test_with_a_plus_or_of_another_country_a_number_is_as_long_as_it_is() -> None:
+    numbers = NumberInput(["+44770090", "00991234567"], written=WrittenNumbers(44)).read()
+    assert list(numbers.number) == [44770090, 991234567]
+
+
 def test_more_numbers_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(number_rows, "NUMBERS_MAX", 1_000)  # with as many as fit it takes long
     with pytest.raises(InputError, match="too many numbers: numbers=1002, limit=1000"):

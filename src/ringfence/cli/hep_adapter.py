@@ -19,7 +19,14 @@ from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
-from ringfence.cli.options import Address, Failed, NotReached
+from ringfence.cli.options import (
+    Address,
+    Failed,
+    NotReached,
+    connection_options,
+    feed_option,
+    switch_country_option,
+)
 from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
@@ -36,24 +43,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Where to listen, on UDP and on TCP; port 0 takes a free one.",
 )
-@click.option(
-    "--server",
-    type=Address(),
-    metavar="ADDRESS",
-    envvar="RINGFENCE_SERVER",
-    default="127.0.0.1:50051",
-    show_default=True,
-    show_envvar=True,
-    help="The Ringfence server, HOST:PORT or unix:/path.",
-)
-@click.option("--feed", metavar="NAME", required=True, help="The feed that the events belong to.")
-@click.option(
-    "--country",
-    type=click.IntRange(1, 999),
-    metavar="CODE",
-    required=True,
-    help="Calling code of the country whose national numbers the switch writes, such as 44.",
-)
+@connection_options
+@feed_option
+@switch_country_option
 @click.option(
     "--auth-key",
     metavar="KEY",
@@ -77,9 +69,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     is_flag=True,
     help="With --replay: move all times so that the last one is now.",
 )
-@click.option("--tls-ca", type=_FILE, help="TLS: PEM file of the server's authority.")
-@click.option("--tls-certificate", type=_FILE, help="TLS: PEM file of our certificate.")
-@click.option("--tls-key", type=_FILE, help="TLS: PEM file of its key.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
@@ -92,15 +81,13 @@ def hep(
     *,
     listen: str,
     server: str,
+    tls: Tls | None,
     feed: str,
-    country: int,
+    plan: DialPlan,
     auth_key: str,
     lateness: int,
     replay: Path | None,
     shift_to_now: bool,
-    tls_ca: Path | None,
-    tls_certificate: Path | None,
-    tls_key: Path | None,
     timeout: float,
 ) -> None:
     """Send what SIP switches report as HEP3: each call and message is one event.
@@ -112,11 +99,7 @@ def hep(
     """
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
-    if (tls_certificate is None) != (tls_key is None):
-        raise click.UsageError("--tls-certificate and --tls-key go together")
-    tls = Tls(tls_ca, tls_certificate, tls_key) if tls_ca or tls_certificate else None
     try:
-        plan = DialPlan.of_country(country)
         reader = HepReader(plan, auth_key=auth_key)
         stream = EventStream(
             server,

@@ -18,6 +18,7 @@ from ringfence.adapters.event_files import PART_ROWS, Note, Sent, send_files
 from ringfence.adapters.event_table import AHEAD_S_MAX, COLUMNS, EventForms
 from ringfence.adapters.run import NotAnswered
 from ringfence.cli.again import AGAIN, again_helps
+from ringfence.cli.claim_reach import reach_text
 from ringfence.cli.import_text import Claim, doubt_of, say_claim, sent_json, show_sent
 from ringfence.cli.number_input import InputError
 from ringfence.cli.options import (
@@ -29,6 +30,7 @@ from ringfence.cli.options import (
     connection_options,
     country_option,
     date_format_option,
+    feed_option,
     json_option,
     login_name,
     told,
@@ -51,7 +53,7 @@ def import_() -> None:
 
 @import_.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
-@click.option("--feed", metavar="NAME", required=True, help="The feed that the events belong to.")
+@feed_option
 @click.option(
     "--complete-from",
     type=Moment(),
@@ -140,14 +142,18 @@ def events(
         sent = run.send(files, forms, stream, patience_s=timeout)
         whole = not (sent.bad_rows or sent.rejected)
         made = claim is not None and whole and _sure(sent, yes=yes)
+        reach = ""
         if claim is not None and made:
             client.record_events(feed, [], complete_from=claim[0], watermark=claim[1])
+            reach = reach_text(client, feed, claim)
         run.note.remove()
     if as_json:
         print_json(sent_json(sent, claim if made else None))
     else:
         show_sent(sent)
     say_claim(feed, claim, sent, made=made)
+    if reach:
+        click.echo(reach, err=True)
     if not whole or (claim is not None and not made):
         ctx.exit(1)
 
