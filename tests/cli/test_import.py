@@ -114,10 +114,11 @@ def test_without_a_claim_it_is_said_what_that_means(
     assert status.watermark is None
 
 
+@pytest.mark.parametrize("time_is_called", ["occurred_at", "at"])
 def test_records_are_read_as_a_switch_exports_them(
-    ringfence, client, feed, fresh_numbers, tmp_path
+    ringfence, client, feed, tmp_path, time_is_called
 ) -> None:
-    (number,) = fresh_numbers(1)
+    number = 447700900990 + len(time_is_called) % 10  # another one each time
     quarantined(client, feed, [number])
     national = f"0{number % 10**10}"
     day = time.strftime("%d.%m.%Y", time.gmtime(NOW - 9 * DAY_S))
@@ -130,7 +131,7 @@ def test_records_are_read_as_a_switch_exports_them(
         f"+{number};anonymous;{day} 13:00",
         header="B-Nummer;A-Nummer;Zeit",
     )
-    columns = ("called=B-Nummer", "caller=A-Nummer", "occurred_at=Zeit")
+    columns = ("called=B-Nummer", "caller=A-Nummer", f"{time_is_called}=Zeit")
     named = [word for column in columns for word in ("--column", column)]
     forms = ("--country", "44", "--kind", "call", "--date-format", "%d.%m.%Y %H:%M")
     told, _ = imported(ringfence, export, feed, *named, *forms)
@@ -164,9 +165,17 @@ def test_bad_lines_are_given_back_and_keep_the_claim_back(
     assert f"lines not used, with the reasons: {rejects}" in said
     header, *lines = rejects.read_text().splitlines()
     assert header == f"called,caller,at,kind,{REASON_COLUMN}"
+    assert not [word for word in ("value=", "bound=") if word in said + rejects.read_text()]
     for line, word in zip(
         lines,
-        ["not a time", "rounded", "with +", "300 s after the import began", "FAX", "columns=2"],
+        [
+            "not a time",
+            "rounded",
+            "with +",
+            "300 s after the import began",
+            "FAX",
+            "2 cells, allowed",
+        ],
         strict=True,
     ):
         assert word in line
@@ -207,6 +216,7 @@ def test_a_feed_that_is_not_registered_is_refused_before_anything_is_read(
         (("--complete-from", PAST, "--complete-to", ago(-1)), "neither after now"),
         (("--column", "number=B"), "allowed: called, caller, occurred_at, kind"),
         (("--column", "caller"), "allowed: COLUMN=NAME"),
+        (("--column", "at=A", "--column", "occurred_at=B"), "are the same column"),
     ],
 )
 def test_a_claim_or_a_column_that_cannot_be_is_wrong_usage(

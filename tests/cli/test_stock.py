@@ -85,7 +85,7 @@ def test_an_export_is_read_as_it_is(ringfence, client, fresh_numbers, tmp_path) 
         *(*options, "--file", str(export)),
     )
     assert counts(result) == {"accepted": 3, "already quarantined": 0, "rejected": 0}
-    assert "columns not read: kunde" in result.stderr
+    assert "columns not read: Kunde" in result.stderr
     assert "quarantined_at from 2024-12-31T00:00:00Z to 2025-08-01T00:00:00Z" in result.stderr
     began = [
         str(client.get_number(number).quarantined_at)[:10] for number in (first, second, third)
@@ -120,15 +120,15 @@ def test_bad_lines_are_given_back_to_be_mended_and_sent_again(
     assert rejects.stat().st_mode & 0o077 == 0
     lines = given_back.decode("latin-1").splitlines()
     assert lines[0] == f"number;quarantined_at;Kunde;{REASON_COLUMN}"
-    assert lines[1].startswith(f"+{bad};20250801;\xc4 \xd6;\"line 3: not a time: value='2")
+    assert lines[1].startswith(f"+{bad};20250801;\xc4 \xd6;\"line 3: not a time: '2")
     assert "rounded" in lines[2]
     assert "export it again" in lines[2]
-    assert lines[3] == f"+{lost};line 5: columns=1, bound=3 as in the header"
+    assert lines[3] == f"+{lost};line 5: 1 cells, allowed: 3 as in the header"
     mended = given_back.replace(b"20250801;", b"2025-08-01;")
     rejects.write_bytes(b"\n".join(mended.splitlines()[:2]) + b"\n")
     again = ringfence("quarantine", "--file", str(rejects))
     assert counts(again)["accepted"] == 1
-    assert "columns not read: kunde\n" in again.stderr  # and nothing of the reasons
+    assert "columns not read: Kunde\n" in again.stderr  # and nothing of the reasons
 
 
 def test_rejects_never_take_the_place_of_a_file(ringfence, fresh_numbers, tmp_path) -> None:
@@ -138,7 +138,7 @@ def test_rejects_never_take_the_place_of_a_file(ringfence, fresh_numbers, tmp_pa
     ringfence("quarantine", "--file", str(export), code=1)
     ringfence("quarantine", "--file", str(export), code=1)
     assert export.read_text() == f"# mine\n+{number}\nx\n"
-    reason = "# line 3: not an E.164 number: value='x', bound=+ and 7 to 15 digits\nx\n"
+    reason = "# line 3: not an E.164 number: 'x', allowed: + and 7 to 15 digits\nx\n"
     for place in (2, 3):
         assert (tmp_path / f"stock.rejects-{place}.csv").read_text() == reason
     there = str(tmp_path / "stock.rejects-2.csv")

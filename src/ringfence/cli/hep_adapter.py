@@ -19,6 +19,7 @@ from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
+from ringfence.cli.error_text import in_words
 from ringfence.cli.options import (
     Address,
     Failed,
@@ -132,14 +133,14 @@ def hep(
             )
         asyncio.run(_beside(look_at_server(server, feed, tls, _say), running))
     except NotAnswered as error:
-        raise NotReached(f"{error}, server={server}") from None
+        raise NotReached(f"{server}: {error}") from None
     except (CaptureError, RingfenceError, OSError) as error:
         raise Failed(str(error)) from None
     finally:
         _say(f"read {summary(reader.tally)}")
         _say(f"sent {sent_summary(stream.stats)}")
         for reason in stream.stats.rejections:
-            _say(f"rejected {reason}")
+            _say(f"rejected {in_words(reason)}")
     if stream.stats.refused_batches:
         raise Failed(f"the server refused events: refused={stream.stats.refused}")
 

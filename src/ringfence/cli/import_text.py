@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ringfence.adapters.event_files import Sent
+from ringfence.cli.error_text import in_words
 from ringfence.cli.output import print_facts
 from ringfence.wording.times import unix_text
 
@@ -30,7 +31,7 @@ def show_sent(sent: Sent) -> None:
         facts["happened"] = f"{unix_text(sent.first)} to {unix_text(sent.last)}"
     print_facts(facts)
     for reason in sent.rejections[:10]:
-        click.echo(f"  {reason}")
+        click.echo(f"  {in_words(reason)}")
     if sent.untracked and not sent.accepted:
         click.echo(
             "no event was to a number in quarantine: bring the stock in first, then import again",

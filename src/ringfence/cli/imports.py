@@ -124,7 +124,7 @@ def events(
     claim = _claim(complete_from, complete_to, now)
     if rejects is not None and len(files) > 1:
         raise click.UsageError("--rejects goes with one file")
-    check_columns(columns, COLUMNS)
+    columns = _columns(columns)
     default_kind = EventKind[kind.upper()] if kind else None
     read_time = time_reader(date_format)
     forms = EventForms(now + AHEAD_S_MAX, written, read_time, default_kind, columns)
@@ -156,6 +156,14 @@ def events(
         click.echo(reach, err=True)
     if not whole or (claim is not None and not made):
         ctx.exit(1)
+
+
+def _columns(given: dict[str, str]) -> dict[str, str]:
+    """What the files call our columns; `at` is another word for `occurred_at`."""
+    check_columns(given, (*COLUMNS, "at"))
+    if {"at", "occurred_at"} <= given.keys():
+        raise click.UsageError("--column: at and occurred_at are the same column")
+    return {("occurred_at" if ours == "at" else ours): theirs for ours, theirs in given.items()}
 
 
 def _sure(sent: Sent, *, yes: bool) -> bool:

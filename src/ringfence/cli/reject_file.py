@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 
 import click
 
+from ringfence.cli.error_text import in_words
 from ringfence.cli.number_input import BadLines
 from ringfence.wording.tables import REASON_COLUMN, Table
 
@@ -112,6 +113,7 @@ class TurnedAway(BadLines):
 
     def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
         """Takes one."""
+        reason = in_words(reason)
         super().add(table, line, cells, reason)
         self._file.add(table, line, cells, reason)
 
