@@ -151,3 +151,9 @@ def test_a_terminal_is_asked(
     assert code_seen == code, shown
     assert 'leaves out what is set: required_feeds = ["msc-1"]' in shown
     assert required(client) == feeds
+
+
+def test_the_help_says_what_yes_loses() -> None:
+    for kind in ("policies", "pools", "feeds"):
+        said = CliRunner().invoke(main, [kind, "put", "--help"]).stdout
+        assert "file leaves out, such as a description, is lost" in " ".join(said.split())

@@ -84,6 +84,8 @@ def test_demo_shows_what_became_of_the_numbers(demo: Demo, tmp_path: Path) -> No
     }
     assert shares.keys() == {"CLEAN", "AGING", "NOISY"}
     assert sum(shares.values()) == 1_000
+    told = [line.split()[-3:] for line in demo.output.splitlines() if line.endswith("feed.toml")]
+    assert told == [["feeds", "put", "feed.toml"]]  # to type next
     broken = re.findall(r"^ +(\w.+?) +150 days +\d+ +(\d+) *$", demo.output, re.MULTILINE)
     assert {rule for rule, _ in broken} >= {
         "callers who tried more than once",
