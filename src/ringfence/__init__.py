@@ -5,9 +5,9 @@ when it is first used, so that `ringfence.engine`, and a process that still has 
 gRPC with it.
 """
 
-from importlib import import_module, metadata
-from typing import TYPE_CHECKING
+from importlib import import_module
 
+TYPE_CHECKING = False  # typing's own takes longer to load than all else here
 if TYPE_CHECKING:
     from ringfence.async_client import AsyncClient
     from ringfence.channel import Tls
@@ -152,6 +152,8 @@ _HOMES = (
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
+        from importlib import metadata  # takes longer still
+
         return metadata.version("ringfence")
     if name in __all__:
         for home in _HOMES:

@@ -53,7 +53,13 @@ class Tls:
 
 
 def _read(path: Path | str | None) -> bytes | None:
-    return None if path is None else Path(path).read_bytes()
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        error.filename = str(path)  # an error of reading, and not of opening, names none
+        raise
 
 
 def open_channel(server: str, tls: Tls | None) -> grpc.Channel:

@@ -130,6 +130,7 @@ class EventStream:
         self._closing = False
         self._failure: BaseException | None = None
         self._connections = self._failures = 0
+        self._answering: bool | None = None
         self._accepted = self._untracked = self._rejected = 0
         self._refused = self._refused_batches = 0
         self._rejections: list[str] = []
@@ -233,6 +234,11 @@ class EventStream:
             watermark=moment_of(self._watermark),
         )
 
+    @property
+    def answering(self) -> bool | None:
+        """Whether the server answered last, and was not lost since; None = neither, as yet."""
+        return self._answering
+
     def _lingered(self) -> None:
         self._linger = None
         self._due = True
@@ -265,6 +271,7 @@ class EventStream:
             if isinstance(error, BadField) and self._buffer.in_flight > 0:
                 self._give_up(error)
             elif isinstance(error, Unavailable | Unreachable):
+                self._answering = False
                 self._failures += 1
                 await asyncio.sleep(backoff_s(self._failures, PAUSE_S_MAX))
             else:
@@ -333,6 +340,7 @@ class EventStream:
         self._buffer.settle()
         self._one_by_one = max(self._one_by_one - 1, 0)
         self._failures = 0
+        self._answering = True
         self._accepted += answer.accepted
         self._untracked += answer.untracked
         self._rejected += answer.rejected

@@ -47,6 +47,7 @@ def test_numbers_go_into_quarantine_once(ringfence, fresh_numbers) -> None:
             "already_quarantined": 3,
             "rejected": 0,
             "rejections": [],
+            "twice": 0,
             "bad_lines": 0,
             "left_out": 0,
             "dry_run": False,

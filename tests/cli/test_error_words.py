@@ -60,6 +60,8 @@ def test_wrong_usage_and_a_server_that_is_away_are_told_to_programs(ringfence: R
     assert told(ringfence("check", "447700900000", "--json", code=2))["exit_code"] == 2
     away = ("--server", "127.0.0.1:1", "--timeout", "2", "--json")
     assert told(ringfence("status", *away, code=3))["reason"] == "Unreachable"
+    said = ringfence("status", *away[:-1], code=3).stderr
+    assert said == "Error: cannot reach the server at 127.0.0.1:1: Connection refused\n"
     assert told(ringfence("pools", "show", "absent", "--json", code=4)) == {
         "error": "no such pool: absent",
         "exit_code": 4,
@@ -88,6 +90,12 @@ def test_wrong_usage_and_a_server_that_is_away_are_told_to_programs(ringfence: R
             "+1, line 2: not an E.164 number: 'x', allowed: digits",
         ),
         ("a.toml: policy: value=1\nb: value=2, bound=3", "a.toml: policy: 1\nb is 2, allowed: 3"),
+        (
+            "cannot reach the server at 127.0.0.1:1: failed to connect to all addresses; last"
+            " error: UNKNOWN: ipv4:127.0.0.1:1: Failed to"
+            " connect to remote host: Connection refused",
+            "cannot reach the server at 127.0.0.1:1: Connection refused",
+        ),
         ("not clean: numbers=2", "2 numbers are not clean"),
         ("no such pool: 'x'", "no such pool: 'x'"),
     ],

@@ -11,6 +11,7 @@ from ringfence import (
     EventKind,
     Measure,
     Number,
+    Policy,
     RecentEvent,
     Reservation,
     ReservationState,
@@ -63,6 +64,31 @@ def broken(**changes: object) -> Number:
         expected_at=NOW + 20 * DAY,
         rule_results=(rule,),
     )
+
+
+POLICY = Policy("default", (), minimum_age=119 * DAY, quiet_period=14 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (None, ["older than the 30 days of the broken rule."]),
+        (
+            POLICY,
+            ["the 30 days of the broken rule, and the policy's quiet period of 14 days"],
+        ),
+        (POLICY, ["is over, and its minimum age of 119 days is reached."]),
+        (replace(POLICY, quiet_period=0 * DAY), ["broken rule, and its minimum age of 119 days"]),
+    ],
+)
+def test_the_date_of_a_noisy_number_is_explained(policy: Policy | None, words: list[str]) -> None:
+    console = Console(width=500, color_system=None, highlight=False)
+    with console.capture() as captured:
+        console.print(explanation(broken(value=11), NOW, policy=policy))
+    shown = captured.get()
+    assert all(each in shown for each in words), shown
+    assert "Noise and age end on 2026-06-20T12:00:00Z; the rest is time" in shown
+    assert ("quiet period" in shown) == (policy is not None and bool(policy.quiet_period))
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.hep_adapter import PATIENCE_S, command
-from support.server_process import ServerProcess
+from click.testing import CliRunner
+from support.hep_adapter import PATIENCE_S, Adapter, adapter, command
+from support.server_process import ServerProcess, serving, wait_until
 
 from ringfence import Client, Feed
+from ringfence.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -58,3 +60,45 @@ def test_nothing_is_said_of_a_registered_feed(server: ServerProcess, tmp_path: P
     )
     assert "registered" not in done.stderr
     assert "nobody" not in done.stderr
+
+
+def test_a_server_that_goes_and_comes_back_is_told_once_each(tmp_path: Path) -> None:
+    data, room = tmp_path / "data", ("--workers", "1", "--capacity", "1000")
+    with serving(data, *room) as server, adapter(server.address) as running:
+        address = server.address
+        with Client(address) as client:
+            client.put_feed(Feed("sip-1"))
+            wait_until(lambda: next(iter(client.list_feeds())).watermark is not None)
+        assert running.process.stderr is not None
+        server.process.kill()
+        server.process.wait()
+        said = [line_with("does not answer any more", running)]
+        with serving(data, *room, listen=address):
+            said.append(line_with("answers again", running))
+        _, more = running.stop()
+    told = "".join([*said, more])
+    assert told.count("does not answer any more") <= 2  # it is stopped while nobody is there
+    assert told.count("answers again") == 1
+
+
+def line_with(words: str, running: Adapter) -> str:
+    """All that is said up to a line with these words."""
+    assert running.process.stderr is not None
+    said = ""
+    while line := running.process.stderr.readline():
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(said)
+
+
+def test_the_country_may_come_from_the_environment(server: ServerProcess, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.bin"
+    empty.write_bytes(b"")
+    arguments = ("adapter", "hep", "--feed", "sip-1", "--replay", str(empty))
+    env = {"RINGFENCE_SERVER": server.address, "RINGFENCE_COUNTRY": "44"}
+    done = CliRunner().invoke(main, arguments, env=env)
+    assert done.exit_code == 0, done.output
+    wrong = CliRunner().invoke(main, arguments, env=env | {"RINGFENCE_COUNTRY": "999"})
+    assert wrong.exit_code == 2
+    assert "not a country: 999" in wrong.stderr

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from support.command_line import Ringfence
-from support.server_process import serving
+from support.server_process import serving, wait_until
+from support.terminal import on_terminal
 
 from ringfence import Client, Feed, Pool
 from ringfence.adapters import event_files
@@ -96,10 +97,11 @@ def test_without_a_claim_it_is_said_what_that_means(
     assert status.watermark is None
 
 
+@pytest.mark.parametrize("time_is_called", ["occurred_at", "at"])
 def test_records_are_read_as_a_switch_exports_them(
-    ringfence, client, feed, fresh_numbers, tmp_path
+    ringfence, client, feed, tmp_path, time_is_called
 ) -> None:
-    (number,) = fresh_numbers(1)
+    number = 447700900990 + len(time_is_called) % 10  # another one each time
     quarantined(client, feed, [number])
     national = f"0{number % 10**10}"
     day = time.strftime("%d.%m.%Y", time.gmtime(NOW - 9 * DAY_S))
@@ -112,7 +114,7 @@ def test_records_are_read_as_a_switch_exports_them(
         f"+{number};anonymous;{day} 13:00",
         header="B-Nummer;A-Nummer;Zeit",
     )
-    columns = ("called=B-Nummer", "caller=A-Nummer", "occurred_at=Zeit")
+    columns = ("called=B-Nummer", "caller=A-Nummer", f"{time_is_called}=Zeit")
     named = [word for column in columns for word in ("--column", column)]
     forms = ("--country", "44", "--kind", "call", "--date-format", "%d.%m.%Y %H:%M")
     told, _ = imported(ringfence, export, feed, *named, *forms)
@@ -146,8 +148,18 @@ def test_bad_lines_are_given_back_and_keep_the_claim_back(
     assert f"lines not used, with the reasons: {rejects}" in said
     header, *lines = rejects.read_text().splitlines()
     assert header == f"called,caller,at,kind,{REASON_COLUMN}"
+    assert not [word for word in ("value=", "bound=") if word in said + rejects.read_text()]
     for line, word in zip(
-        lines, ["not a time", "rounded", "with +", "which is now", "FAX", "columns=2"], strict=True
+        lines,
+        [
+            "not a time",
+            "rounded",
+            "with +",
+            "300 s after the import began",
+            "FAX",
+            "2 cells, allowed",
+        ],
+        strict=True,
     ):
         assert word in line
     mended = lines[0].replace("20261201", ago(7))
@@ -187,6 +199,7 @@ def test_a_feed_that_is_not_registered_is_refused_before_anything_is_read(
         (("--complete-from", PAST, "--complete-to", ago(-1)), "neither after now"),
         (("--column", "number=B"), "allowed: called, caller, occurred_at, kind"),
         (("--column", "caller"), "allowed: COLUMN=NAME"),
+        (("--column", "at=A", "--column", "occurred_at=B"), "are the same column"),
     ],
 )
 def test_a_claim_or_a_column_that_cannot_be_is_wrong_usage(
@@ -195,6 +208,66 @@ def test_a_claim_or_a_column_that_cannot_be_is_wrong_usage(
     export = written(tmp_path / "a.csv")
     result = ringfence("import", "events", str(export), "--feed", feed, *options, code=2)
     assert problem in result.stderr
+
+
+def test_a_file_without_a_row_claims_nothing_unasked(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    (number,) = fresh_numbers(1)
+    quarantined(client, feed, [number])
+    empty = written(tmp_path / "empty.csv")
+    full = written(tmp_path / "full.csv.gz", f"+{number},,{ago(9)},CALL")
+    options = ("--feed", feed, "--json", *CLAIM)
+    for files in ([str(empty)], [str(full), str(empty)]):
+        refused = ringfence("import", "events", *files, *options, code=1)
+        assert json.loads(refused.stdout)["claimed_from"] is None
+        assert f"nothing is claimed, as {empty} has no row" in refused.stderr
+        assert "--yes" in refused.stderr
+        (status,) = [each for each in client.list_feeds() if each.feed.name == feed]
+        assert status.watermark is None
+    told, said = imported(ringfence, empty, feed, "--yes", *CLAIM)
+    assert (told["rows"], told["claimed_from"], told["claimed_to"]) == (0, PAST, YESTERDAY)
+    assert f"claimed: {feed}" in said
+
+
+def test_a_claim_of_a_time_that_does_not_count_says_so(
+    ringfence, client, feed, fresh_numbers, tmp_path
+) -> None:
+    forgotten, early, young = fresh_numbers(3)
+    quarantined(client, feed, [early])
+    quarantined(client, feed, [young], days=0.5)  # after the claim
+    export = written(tmp_path / "a.csv", f"+{early},,{ago(9)},CALL")
+    assert "observed_since" not in imported(ringfence, export, feed, *CLAIM)[1]
+    client.quarantine_numbers([forgotten], pool=feed, quarantined_at=NOW - 200 * DAY_S)
+    _, said = imported(ringfence, export, feed, *CLAIM)
+    assert "for 1 number it begins before observed_since, which is when they were put" in said
+    assert f"One of them: +{forgotten}, observed since " in said
+    assert "observed_since" not in imported(ringfence, export, feed)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked_about_a_file_without_a_row(
+    server, client, feed, tmp_path, answer
+) -> None:
+    empty = written(tmp_path / "empty.csv")
+    ended, shown = on_terminal(
+        *("import", "events", str(empty), "--feed", feed, *CLAIM),
+        typed=f"{answer}\n".encode(),
+        RINGFENCE_SERVER=server.address,
+    )
+    assert ended == (0 if answer == "y" else 1), shown
+    assert f"{empty} has no row" in shown.replace("\n", "")
+    assert f"\n{'claimed: ' + feed if ended == 0 else 'nothing is claimed, as '}" in shown
+
+    def is_claimed() -> bool:
+        (status,) = [each for each in client.list_feeds() if each.feed.name == feed]
+        return status.watermark is not None
+
+    if ended == 0:
+        wait_until(is_claimed)
+    else:
+        assert not is_claimed()
 
 
 def test_a_table_without_its_columns_is_told(ringfence, feed, tmp_path) -> None:
@@ -239,6 +312,30 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
     assert (told["rows"], told["accepted"], told["bad_lines"]) == (22, 20, 2)
     assert {len(client.get_number(number).recent) for number in numbers} == {1}  # none twice
     assert not list(tmp_path.glob(".*"))
+
+
+def test_to_repeat_is_advised_only_where_it_helps(ringfence, feed, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(event_files, "PART_ROWS", 4)
+    whole = gzip.compress(  # not packed, so that rows come before the cut
+        ("called,caller,at,kind\n" + f"+447700900000,,{ago(9)},CALL\n" * 900).encode(), 0
+    )
+    damaged = tmp_path / "a.csv.gz"
+    for length, rows in ((len(whole) - 900, True), (9, False)):
+        damaged.write_bytes(whole[:length])
+        cut = ringfence("import", "events", str(damaged), "--feed", feed, code=2)
+        said = "rows done, accepted" if rows else "no row was answered, and nothing is claimed"
+        assert said in cut.stderr
+        assert "again" not in cut.stderr
+
+
+def test_a_file_for_bad_lines_that_is_there_already_is_told(ringfence, feed, tmp_path) -> None:
+    export = written(tmp_path / "a.csv", "x,,,")
+    there = tmp_path / "b.csv"
+    there.write_text("mine")
+    options = ("--feed", feed, "--rejects", str(there))
+    refused = ringfence("import", "events", str(export), *options, code=2)
+    assert f"--rejects: {there} is there already" in refused.stderr
+    assert there.read_text() == "mine"
 
 
 def test_a_run_with_other_files_or_options_begins_anew(tmp_path) -> None:

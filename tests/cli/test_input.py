@@ -85,7 +85,7 @@ def test_a_csv_export_is_read_by_its_header(delimiter: str) -> None:
     assert list(numbers.observed_since) == [0, *[parse_time("2026-02-02")] * 2]
     assert list(numbers.reason) == [2, 0, 0]
     assert [numbers.pool_names[pool] for pool in numbers.pool] == ["nl", "", ""]
-    assert numbers.ignored_columns == ("customer",)
+    assert numbers.ignored_columns == ("Customer",)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_csv_export_is_read_by_its_header(delimiter: str) -> None:
         ("+447700900001\n\n00447700900002\n", "FILE, line 3: numbers are written with +"),
         ("+447700900001,2026-01-01\n", "FILE, line 1: not an E.164 number"),
         ("number\n+447700900001\n\n447700900002\n", "FILE, line 4: numbers are written with +"),
-        ("number,pool\n+447700900001\n", "FILE, line 2: columns=1, bound=2 as in the header"),
+        ("number,pool\n+447700900001\n", "FILE, line 2: value=1 cells, bound=2 as in the header"),
         ("number,number\n", "FILE, line 1: column 'number' stands twice"),
         (
             "number,quarantine_at\n",
@@ -118,6 +118,27 @@ def test_bad_input_is_refused_with_its_line(text: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         of_text(text)
     assert caught.value.format_message().startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("07700 90", "9 or 10 digits behind 44"),
+        ("0044770090", "9 or 10 digits behind 44"),
+        ("07700 900123456", "9 or 10 digits behind 44"),
+        ("770090", "not a number"),
+    ],
+)
+def test_a_national_number_that_its_country_cannot_have_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        NumberInput([text], written=WrittenNumbers(44)).read()
+    with pytest.raises(InputError, match=f"line 2: .*{problem}"):
+        of_text(f"number\n{text}\n", 44)
+
+
+def test_with_a_plus_or_of_another_country_a_number_is_as_long_as_it_is() -> None:
+    numbers = NumberInput(["+44770090", "00991234567"], written=WrittenNumbers(44)).read()
+    assert list(numbers.number) == [44770090, 991234567]
 
 
 def test_more_numbers_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +201,7 @@ def test_what_a_spreadsheet_makes_of_an_export_is_read(content: bytes) -> None:
     assert [number - FIRST for number in numbers.number] == list(range(1, 10))
     assert numbers.quarantined_at[0] == parse_time("2026-01-01")
     assert list(numbers.line) == list(range(2, 11))
-    assert numbers.ignored_columns == ("kunde",)
+    assert numbers.ignored_columns == ("Kunde",)
 
 
 def test_a_list_in_quotes_is_one_number_to_a_line() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ from ringfence import Client, RingfenceError
 from ringfence.cli import stock
 from ringfence.cli.number_input import NumberInput
 from ringfence.cli.stock import Sending
+from ringfence.errors import Unavailable
 from ringfence.wording.tables import REASON_COLUMN
 
 DAY_S = 86_400
@@ -59,7 +61,7 @@ def test_an_export_is_read_as_it_is(ringfence, client, fresh_numbers, tmp_path) 
         *(*options, "--file", str(export)),
     )
     assert counts(result) == {"accepted": 3, "already quarantined": 0, "rejected": 0}
-    assert "columns not read: kunde" in result.stderr
+    assert "columns not read: Kunde" in result.stderr
     assert "quarantined_at from 2024-12-31T00:00:00Z to 2025-08-01T00:00:00Z" in result.stderr
     began = [
         str(client.get_number(number).quarantined_at)[:10] for number in (first, second, third)
@@ -94,15 +96,15 @@ def test_bad_lines_are_given_back_to_be_mended_and_sent_again(
     assert rejects.stat().st_mode & 0o077 == 0
     lines = given_back.decode("latin-1").splitlines()
     assert lines[0] == f"number;quarantined_at;Kunde;{REASON_COLUMN}"
-    assert lines[1].startswith(f"+{bad};20250801;\xc4 \xd6;\"line 3: not a time: value='2")
+    assert lines[1].startswith(f"+{bad};20250801;\xc4 \xd6;\"line 3: not a time: '2")
     assert "rounded" in lines[2]
     assert "export it again" in lines[2]
-    assert lines[3] == f"+{lost};line 5: columns=1, bound=3 as in the header"
+    assert lines[3] == f"+{lost};line 5: 1 cells, allowed: 3 as in the header"
     mended = given_back.replace(b"20250801;", b"2025-08-01;")
     rejects.write_bytes(b"\n".join(mended.splitlines()[:2]) + b"\n")
     again = ringfence("quarantine", "--file", str(rejects))
     assert counts(again)["accepted"] == 1
-    assert "columns not read: kunde\n" in again.stderr  # and nothing of the reasons
+    assert "columns not read: Kunde\n" in again.stderr  # and nothing of the reasons
 
 
 def test_rejects_never_take_the_place_of_a_file(ringfence, fresh_numbers, tmp_path) -> None:
@@ -112,11 +114,13 @@ def test_rejects_never_take_the_place_of_a_file(ringfence, fresh_numbers, tmp_pa
     ringfence("quarantine", "--file", str(export), code=1)
     ringfence("quarantine", "--file", str(export), code=1)
     assert export.read_text() == f"# mine\n+{number}\nx\n"
-    reason = "# line 3: not an E.164 number: value='x', bound=+ and 7 to 15 digits\nx\n"
+    reason = "# line 3: not an E.164 number: 'x', allowed: + and 7 to 15 digits\nx\n"
     for place in (2, 3):
         assert (tmp_path / f"stock.rejects-{place}.csv").read_text() == reason
     there = str(tmp_path / "stock.rejects-2.csv")
-    ringfence("quarantine", "--file", str(export), "--rejects", there, code=4)
+    refused = ringfence("quarantine", "--file", str(export), "--rejects", there, code=2)
+    assert f"--rejects: {there} is there already" in refused.stderr
+    assert "folder" not in refused.stderr
     assert (tmp_path / "stock.rejects-2.csv").read_text() == reason
 
 
@@ -194,11 +198,55 @@ def test_a_dry_run_says_what_would_be_and_sends_nothing(ringfence, client, fresh
     assert client.check_numbers([new])[0].verdict.name == "UNTRACKED"
 
 
-def test_a_number_that_stands_twice_is_told(ringfence, fresh_numbers) -> None:
+def test_a_number_that_stands_twice_is_told_and_sent_once(
+    ringfence, client, fresh_numbers, tmp_path
+) -> None:
+    same, other, late = fresh_numbers(3)
+    result = ringfence("quarantine", "-", text=f"+{same}\n+{same}\n")
+    assert counts(result) == {
+        **{"accepted": 1, "already quarantined": 0, "rejected": 0},
+        "twice": 1,
+    }
+    assert "1 number stands there again: of each the first counts" in result.stderr
+    export = tmp_path / "stock.csv"
+    export.write_text(
+        f"number,quarantined_at\n+{other},2022-01-01\n+{late},\n+{other},2023-01-01\n"
+        f"+{late},\n+{late},2022-01-01\n"
+    )
+    result = ringfence("quarantine", "--file", str(export))
+    assert (counts(result)["accepted"], counts(result)["twice"]) == (2, 3)
+    assert "3 numbers stand there again" in result.stderr
+    differing = "says another time, reason or pool than line"
+    assert f"  +{other}: line 4 {differing} 2\n  +{late}: line 6 {differing} 3\n" in result.stderr
+    assert result.stderr.count(differing) == 2
+    assert str(client.get_number(other).quarantined_at)[:10] == "2022-01-01"
+    told = ringfence("quarantine", "--file", str(export), "--json", "--dry-run").stdout
+    assert json.loads(told)["twice"] == 3
+
+
+def test_times_that_are_not_given_are_told_with_what_that_means(
+    ringfence, client, fresh_numbers
+) -> None:
+    old, new, known = fresh_numbers(3)
+    client.quarantine_numbers([known])
+    text = f"number,quarantined_at\n+{old},2022-01-01\n+{new},\n+{known},2022-01-01\n"
+    for options in (("--dry-run",), ()):
+        said = ringfence("quarantine", "-", *options, text=text).stderr
+        assert "quarantined_at: not given, so now for 1 number\n" in said
+        assert "observed_since: not given, so now for 1 number: their past does not count" in said
+        assert "in quarantine already: 1 number, which keep the times they have" in said
+    again = ringfence("quarantine", "-", "--observed-since", "2022-01-01", text=text)
+    assert counts(again)["already quarantined"] == 3
+    assert "in quarantine already: 3 numbers, which keep the times they have" in again.stderr
+    assert "observed_since before" not in again.stderr
+    assert "not given" not in again.stderr
+    assert str(client.get_number(old).observed_since)[:4] != "2022"
+
+
+def test_times_that_are_given_are_not_said_to_be_missing(ringfence, fresh_numbers) -> None:
     (number,) = fresh_numbers(1)
-    result = ringfence("quarantine", "-", text=f"+{number}\n+{number}\n")
-    assert counts(result) == {"accepted": 1, "already quarantined": 1, "rejected": 0}
-    assert "1 of them stand there again: of each the first counts" in result.stderr
+    said = ringfence("quarantine", f"+{number}", *YEARS_AGO).stderr
+    assert said == ""
 
 
 def test_observed_since_is_no_earlier_than_a_numbers_own_quarantine(
@@ -275,6 +323,7 @@ def test_a_full_table_says_how_many_found_room(tmp_path, monkeypatch) -> None:
         assert found is not None, result.stderr
         assert int(found[1].replace(",", "")) == 800
         assert "table" in result.stderr
+        assert "same command again" not in result.stderr  # that would not help
 
 
 @pytest.mark.slow
@@ -293,6 +342,20 @@ def test_a_server_that_dies_leaves_a_count(own_server, monkeypatch) -> None:
             sending.run(die)
     assert sending.accepted >= 300
     assert sending.accepted == sending.answered < 1_000
+
+
+def test_where_nothing_was_done_there_is_nothing_to_go_on_with(
+    ringfence, fresh_numbers, monkeypatch
+) -> None:
+    (number,) = fresh_numbers(1)
+
+    def refuse(*_: Any) -> None:
+        raise Unavailable("not now")
+
+    monkeypatch.setattr(Sending, "_send", refuse)
+    said = ringfence("quarantine", f"+{number}", *YEARS_AGO, code=4).stderr
+    assert "no number was answered, of 1" in said
+    assert "again" not in said
 
 
 def test_a_stock_is_looked_up_whole(client, fresh_numbers) -> None:

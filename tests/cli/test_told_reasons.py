@@ -34,7 +34,7 @@ def test_reserve_names_each_number_that_is_not_clean_and_why(
         f"  +{young}  AGING: not long enough in quarantine",
         f"  +{unknown}  UNTRACKED: not in quarantine",
     ]
-    assert lines[0].endswith(", if it stays silent")
+    assert lines[0].endswith(", if it stays silent and is listened to")
     assert "CLEAN" in ringfence("check", f"+{clean}").stdout
 
 

@@ -206,7 +206,7 @@ HEADER = "called,caller,occurred_at,kind\n"
         (HEADER + f"{A},,yesterday,CALL\n", 2, "occurred_at: not a time: value='yesterday'"),
         (HEADER + f"{A},,2106-02-06,CALL\n", 2, "occurred_at: value='2106-02-06', bound=no more"),
         (HEADER + f"{A},,2026-01-03,FAX\n", 2, "kind: value='FAX', bound=CALL, SMS, A2P_SMS"),
-        (HEADER + f"{A},,2026-01-03\n", 2, "columns=3, bound=4 as in the header"),
+        (HEADER + f"{A},,2026-01-03\n", 2, "value=3 cells, bound=4 as in the header"),
         (
             "called,caller,occurred_at,kind,class\n" + f"{A},,2026-01-03,CALL,FRIEND\n",
             2,

@@ -103,5 +103,5 @@ def test_a_range_may_have_the_same_forms(text: str) -> None:
 
 
 def test_a_country_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="not a country: calling_code=42"):
+    with pytest.raises(ValueError, match="not a country: value=42"):
         WrittenNumbers(42)

@@ -50,6 +50,8 @@ class Sent:
     first: int = 0
     """The earliest and the latest time of an event, unix seconds; 0 = there was none."""
     last: int = 0
+    empty_files: list[str] = field(default_factory=list)
+    """Those that have a header and no row: nothing came, or what wrote them failed."""
 
     def saw(self, occurred_at: int) -> None:
         """Widens the time that events were read of."""
@@ -140,6 +142,8 @@ async def send_files(
                 await send_file(files[index])
             except TableError as error:
                 raise TableError(f"{files[index]}, {error}") from None
+            if not sent.row:
+                sent.empty_files = [*sent.empty_files, str(files[index])]
             sent.file, sent.row = index + 1, 0
             done(sent)
 

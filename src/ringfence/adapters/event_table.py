@@ -102,7 +102,8 @@ def events_of(
             occurred_at = read_time(cells[time_at].strip())
             if occurred_at > latest:
                 raise ValueError(
-                    f"value={unix_text(occurred_at)}, bound={unix_text(latest)}, which is now"
+                    f"value={unix_text(occurred_at)}, bound=no later than {unix_text(latest)},"
+                    f" {AHEAD_S_MAX} s after the import began"
                 )
             column = "kind"
             kind = kinds["" if kind_at is None else cells[kind_at]]

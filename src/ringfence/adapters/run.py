@@ -102,17 +102,24 @@ async def answered(work: Coroutine[Any, Any, None], stream: EventStream, patienc
             working.cancel()
             await asyncio.wait({working})
             raise NotAnswered(
-                f"no answer: waited_s={patience_s:g}, unanswered_events={stats.unanswered}"
+                f"no answer for {patience_s:g} s: events not answered: {stats.unanswered:,}"
             )
     working.result()
 
 
 async def _look(source: Source, stream: EventStream, say: Callable[[str], None]) -> None:
     last_said = time.monotonic()
+    answered_before = stream.answering
     said = _lines(source, stream)
     while True:
         await asyncio.sleep(LOOK_S)
         source.look()
+        answers_now = stream.answering
+        if answered_before and answers_now is False:
+            say("the server does not answer any more: events wait here until it does")
+        elif answered_before is False and answers_now:
+            say("the server answers again")
+        answered_before = answers_now
         if time.monotonic() - last_said >= SUMMARY_S:
             last_said = time.monotonic()
             lines = _lines(source, stream)

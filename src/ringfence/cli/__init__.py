@@ -17,6 +17,7 @@ from typing import Any, NoReturn, cast
 
 import click
 
+from ringfence.early_interrupt import EndsQuietly, raise_again
 from ringfence.engine.wrong_path import wrong_path
 
 _MODULES = {
@@ -62,7 +63,9 @@ class Commands(click.Group):
         if cmd_name not in _MODULES:
             return None
         name = cmd_name + "_" * iskeyword(cmd_name)
-        return cast(click.Command, getattr(import_module(_MODULES[cmd_name]), name))
+        with EndsQuietly():
+            module = import_module(_MODULES[cmd_name])
+        return cast(click.Command, getattr(module, name))
 
     def invoke(self, ctx: click.Context) -> Any:
         as_json = "--json" in ctx.args
@@ -83,6 +86,7 @@ class Commands(click.Group):
         """Runs the command; what any of them may meet becomes an exit code."""
         try:
             try:
+                raise_again()
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
@@ -93,7 +97,7 @@ class Commands(click.Group):
             if error.filename is not None:
                 raise _Failure(wrong_path(error)) from None
             if error.errno != errno.ENOSPC:
-                raise
+                raise _Failure(error.strerror or str(error)) from None
             _discard_output()
             raise _Failure(f"the output was cut off: {error.strerror}") from None
         except MemoryError as error:

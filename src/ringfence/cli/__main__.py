@@ -1,5 +1,5 @@
 """`python -m ringfence.cli` is `ringfence`, also where no script was installed."""
 
-from ringfence.cli import main
+from ringfence.__main__ import run
 
-main(prog_name="ringfence")
+run()

@@ -12,6 +12,13 @@ from ringfence.errors import RingfenceError, TooFewClean
 from ringfence.wording.times import format_time, unix_text
 
 _WORDS = (
+    (  # gRPC's, which names the address that the line names already
+        re.compile(
+            r"failed to connect to all addresses; last error: (?:\w+: )?\S+: "
+            r"(?:Failed to connect to remote host: )?(.+)"
+        ),
+        r"\1",
+    ),
     (
         re.compile(r"\breservation (\S+): value=(\w+), bound=ACTIVE"),
         r"reservation \1 is \2 already",

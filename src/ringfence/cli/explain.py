@@ -8,7 +8,7 @@ from itertools import islice
 import click
 from rich.text import Text
 
-from ringfence import Client, HistoryEntry, Number, Reservation, Verdict
+from ringfence import Client, HistoryEntry, Number, Policy, Reservation, Verdict
 from ringfence.cli.history_text import history_lines
 from ringfence.cli.options import (
     at_option,
@@ -54,7 +54,12 @@ def explain(
     reservation, forecast = _reservation(client, known), is_ahead(at)
     terminal().print(
         explanation(
-            known, asked_at, reservation, forecast=forecast, on_trust=_is_on_trust(client, known)
+            known,
+            asked_at,
+            reservation,
+            forecast=forecast,
+            on_trust=_is_on_trust(client, known),
+            policy=_policy(client, known),
         )
     )
     if shown is not None and entries is not None:
@@ -98,6 +103,16 @@ def _is_on_trust(client: Client, number: Number) -> bool:
     except RingfenceError:
         return False
     return required.get(number.pool) == ()
+
+
+def _policy(client: Client, number: Number) -> Policy | None:
+    """The policy that a noisy number broke; None when that is not to be had, or no matter."""
+    if number.verdict != Verdict.NOISY:
+        return None
+    try:
+        return next((each for each in client.list_policies() if each.name == number.policy), None)
+    except RingfenceError:
+        return None
 
 
 def _texts(lines: Iterable[str]) -> list[Text]:

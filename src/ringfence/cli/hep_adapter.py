@@ -19,7 +19,16 @@ from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
-from ringfence.cli.options import Address, Failed, NotReached
+from ringfence.cli.error_text import in_words
+from ringfence.cli.options import (
+    Address,
+    Failed,
+    NotReached,
+    connection_options,
+    feed_option,
+    switch_country_option,
+)
+from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 
@@ -35,24 +44,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Where to listen, on UDP and on TCP; port 0 takes a free one.",
 )
-@click.option(
-    "--server",
-    type=Address(),
-    metavar="ADDRESS",
-    envvar="RINGFENCE_SERVER",
-    default="127.0.0.1:50051",
-    show_default=True,
-    show_envvar=True,
-    help="The Ringfence server, HOST:PORT or unix:/path.",
-)
-@click.option("--feed", metavar="NAME", required=True, help="The feed that the events belong to.")
-@click.option(
-    "--country",
-    type=click.IntRange(1, 999),
-    metavar="CODE",
-    required=True,
-    help="Calling code of the country whose national numbers the switch writes, such as 44.",
-)
+@connection_options
+@feed_option
+@switch_country_option
 @click.option(
     "--auth-key",
     metavar="KEY",
@@ -76,9 +70,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     is_flag=True,
     help="With --replay: move all times so that the last one is now.",
 )
-@click.option("--tls-ca", type=_FILE, help="TLS: PEM file of the server's authority.")
-@click.option("--tls-certificate", type=_FILE, help="TLS: PEM file of our certificate.")
-@click.option("--tls-key", type=_FILE, help="TLS: PEM file of its key.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
@@ -91,15 +82,13 @@ def hep(
     *,
     listen: str,
     server: str,
+    tls: Tls | None,
     feed: str,
-    country: int,
+    plan: DialPlan,
     auth_key: str,
     lateness: int,
     replay: Path | None,
     shift_to_now: bool,
-    tls_ca: Path | None,
-    tls_certificate: Path | None,
-    tls_key: Path | None,
     timeout: float,
 ) -> None:
     """Send what SIP switches report as HEP3: each call and message is one event.
@@ -111,11 +100,7 @@ def hep(
     """
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
-    if (tls_certificate is None) != (tls_key is None):
-        raise click.UsageError("--tls-certificate and --tls-key go together")
-    tls = Tls(tls_ca, tls_certificate, tls_key) if tls_ca or tls_certificate else None
     try:
-        plan = DialPlan.of_country(country)
         reader = HepReader(plan, auth_key=auth_key)
         stream = EventStream(
             server,
@@ -148,14 +133,14 @@ def hep(
             )
         asyncio.run(_beside(look_at_server(server, feed, tls, _say), running))
     except NotAnswered as error:
-        raise NotReached(f"{error}, server={server}") from None
+        raise NotReached(f"{server}: {error}") from None
     except (CaptureError, RingfenceError, OSError) as error:
         raise Failed(str(error)) from None
     finally:
         _say(f"read {summary(reader.tally)}")
         _say(f"sent {sent_summary(stream.stats)}")
         for reason in stream.stats.rejections:
-            _say(f"rejected {reason}")
+            _say(f"rejected {in_words(reason)}")
     if stream.stats.refused_batches:
         raise Failed(f"the server refused events: refused={stream.stats.refused}")
 
@@ -172,9 +157,14 @@ async def _beside(look: Coroutine[Any, Any, None], running: Coroutine[Any, Any, 
 
 def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:
     """The attempts in each record of the capture."""
-    with path.open("rb") as file:
-        for received_at, datagram in read_capture(file):
-            yield [_moved(attempt, shift_s) for attempt in reader.read(datagram, received_at)]
+    try:
+        with path.open("rb") as file:
+            for received_at, datagram in read_capture(file):
+                yield [_moved(attempt, shift_s) for attempt in reader.read(datagram, received_at)]
+    except CaptureError as error:
+        raise CaptureError(f"{path}: {error}") from None
+    except OSError as error:
+        raise CaptureError(wrong_path(error, path)) from None
 
 
 def _moved(attempt: Attempt, shift_s: int) -> Attempt:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ringfence.adapters.event_files import Sent
+from ringfence.cli.error_text import in_words
 from ringfence.cli.output import print_facts
 from ringfence.wording.times import unix_text
 
@@ -30,7 +31,7 @@ def show_sent(sent: Sent) -> None:
         facts["happened"] = f"{unix_text(sent.first)} to {unix_text(sent.last)}"
     print_facts(facts)
     for reason in sent.rejections[:10]:
-        click.echo(f"  {reason}")
+        click.echo(f"  {in_words(reason)}")
     if sent.untracked and not sent.accepted:
         click.echo(
             "no event was to a number in quarantine: bring the stock in first, then import again",
@@ -53,21 +54,34 @@ def sent_json(sent: Sent, claimed: Claim | None) -> dict[str, Any]:
     }
 
 
-def say_claim(feed: str, claim: Claim | None, *, whole: bool) -> None:
+def doubt_of(sent: Sent) -> str:
+    """Why a claim should not be made unasked though every row was taken; "" = no reason."""
+    if not sent.empty_files:
+        return ""
+    more = len(sent.empty_files) - 1
+    return f"{sent.empty_files[0]} has no row" + (f", nor have {more} more files" if more else "")
+
+
+def say_claim(feed: str, claim: Claim | None, sent: Sent, *, made: bool) -> None:
     """Says on standard error what is claimed, or why nothing is and what that means."""
     if claim is None:
         text = (
             "nothing is claimed: these events count, but silence beside them does not. If the files"
             " hold everything of a time, import them again with --complete-from and --complete-to"
         )
-    elif whole:
+    elif made:
         text = f"claimed: {feed} has sent all that came from {unix_text(claim[0])}" + (
             f" to {unix_text(claim[1])}"
         )
-    else:
+    elif sent.bad_rows or sent.rejected:
         text = (
             "nothing is claimed, as not every line became an event: silence in that time does not"
             " count. Mend the lines that were not used and import them with the same"
             " --complete-from and --complete-to"
+        )
+    else:
+        text = (
+            f"nothing is claimed, as {doubt_of(sent)}: an export that failed looks so too. If there"
+            " was nothing indeed, the same command with --yes claims that time"
         )
     click.echo(text, err=True)

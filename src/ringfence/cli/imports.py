@@ -1,6 +1,7 @@
 """`ringfence import events`: history that lies in files, as events of a feed."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from ringfence import Client, EventKind, EventStream, RingfenceError, Tls
 from ringfence.adapters.event_files import PART_ROWS, Note, Sent, send_files
 from ringfence.adapters.event_table import AHEAD_S_MAX, COLUMNS, EventForms
 from ringfence.adapters.run import NotAnswered
-from ringfence.cli.import_text import Claim, say_claim, sent_json, show_sent
+from ringfence.cli.again import AGAIN, again_helps
+from ringfence.cli.claim_reach import reach_text
+from ringfence.cli.import_text import Claim, doubt_of, say_claim, sent_json, show_sent
 from ringfence.cli.number_input import InputError
 from ringfence.cli.options import (
     Failed,
@@ -27,12 +30,13 @@ from ringfence.cli.options import (
     connection_options,
     country_option,
     date_format_option,
+    feed_option,
     json_option,
     login_name,
     told,
 )
 from ringfence.cli.output import print_json, progress_bars
-from ringfence.cli.reject_file import RejectFile, TurnedAway
+from ringfence.cli.reject_file import RejectFile, TurnedAway, rejects_option
 from ringfence.errors import DeadlineExceeded, Unreachable
 from ringfence.wording.numbers import WrittenNumbers
 from ringfence.wording.tables import TableError
@@ -49,7 +53,7 @@ def import_() -> None:
 
 @import_.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
-@click.option("--feed", metavar="NAME", required=True, help="The feed that the events belong to.")
+@feed_option
 @click.option(
     "--complete-from",
     type=Moment(),
@@ -65,11 +69,9 @@ def import_() -> None:
 @country_option
 @columns_option
 @date_format_option
+@rejects_option
 @click.option(
-    "--rejects",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Where to write the lines that are no events; beside the first file, if not given.",
+    "--yes", is_flag=True, help="Claim that time though a file has no row, as nothing came."
 )
 @click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
 @json_option
@@ -102,6 +104,7 @@ def events(
     columns: dict[str, str],
     date_format: str | None,
     rejects: Path | None,
+    yes: bool,
     restart: bool,
     as_json: bool,
     server: str,
@@ -114,14 +117,14 @@ def events(
     CSV, also in gzip, with the columns called, caller (empty = withheld), occurred_at (or at) and
     kind. To import a file twice does no harm, and a run that was cut off goes on where it was.
     Lines that are no events go to a file that can be mended and imported. With --complete-from and
-    --complete-to the feed claims that time, if every line was read and every event taken. The exit
-    code is 1 if not.
+    --complete-to the feed claims that time, if every line was read and every event taken, and no
+    file is without a row: that is asked about. The exit code is 1 if nothing is claimed then.
     """
     now = int(time.time())
     claim = _claim(complete_from, complete_to, now)
     if rejects is not None and len(files) > 1:
         raise click.UsageError("--rejects goes with one file")
-    check_columns(columns, COLUMNS)
+    columns = _columns(columns)
     default_kind = EventKind[kind.upper()] if kind else None
     read_time = time_reader(date_format)
     forms = EventForms(now + AHEAD_S_MAX, written, read_time, default_kind, columns)
@@ -138,16 +141,39 @@ def events(
         run = _Run(Note(files, feed, asked), rejects, restart=restart)
         sent = run.send(files, forms, stream, patience_s=timeout)
         whole = not (sent.bad_rows or sent.rejected)
-        if claim is not None and whole:
+        made = claim is not None and whole and _sure(sent, yes=yes)
+        reach = ""
+        if claim is not None and made:
             client.record_events(feed, [], complete_from=claim[0], watermark=claim[1])
+            reach = reach_text(client, feed, claim)
         run.note.remove()
     if as_json:
-        print_json(sent_json(sent, claim if whole else None))
+        print_json(sent_json(sent, claim if made else None))
     else:
         show_sent(sent)
-    say_claim(feed, claim, whole=whole)
-    if not whole:
+    say_claim(feed, claim, sent, made=made)
+    if reach:
+        click.echo(reach, err=True)
+    if not whole or (claim is not None and not made):
         ctx.exit(1)
+
+
+def _columns(given: dict[str, str]) -> dict[str, str]:
+    """What the files call our columns; `at` is another word for `occurred_at`."""
+    check_columns(given, (*COLUMNS, "at"))
+    if {"at", "occurred_at"} <= given.keys():
+        raise click.UsageError("--column: at and occurred_at are the same column")
+    return {("occurred_at" if ours == "at" else ours): theirs for ours, theirs in given.items()}
+
+
+def _sure(sent: Sent, *, yes: bool) -> bool:
+    """Whether the files hold all that came; asks where one is empty, and somebody can be asked."""
+    doubt = doubt_of(sent)
+    if yes or not doubt:
+        return True
+    return sys.stdin.isatty() and click.confirm(
+        f"{doubt}. Claim all the same that nothing came which is not in the files?", err=True
+    )
 
 
 def _claim(begin: int | None, end: int | None, now: int) -> Claim | None:
@@ -210,13 +236,13 @@ class _Run:
                     )
                 )
         except NotAnswered as error:
-            self._say_cut_off()
+            self._say_cut_off(error)
             raise NotReached(str(error)) from None
         except TableError as error:
-            self._say_cut_off()
+            self._say_cut_off(error)
             raise InputError(str(error)) from None
-        except (KeyboardInterrupt, RingfenceError):
-            self._say_cut_off()
+        except (KeyboardInterrupt, RingfenceError) as error:
+            self._say_cut_off(error)
             raise
 
     def _done(self, sent: Sent) -> None:
@@ -230,12 +256,13 @@ class _Run:
                 f"{self.note.path}: {error.strerror}; a run that is cut off begins anew", err=True
             )
 
-    def _say_cut_off(self) -> None:
-        click.echo(
-            f"before that: {self._last.rows:,} rows done, accepted {self._last.accepted:,}; nothing"
-            " is claimed. Give the same command again to go on there",
-            err=True,
-        )
+    def _say_cut_off(self, error: BaseException) -> None:
+        if not self._last.rows:
+            click.echo("no row was answered, and nothing is claimed", err=True)
+            return
+        text = f"before that: {self._last.rows:,} rows done, accepted {self._last.accepted:,};"
+        text += " nothing is claimed"
+        click.echo(f"{text}. {AGAIN}" if again_helps(error) else text, err=True)
 
     @contextmanager
     def _opened(self, bars: Progress, path: Path) -> Iterator[tuple[IO[bytes], TurnedAway]]:

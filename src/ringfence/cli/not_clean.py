@@ -29,8 +29,10 @@ def not_clean_lines(checked: Sequence[CheckedNumber]) -> Iterator[str]:
     """A line for each number that is not clean, and how many more there are."""
     found = [each for each in checked if each.verdict != Verdict.CLEAN]
     for each in found[:SHOWN_MAX]:
-        expected = each.expected_at or each.clean_at
-        later = f"; clean from {time_text(expected)}, if it stays silent" if expected else ""
+        later = ""
+        if each.expected_at:
+            later = f"; clean from {time_text(each.expected_at)}, if it stays silent and is"
+            later += " listened to"
         yield f"{format_number(each.number)}  {why_text(each.verdict)}{later}"
     if len(found) > SHOWN_MAX:
         yield f"and {len(found) - SHOWN_MAX:,} more (`ringfence check` has all)"

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ringfence import Client, Tls
+from ringfence.cli.completion import complete_feed
 from ringfence.cli.error_text import error_text, too_few_text
 from ringfence.cli.number_input import NUMBER_COLUMNS, NumberInput
 from ringfence.errors import (
@@ -28,6 +29,9 @@ from ringfence.server.config.address import check_address
 from ringfence.server.config.duration import parse_duration
 from ringfence.wording.numbers import WrittenNumbers
 from ringfence.wording.times import parse_time, time_reader
+
+if TYPE_CHECKING:
+    from ringfence.wording.dialled import DialPlan
 
 Command = Callable[..., Any]
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -220,19 +224,59 @@ def json_option(function: Command) -> Command:
     )(function)
 
 
-def country_option(function: Command) -> Command:
-    """Adds `--country CODE`; the command gets `written`, how numbers are written there."""
+def _country(name: str, help: str, **more: Any) -> Callable[[Command], Command]:
     return click.option(
         "--country",
-        "written",
+        name,
         type=click.IntRange(1, 999),
-        callback=_written,
         metavar="CODE",
         envvar="RINGFENCE_COUNTRY",
         show_envvar=True,
-        help="Calling code of the country that national numbers belong to, such as 44: then numbers"
-        " may have no + too.",
+        help=help,
+        **more,
+    )
+
+
+def country_option(function: Command) -> Command:
+    """Adds `--country CODE`; the command gets `written`, how numbers are written there."""
+    return _country(
+        "written",
+        "Calling code of the country that national numbers belong to, such as 44: then numbers may"
+        " have no + too.",
+        callback=_written,
     )(function)
+
+
+def switch_country_option(function: Command) -> Command:
+    """Adds `--country CODE`, which must be given; the command gets `plan`, how a switch there
+    writes numbers.
+    """
+    return _country(
+        "plan",
+        "Calling code of the country whose national numbers the switch writes, such as 44.",
+        required=True,
+        callback=_plan,
+    )(function)
+
+
+def feed_option(function: Command) -> Command:
+    """Adds `--feed NAME`, which must be given."""
+    return click.option(
+        "--feed",
+        metavar="NAME",
+        required=True,
+        shell_complete=complete_feed,
+        help="The feed that the events belong to.",
+    )(function)
+
+
+def _plan(_: click.Context, __: click.Parameter, country: int) -> "DialPlan":
+    from ringfence.wording.dialled import DialPlan  # its metadata take a while to load
+
+    try:
+        return DialPlan.of_country(country)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _written(_: click.Context, __: click.Parameter, country: int | None) -> WrittenNumbers:

@@ -1,6 +1,5 @@
 """`ringfence quarantine`: puts numbers into quarantine, from one to millions."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from ringfence import Client, DisconnectReason, QuarantineResult, Verdict
+from ringfence import Client, DisconnectReason
+from ringfence.cli.again import AGAIN, again_helps
 from ringfence.cli.completion import complete_pool
 from ringfence.cli.error_text import in_words
 from ringfence.cli.number_input import (
@@ -29,23 +29,15 @@ from ringfence.cli.options import (
     yes_option,
 )
 from ringfence.cli.output import print_facts, print_json, progress, progress_bars
-from ringfence.cli.reject_file import RejectFile, TurnedAway
-from ringfence.cli.stock import Known, Sending, chosen, filled, look_up
+from ringfence.cli.quarantine_text import say_known, say_times, say_twice
+from ringfence.cli.reject_file import RejectFile, RejectsThere, TurnedAway, rejects_option
+from ringfence.cli.stock import Known, Sending, chosen, filled, look_up, once
 from ringfence.engine.number import format_number
 from ringfence.errors import RingfenceError
-from ringfence.wording.times import time_reader, unix_text
+from ringfence.wording.times import time_reader
 
 REJECTIONS_SHOWN_MAX = 100
-MOVED = (
-    "observed_since before quarantined_at: {:,} numbers, which count as observed since their own"
-    " quarantined_at"
-)
 _REASONS = [reason.name for reason in DisconnectReason if reason]
-_IN_QUARANTINE = [
-    verdict
-    for verdict in Verdict
-    if verdict and verdict not in (Verdict.ASSIGNED, Verdict.RETIRED, Verdict.UNTRACKED)
-]
 
 
 @click.command()
@@ -85,12 +77,7 @@ _IN_QUARANTINE = [
     help="Numbers that were handed out or retired and would come back: also these, or not. Asked,"
     " if not given.",
 )
-@click.option(
-    "--rejects",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Where to write the lines that were not used; beside the file, if not given.",
-)
+@rejects_option
 @yes_option
 @json_option
 @client_options
@@ -125,14 +112,16 @@ def quarantine(
         if numbers.ignored_columns:
             click.echo(f"columns not read: {', '.join(numbers.ignored_columns)}", err=True)
         _check_pools(client, numbers)
-        numbers, moved = filled(numbers, quarantined_at, observed_since, reason)
+        numbers, twice = once(numbers)
+        say_twice(twice)
+        whole = filled(numbers, quarantined_at, observed_since, reason)
+        numbers = whole.numbers
         with progress("looking up", len(numbers)) as bar:
             known = look_up(client, numbers, lambda n: bar.update(bar.task_ids[0], completed=n))
         bad_lines = turned_away.rows
         if file is not None or known.returning.any() or dry_run:
-            _say_before(numbers, known)
-        if moved:
-            click.echo(MOVED.format(moved), err=True)
+            say_known(numbers, known)
+        say_times(whole, known)
         left_out = 0
         if not dry_run and known.returning.any() and not _come_back(known, assigned, yes):
             left_out = int(known.returning.sum())
@@ -146,11 +135,12 @@ def quarantine(
             if file is not None and sending.refused:
                 try:
                     _turn_away(sending, file, turned_away)
-                except OSError as error:  # they are shown below, at least the first
+                except (OSError, RejectsThere) as error:  # they are shown below, at least the first
                     click.echo(f"no file for what the server refused: {error}", err=True)
     if dry_run:
         click.echo("dry run: nothing was sent", err=True)
-    _show(sending, as_json, bad_lines=bad_lines, left_out=left_out, dry_run=dry_run)
+    more = {"twice": twice.count, "bad_lines": bad_lines, "left_out": left_out}
+    _show(sending, as_json, more, dry_run=dry_run)
     if sending.rejected or bad_lines:
         ctx.exit(1)
 
@@ -187,28 +177,6 @@ def _check_pools(client: Client, numbers: Numbers) -> None:
         raise Failed(f"no such pool: {', '.join(sorted(unknown))}; nothing was sent")
 
 
-def _say_before(numbers: Numbers, known: Known) -> None:
-    """What is about to happen, where it is not plain."""
-    told = {
-        "new": known.count(Verdict.UNTRACKED),
-        "in quarantine already": known.count(*_IN_QUARANTINE),
-        "handed out (ASSIGNED)": known.count(Verdict.ASSIGNED),
-        "out of use (RETIRED)": known.count(Verdict.RETIRED),
-    }
-    counts = ", ".join(f"{count:,} {words}" for words, count in told.items() if count)
-    click.echo(f"numbers: {len(numbers):,}, of these {counts}", err=True)
-    if again := len(numbers) - len(np.unique(numbers.number)):
-        click.echo(f"{again:,} of them stand there again: of each the first counts", err=True)
-    began = numbers.quarantined_at[numbers.quarantined_at != 0]
-    if len(began):
-        first, last = unix_text(int(began.min())), unix_text(int(began.max()))
-        click.echo(f"quarantined_at from {first} to {last}", err=True)
-        if ahead := int((began > time.time()).sum()):
-            click.echo(
-                f"{ahead:,} of these times are still to come: no server takes them", err=True
-            )
-
-
 def _come_back(known: Known, assigned: str | None, yes: bool) -> bool:
     """Whether numbers that are handed out or retired go into quarantine; asks, if need be."""
     if assigned is not None:
@@ -229,14 +197,17 @@ def _counted(sending: Sending) -> Iterator[None]:
     """Says what was done when it ends before the end."""
     try:
         yield
-    except (RingfenceError, KeyboardInterrupt):
-        click.echo(
-            f"before that: accepted {sending.accepted:,}, already quarantined"
-            f" {sending.already_quarantined:,}, rejected {sending.rejected:,}, of"
-            f" {len(sending.numbers):,}. Give the same command again to go on: numbers that are in"
-            " quarantine already stay as they are",
-            err=True,
-        )
+    except (RingfenceError, KeyboardInterrupt) as error:
+        if sending.answered:
+            again = f". {AGAIN}: numbers that are in quarantine already stay as they are"
+            click.echo(
+                f"before that: accepted {sending.accepted:,}, already quarantined"
+                f" {sending.already_quarantined:,}, rejected {sending.rejected:,}, of"
+                f" {len(sending.numbers):,}{again if again_helps(error) else ''}",
+                err=True,
+            )
+        else:
+            click.echo(f"no number was answered, of {len(sending.numbers):,}", err=True)
         raise
 
 
@@ -257,26 +228,25 @@ def _turn_away(sending: Sending, file: NumberFile, turned_away: RejectFile) -> N
                 turned_away.add(table, line, cells, in_words(reason))
 
 
-def _show(sending: Sending, as_json: bool, *, bad_lines: int, left_out: int, dry_run: bool) -> None:
+def _show(sending: Sending, as_json: bool, more: dict[str, int], *, dry_run: bool) -> None:
     rejections = [(number, in_words(reason)) for number, reason in sending.refused.values()]
     if as_json:
-        result = QuarantineResult(
-            sending.accepted, sending.already_quarantined, sending.rejected, ()
-        )
+        result = {
+            "accepted": sending.accepted,
+            "already_quarantined": sending.already_quarantined,
+            "rejected": sending.rejected,
+        }
         shown = [
             {"number": number, "reason": reason}
             for number, reason in list(sending.refused.values())[:REJECTIONS_SHOWN_MAX]
         ]
-        print_json(
-            result, rejections=shown, bad_lines=bad_lines, left_out=left_out, dry_run=dry_run
-        )
+        print_json(result | more, rejections=shown, dry_run=dry_run)
         return
     facts = {
         "accepted": sending.accepted,
         "already quarantined": sending.already_quarantined,
         "rejected": sending.rejected,
-        "bad lines": bad_lines,
-        "left out": left_out,
+        **{name.replace("_", " "): count for name, count in more.items()},
     }
     always = () if dry_run else ("accepted", "already quarantined", "rejected")
     if shown_facts := {n: f"{c:,}" for n, c in facts.items() if c or n in always}:

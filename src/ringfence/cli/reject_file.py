@@ -7,17 +7,46 @@ reason, which is not read; of a file with a number to a line, the reason is a co
 import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, Self
 
 import click
 
+from ringfence.cli.error_text import in_words
 from ringfence.cli.number_input import BadLines
 from ringfence.wording.tables import REASON_COLUMN, Table
 
 _OURS = re.compile(r"\.rejects(-\d+)?$")
+
+
+class RejectsThere(click.UsageError):
+    """The file for the rejected rows is there already."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"--rejects: {path} is there already, and nothing is written over: move it away, or"
+            " name a file that is not there"
+        )
+
+
+def rejects_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--rejects FILE`; the command gets `rejects`, a path where nothing is yet."""
+    return click.option(
+        "--rejects",
+        type=click.Path(path_type=Path),
+        callback=_not_there,
+        metavar="FILE",
+        help="Where to write the lines that were not used, a new file; beside the file that they"
+        " come from, if not given.",
+    )(function)
+
+
+def _not_there(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and os.path.lexists(path):
+        raise RejectsThere(path)
+    return path
 
 
 class RejectFile:
@@ -57,8 +86,8 @@ class RejectFile:
             try:
                 opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except FileExistsError:
-                if self._wanted:
-                    raise
+                if self._wanted:  # since the command began
+                    raise RejectsThere(path) from None
                 continue
             break
         self.path = path
@@ -84,6 +113,7 @@ class TurnedAway(BadLines):
 
     def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
         """Takes one."""
+        reason = in_words(reason)
         super().add(table, line, cells, reason)
         self._file.add(table, line, cells, reason)
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ringfence.cli.options import json_option, yes_option
+from ringfence.cli.options import json_option
 from ringfence.cli.output import print_json
 from ringfence.server.config.config_problems import ConfigError
 
@@ -38,7 +38,12 @@ def put_options(function: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         help="Let the server check it, show the difference, and change nothing.",
     )(function)
-    return json_option(yes_option(function))
+    function = click.option(
+        "--yes",
+        is_flag=True,
+        help="Do not ask: what is set and the file leaves out, such as a description, is lost.",
+    )(function)
+    return json_option(function)
 
 
 def toml_option(function: Callable[..., Any]) -> Callable[..., Any]:

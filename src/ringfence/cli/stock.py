@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from ringfence import Client, DisconnectReason, NumberRejection, QuarantineResult, Verdict
 from ringfence.cli.number_rows import Numbers
 
+SHOWN_MAX = 10
 SENT_AT_ONCE = 16_384  # each is durable when it is answered, and counted
 _ASKED_AT_ONCE = 100_000
 _REJECTIONS_TOLD = 100  # the server names no more of a call
@@ -29,6 +31,12 @@ class Known:
         return int(np.count_nonzero(np.isin(self.verdict, verdicts)))
 
     @property
+    def staying(self) -> npt.NDArray[np.bool_]:
+        """Those that are in quarantine already, and stay as they are."""
+        others = (Verdict.UNTRACKED, Verdict.ASSIGNED, Verdict.RETIRED)
+        return ~np.isin(self.verdict, others)
+
+    @property
     def returning(self) -> npt.NDArray[np.bool_]:
         """Those that were handed out or taken out of use, and would come back."""
         return np.isin(self.verdict, (Verdict.ASSIGNED, Verdict.RETIRED))
@@ -45,12 +53,19 @@ def look_up(client: Client, numbers: Numbers, told: Told) -> Known:
     return Known(verdict)
 
 
+@dataclass(frozen=True)
+class Filled:
+    """Numbers with all that is said of them; a time of 0 is now, as nothing says otherwise."""
+
+    numbers: Numbers
+    moved: npt.NDArray[np.bool_]
+    """Those whose observed_since lay before quarantined_at, which it now is."""
+
+
 def filled(
     numbers: Numbers, quarantined_at: int | None, observed_since: int | None, reason: str | None
-) -> tuple[Numbers, int]:
-    """The numbers with the options' values where the file says nothing; and of how many
-    observed_since lay before quarantined_at, which it now is.
-    """
+) -> Filled:
+    """The numbers with the options' values where the file says nothing."""
 
     def fill(column: npt.NDArray[np.uint32], value: int | None) -> npt.NDArray[np.uint32]:
         return np.where(column == 0, np.uint32(value or 0), column)
@@ -67,7 +82,37 @@ def filled(
             numbers.reason == 0, DisconnectReason[reason or "UNSPECIFIED"], numbers.reason
         ),
     )
-    return whole, int(np.count_nonzero(early))
+    return Filled(whole, early)
+
+
+@dataclass(frozen=True)
+class Twice:
+    """Rows of numbers that stand there before already, and are not sent."""
+
+    count: int
+    differing: int
+    """Those that say something else of their number than its first row does."""
+    shown: tuple[tuple[int, int, int], ...]
+    """Number, line of the first and line of the other, of the first of these."""
+
+
+def once(numbers: Numbers) -> tuple[Numbers, Twice]:
+    """Each number once, as it stands there first, and what was left out."""
+    _, firsts, of = np.unique(numbers.number, return_index=True, return_inverse=True)
+    again = np.ones(len(numbers), bool)
+    again[firsts] = False
+    rows = np.flatnonzero(again)
+    first_rows = firsts[of[rows]]
+    differs = np.zeros(len(rows), bool)
+    for name in ("quarantined_at", "observed_since", "reason", "pool"):
+        column = getattr(numbers, name)
+        differs |= column[rows] != column[first_rows]
+    shown = tuple(
+        (int(numbers.number[row]), int(numbers.line[first]), int(numbers.line[row]))
+        for first, row in islice(zip(first_rows[differs], rows[differs], strict=True), SHOWN_MAX)
+    )
+    kept = chosen(numbers, ~again) if len(rows) else numbers
+    return kept, Twice(len(rows), int(np.count_nonzero(differs)), shown)
 
 
 def chosen(numbers: Numbers, rows: npt.NDArray[np.bool_]) -> Numbers:

@@ -25,6 +25,7 @@ _MEANS = {
 }
 _NEXT = (
     ("serve --data ringfence-data", "run a server of your own"),
+    ("feeds put feed.toml", 'register a switch; the file: [[feed]], then name = "my-switch"'),
     ("quarantine +447700900000-+447700900999", "put numbers into quarantine"),
     ("adapter hep --feed my-switch --country 44", "feed it from a SIP switch"),
     ("check +447700900123", "ask whether a number is clean"),

@@ -39,14 +39,17 @@ class DialPlan:
         region = phonenumbers.region_code_for_country_code(calling_code)
         if region in (phonenumbers.UNKNOWN_REGION, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY):
             raise ValueError(
-                f"not a country: calling_code={calling_code}, bound=a code of ITU-T E.164"
+                f"not a country: value={calling_code}, bound=a calling code of ITU-T E.164"
             )
         metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
-        assert metadata is not None, "every region of a calling code has metadata"
+        general = metadata.general_desc if metadata else None
+        assert metadata and general, "every region of a calling code has metadata"
         self.code = calling_code
         self._code = str(calling_code)
         self._region = region
         self._code_and_trunk = self._code + (metadata.national_prefix or "#")
+        self.lengths = frozenset(len(self._code) + length for length in general.possible_length)
+        """How many digits a whole number of this country may have, its code included."""
         # The quick rule holds where prefixes are nothing but "0" and "00", as in most countries.
         parsing = (metadata.national_prefix_for_parsing or "").split("|")
         self._trunk_is_0 = parsing[0] == "0" and not metadata.national_prefix_transform_rule
@@ -79,6 +82,11 @@ class DialPlan:
         if "(0)" in text:
             return self._ask_library(text.partition(";")[0])
         return self._read(written)
+
+    def has_length_of(self, number: int) -> bool:
+        """Whether a number is as long as one of this country may be; true of other countries'."""
+        digits = str(number)
+        return not digits.startswith(self._code) or len(digits) in self.lengths
 
     def _read(self, written: str) -> int | None:
         if written[0] == "+":

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ringfence import EventKind, Number, RecentEvent, Reservation, RuleResult, Verdict
+from ringfence import EventKind, Number, Policy, RecentEvent, Reservation, RuleResult, Verdict
 from ringfence.engine.number import format_number
 from ringfence.engine.settings.on_trust import ON_TRUST
 from ringfence.wording.promise import clean_from
@@ -24,18 +24,20 @@ def explanation(
     *,
     forecast: bool = False,
     on_trust: bool = False,
+    policy: Policy | None = None,
 ) -> RenderableType:
     """The verdict, the reason for it, the rules one by one, and the events that are kept.
 
     `reservation` is the one that holds the number, if it is known. A `forecast` is of a time that
-    is still to come; `on_trust` is a number whose pool is known to require no feed.
+    is still to come; `on_trust` is a number whose pool is known to require no feed; `policy` is the
+    number's, if it is known.
     """
     colour = COLOURS.get(number.verdict.name, "white")
     name = f"{number.verdict.name} (forecast)" if forecast else number.verdict.name
     parts: list[RenderableType] = [
         Text.assemble((format_number(number.number), "bold"), "  ", (name, f"bold {colour}")),
         *map(Text, [_FORECAST.format(time_text(asked_at))] if forecast else []),
-        *map(Text, _because(number, asked_at, reservation, on_trust)),
+        *map(Text, _because(number, asked_at, reservation, on_trust, policy)),
     ]
     if number.verdict != Verdict.UNTRACKED:
         parts += ["", *map(Text, _since(number, asked_at, on_trust))]
@@ -57,7 +59,11 @@ _SAID: dict[Verdict, str] = {
 
 
 def _because(
-    number: Number, asked_at: datetime, reservation: Reservation | None, on_trust: bool
+    number: Number,
+    asked_at: datetime,
+    reservation: Reservation | None,
+    on_trust: bool,
+    policy: Policy | None,
 ) -> Iterator[str]:
     """Why the verdict is what it is, and when it will be another."""
     match number.verdict:
@@ -86,8 +92,34 @@ def _because(
         yield f"If it stays silent it is clean from {_when(promised, asked_at)}."
         if not on_trust:
             yield "That counts on being listened to all the time until then."
+        yield from _why_then(number, promised, policy)
     if number.overdue:
         yield "Overdue: it is past the longest quarantine of its policy, so somebody should decide."
+
+
+def _why_then(number: Number, promised: datetime, policy: Policy | None) -> Iterator[str]:
+    """What is over at the time of the promise: that of a noisy number depends on most."""
+    if number.clean_at is not None and promised > number.clean_at:
+        yield (
+            f"Noise and age end on {time_text(number.clean_at)}; the rest is time that must have"
+            " been listened to."
+        )
+    if number.verdict != Verdict.NOISY:
+        return
+    windows = sorted({result.window for result in number.rule_results if result.broken})
+    over = [
+        f"enough of what was counted is older than the {span_text(window)} of the broken rule"
+        for window in windows
+    ]
+    if policy is not None and policy.quiet_period:
+        quiet = span_text(policy.quiet_period)
+        over.append(f"the policy's quiet period of {quiet} after the last trouble is over")
+    if policy is not None and number.quarantined_at is not None:
+        oldest = number.quarantined_at + policy.minimum_age
+        if oldest == number.clean_at:
+            over.append(f"its minimum age of {span_text(policy.minimum_age)} is reached")
+    if over:
+        yield f"By then {', and '.join(over)}."
 
 
 def _noise(results: Sequence[RuleResult]) -> Iterator[str]:

@@ -118,6 +118,19 @@ class WrittenNumbers:
             )
         return number
 
+    def _whole(self, text: str) -> int:
+        """The number; a national form too short or too long for its country has lost a figure, or
+        has one too many. With a + it is taken as it is.
+        """
+        number, plan = self.number(text), self.plan
+        if plan is not None and "+" not in text and not plan.has_length_of(number):
+            lengths = sorted(length - len(str(plan.code)) for length in plan.lengths)
+            raise ValueError(
+                f"not a number: value={text[:VALUE_MAX]!r}, bound={_either(lengths)} digits behind"
+                f" {plan.code} and without the leading 0"
+            )
+        return number
+
     def numbers(self, text: str) -> tuple[int, int]:
         """First and last of the numbers that a number or a range A-B writes; raises ValueError."""
         text = cell_text(text)
@@ -125,14 +138,21 @@ class WrittenNumbers:
         if len(ends) == 1 and (range_ := _PLAIN_RANGE.fullmatch(text)):
             ends = list(range_.groups())
         if len(ends) == 1:
-            number = self.number(text)
+            number = self._whole(text)
             return number, number
-        first, last = map(self.number, ends)
+        first, last = map(self._whole, ends)
         if last < first:
             raise ValueError(
                 f"range runs backwards: value={text[:VALUE_MAX]!r}, bound=+A-+B with A <= B"
             )
         return first, last
+
+
+def _either(lengths: list[int]) -> str:
+    """9 or 10; 4 to 15."""
+    if len(lengths) > 2 and lengths[-1] - lengths[0] == len(lengths) - 1:
+        return f"{lengths[0]} to {lengths[-1]}"
+    return " or ".join(map(str, lengths))
 
 
 def without_numbers(reason: str) -> str:

@@ -36,19 +36,23 @@ class TableError(ValueError):
 def text_of(file: IO[bytes]) -> Iterator[Iterator[str]]:
     """The lines of a file: UTF-8 or UTF-16, with a byte order mark or without, perhaps in gzip.
 
-    The file is left open. Raises TableError in the middle of what is cut off or damaged.
+    The file is left open. Raises TableError for what is cut off, damaged or cannot be read, at once
+    or in the middle of the lines.
     """
     stream = io.BufferedReader(cast(io.RawIOBase, file))
     unpacked = stream
-    if stream.peek(2).startswith(_GZIP):
-        unpacked = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
-    encoding = _encoding(unpacked.peek(4)[:4])
-    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
-    text = io.TextIOWrapper(unpacked, encoding, errors=errors, newline="")
     try:
-        yield _lines(text)
+        with _in_words():
+            if stream.peek(2).startswith(_GZIP):
+                unpacked = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
+            encoding = _encoding(unpacked.peek(4)[:4])
+        errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
+        text = io.TextIOWrapper(unpacked, encoding, errors=errors, newline="")
+        try:
+            yield _lines(text)
+        finally:
+            text.detach()
     finally:
-        text.detach()
         if unpacked is not stream:
             unpacked.detach()
         stream.detach()
@@ -64,18 +68,27 @@ def _encoding(head: bytes) -> str:
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    try:
+    with _in_words():
         for line in text:  # noqa: UP028 - `yield from` would close the file with the generator
             yield line
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise TableError(f"the file is damaged or cut off: {error}") from None
+    except OSError as error:
+        raise TableError(f"the file cannot be read: {error.strerror}") from None
 
 
 class Table:
     """The rows behind a header: which column is which, and the cells of each row.
 
     `columns` are those that are read; `names` says what the table calls some of them, without
-    regard to case. Others are left alone, unless their names look like misspelt ones.
+    regard to case. Others, as they stand there in `others`, are left alone, unless their names look
+    like misspelt ones.
     """
 
     def __init__(
@@ -107,13 +120,15 @@ class Table:
         for column, name in names.items():
             if _word(name) not in map(_word, self.header):
                 raise self._error(f"no column {name!r} in the header, for {column}")
-        for word in words:
+        written = [cell_text(cell) for cell in self.header]
+        for word, cell in zip(words, written, strict=True):
             if word in columns:
                 if words.count(word) > 1:
-                    raise self._error(f"column {word!r} stands twice in the header")
+                    raise self._error(f"column {cell!r} stands twice in the header")
             elif close := difflib.get_close_matches(word, columns, n=1, cutoff=0.85):
-                raise self._error(f"column {word!r}: did you mean {close[0]!r}?")
-        others = [word for word in words if word and word not in (*columns, REASON_COLUMN)]
+                raise self._error(f"column {cell!r}: did you mean {close[0]!r}?")
+        read = ("", *columns, REASON_COLUMN)
+        others = [cell for word, cell in zip(words, written, strict=True) if word not in read]
         return {column: words.index(column) for column in columns if column in words}, tuple(others)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -129,7 +144,7 @@ class Table:
         """What to say of a row that has more or fewer cells than the header; "" if it has not."""
         if len(cells) == len(self.header):
             return ""
-        return f"columns={len(cells)}, bound={len(self.header)} as in the header"
+        return f"value={len(cells)} cells, bound={len(self.header)} as in the header"
 
     def _line(self) -> int:
         return self._first_line - 1 + self._reader.line_num

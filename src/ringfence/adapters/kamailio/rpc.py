@@ -129,9 +129,7 @@ class Http:
 
     def ask(self, request: bytes) -> bytes:
         """The answer; raises OSError and HTTPException."""
-        self._connection.request(
-            "POST", self._path, request, {"Content-Type": "application/json"}
-        )
+        self._connection.request("POST", self._path, request, {"Content-Type": "application/json"})
         response = self._connection.getresponse()
         octets = response.read(ANSWER_MAX)
         if not octets:
