@@ -1,9 +1,9 @@
 """Until when everything was heard of a switch that numbers its reports.
 
-The script numbers its reports 1, 2, 3 ... from its start on. Asked at `at` for its newest number, the
-switch answers with a *mark*: when all reports up to it are here, everything was heard until `at`.
-What does not come within some seconds is lost, and so is the time since the last such moment. A
-switch that was started anew begins to count again, and what it had not handed on is gone.
+The script numbers its reports 1, 2, 3 ... from its start on. Asked at `at` for its newest number,
+the switch answers with a *mark*: when all reports up to it are here, everything was heard until
+`at`. What does not come within some seconds is lost, and so is the time since the last such moment.
+A switch that was started anew begins to count again, and what it had not handed on is gone.
 
 Neither an interrupted connection nor an adapter that was away loses anything by itself: only
 numbers that are missing do.

@@ -1,4 +1,4 @@
-"""What all ways to get a script's reports share: read, handed on, counted, and known to be whole."""
+"""What all ways to get a script's reports share: read, handed on, counted, known to be whole."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ class KamailioSource:
         self,
         way: Way,
         where: str,
+        *,
         reader: ReportReader,
         sink: EventSink,
         heard: Heard,
         state: StateKeeper | None,
-        *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._way = way
