@@ -17,7 +17,7 @@ steps = st.lists(
         st.tuples(st.just("report"), st.integers(0, MARGIN_S)),  # so long before its number
         st.tuples(st.just("deliver"), st.integers(0, 7)),  # this one of those on their way
         st.tuples(st.just("vanish"), st.integers(0, 7)),
-        st.tuples(st.just("mark"), st.just(0)),
+        st.tuples(st.sampled_from(["mark", "ask"]), st.just(0)),
         st.tuples(st.just("wait"), st.integers(1, 8)),
         st.tuples(st.just("restart"), st.integers(0, 1)),  # 1 = with what was on its way
         st.tuples(st.just("forget"), st.just(0)),  # an adapter anew, which begins where one was
@@ -64,6 +64,12 @@ class World:
             self.on_their_way.pop(how)
         elif what == "mark":
             self.heard.mark(Mark(self.boot, self.number, self.now), self.now)
+        elif what == "ask":  # what is on its way comes before what was answered
+            mark = Mark(self.boot, self.number, self.now)
+            self.step("report", 0)
+            while self.on_their_way:
+                self.step("deliver", 0)
+            self.heard.mark(mark, self.now)
         elif what == "wait":
             self.now += how
             self.heard.look(self.now)
@@ -115,6 +121,14 @@ def told(*marks: tuple[int, int]) -> tuple[Heard, list[tuple[int, int]]]:
 def test_a_connection_that_was_away_loses_nothing_if_nothing_is_missing() -> None:
     heard, lost = told((0, 3_600))
     assert (heard.until, lost) == (NOW + 3_600, [])
+
+
+def test_reports_that_came_after_the_question_and_before_the_answer_are_no_new_count() -> None:
+    heard, lost = told((1, 1))
+    for number in (1, 2, 3):
+        heard.report(1, number, NOW + 9)
+    heard.mark(Mark(1, 2, NOW + 8), NOW + 9)
+    assert (heard.until, lost) == (NOW + 8, [])
 
 
 def test_reports_in_another_order_are_not_missing() -> None:

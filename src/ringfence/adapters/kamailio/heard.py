@@ -51,6 +51,7 @@ class Heard:
         self._margin_s = margin_s
         self._patience_s = patience_s
         self._boot, self._whole, self._until = mark or Mark(0, 0, began_at)
+        self._marked = self._whole  # of the last mark, which may be behind what is here
         self._ahead: set[int] = set()
         self._marks: deque[tuple[Mark, float]] = deque()
         """With the time at which it is given up."""
@@ -86,10 +87,10 @@ class Heard:
 
     def mark(self, mark: Mark, now: float) -> None:
         """The switch said its newest number."""
-        newest = max(self._whole, self._marks[-1][0].number if self._marks else 0)
-        if mark.boot != self._boot or mark.number < newest:
+        if mark.boot != self._boot or mark.number < self._marked:
             self._begin_again(mark, now)
             return
+        self._marked = mark.number
         if len(self._marks) < MARKS_MAX:  # else those that wait must be settled first
             self._marks.append((mark, now + self._patience_s))
         self._settle()
@@ -121,6 +122,7 @@ class Heard:
         """Another count: what the former one still had is gone, however much that was."""
         self._lose_since(now)
         self._boot, self._whole, self._until = mark.boot, mark.number, mark.at
+        self._marked = mark.number
         self._ahead.clear()
         self._marks.clear()
 
