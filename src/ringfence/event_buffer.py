@@ -16,7 +16,8 @@ class EventBuffer:
 
     An event is in the unfinished batch first, then in one of the finished ones, of which the first
     `in_flight` are on their way. At most `events_max` events are in it; an event on top of that is
-    dropped. `lateness_s` None = nothing is claimed.
+    dropped. `lateness_s` None = nothing is claimed; `heard_until` says until when (unix seconds)
+    all was taken over or counted as lost, and None = now.
     """
 
     def __init__(
@@ -27,12 +28,16 @@ class EventBuffer:
         batch_events: int,
         lateness_s: float | None,
         clock: Callable[[], float],
+        since: int | None = None,
+        heard_until: Callable[[], float] | None = None,
     ) -> None:
         self._feed = feed
         self._events_max = events_max
         self._batch_bytes = batch_events * EVENT_BYTES
         self._lateness_s = lateness_s
         self._clock = clock
+        self._since = since
+        self._heard_until = heard_until or clock
         self._unfinished = bytearray()
         self._finished: deque[EventBatch] = deque()
         self._sequence = 0
@@ -43,9 +48,10 @@ class EventBuffer:
         self.listen()
 
     def listen(self) -> None:
-        """Begins the first claim."""
+        """Begins the first claim, now or at an earlier time that was said."""
         # Rounded up: the second that has begun was not listened to from its begin.
-        self._claims = Claims(math.ceil(self._clock()))
+        now = math.ceil(self._clock())
+        self._claims = Claims(now if self._since is None else min(now, self._since))
 
     @property
     def is_full(self) -> bool:
@@ -93,7 +99,8 @@ class EventBuffer:
         # one, so a claim is never ahead of an event in it that was handed over in time.
         watermark = 0
         if self._lateness_s is not None:
-            watermark = math.floor(self._clock() - self._lateness_s)
+            heard_until = min(self._clock(), self._heard_until())
+            watermark = math.floor(heard_until - self._lateness_s)
         self._sequence += 1
         self._finished.append(
             EventBatch(self._sequence, self._unfinished, self._claims.draw(watermark))

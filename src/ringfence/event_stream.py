@@ -73,6 +73,10 @@ class EventStream:
     dropped. So listen first, then enter it, hand events over within `lateness_s` of their
     time, and use `claims=False` for a replay of old events.
 
+    A sender whose source keeps what nobody has fetched yet says more: `since` (unix seconds), from
+    when on nothing was missed, and `heard_until`, a function that says until when (unix seconds)
+    everything was handed over or given to `lose`; claims end `lateness_s` before that.
+
     Used from one event loop only. `clock` gives unix seconds.
     """
 
@@ -89,6 +93,8 @@ class EventStream:
         claims: bool = True,
         tls: Tls | None = None,
         actor: str | None = None,
+        since: int | None = None,
+        heard_until: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not _FEED.fullmatch(feed):
@@ -114,6 +120,8 @@ class EventStream:
             batch_events=batch_events,
             lateness_s=lateness_s if claims else None,
             clock=clock,
+            since=since,
+            heard_until=heard_until,
         )
         self._moved = asyncio.Event()  # wakes all who wait for anything; see _pulse
         self._linger: asyncio.TimerHandle | None = None

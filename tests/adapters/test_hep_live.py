@@ -1,130 +1,31 @@
 """A real switch (Kamailio), a real caller (SIPp) and a real sniffer (sngrep) feed the adapter."""
 
 import asyncio
-import csv
-import shutil
 import signal
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.places import DATA
-from support.switch_traffic import ListSink, expected
+from support.sip_switch import (
+    FILES,
+    PATIENCE_S,
+    answering,
+    free_ports,
+    kamailio,
+    needs,
+    program,
+    rows,
+    sipp,
+)
+from support.switch_traffic import ListSink
 
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import HepReader
 from ringfence.wording.dialled import DialPlan
 
 pytestmark = pytest.mark.slow
-
-FILES = DATA / "switch" / "kamailio"
-PATIENCE_S = 60.0
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    missing = [program for program in programs if shutil.which(program) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {' '.join(missing)}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing uses at the moment."""
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
-def rows(count: int, method: str = "INVITE") -> tuple[str, Counter[object]]:
-    """The first calls of `calls.csv` as SIPp wants them, and what they should be."""
-    header, *calls = (FILES / "calls.csv").read_text().splitlines()
-    with (FILES / "calls_expected.csv").open(newline="") as file:
-        truth = [{**row, "method": method} for row in csv.DictReader(file)]
-    return (
-        "\n".join([header, *calls[:count], ""]),
-        Counter(expected(row) for row in truth[:count]),
-    )
-
-
-@asynccontextmanager
-async def program(*arguments: object, ends_with: int = signal.SIGTERM) -> AsyncIterator[None]:
-    """A program that runs for the length of the block."""
-    process = await asyncio.create_subprocess_exec(
-        *map(str, arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={
-            "TERM": "xterm",
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        },
-    )
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            process.send_signal(ends_with)
-        await asyncio.wait_for(process.wait(), PATIENCE_S)
-
-
-@asynccontextmanager
-async def kamailio(
-    config: str, sip_port: int, hep_uri: str, folder: Path, defines: str = ""
-) -> AsyncIterator[None]:
-    """A Kamailio that answers on `sip_port` and mirrors to `hep_uri`."""
-    define = [word for name in defines.split() for word in ("-A", name)]
-    async with program(
-        *("kamailio", "-f", FILES / config, *define, "-A", f"SIP_PORT={sip_port}"),
-        *("-A", f'HEP_URI="{hep_uri}"', "-DD", "-E", "-m", 64, "-M", 8),
-        *("-Y", folder, "-w", folder, "-P", folder / "kamailio.pid"),
-    ):
-        await answering(sip_port)
-        yield
-
-
-async def answering(port: int) -> None:
-    """Waits until somebody answers OPTIONS on a port."""
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.setblocking(False)
-        udp.bind(("127.0.0.1", 0))
-        own = udp.getsockname()[1]
-        ping = (
-            f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bK-ping;rport\r\n"
-            "Max-Forwards: 1\r\nFrom: <sip:ping@127.0.0.1>;tag=1\r\nTo: <sip:ping@127.0.0.1>\r\n"
-            f"Call-ID: ping-{own}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-        ).encode()
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                await loop.sock_sendto(udp, ping, ("127.0.0.1", port))
-                try:
-                    async with asyncio.timeout(0.1):
-                        await loop.sock_recv(udp, 65_535)
-                        return
-                except (TimeoutError, ConnectionRefusedError):
-                    continue
-
-
-async def sipp(scenario: str, to_port: int, calls: str, count: int, folder: Path) -> None:
-    """Makes the calls, and fails when one of them was not answered as it should be."""
-    (folder / "calls.csv").write_text(calls)
-    (own_port,) = free_ports(1)
-    process = await asyncio.create_subprocess_exec(
-        *("sipp", f"127.0.0.1:{to_port}", "-sf", str(FILES / scenario), "-inf", "calls.csv"),
-        *("-i", "127.0.0.1", "-mi", "127.0.0.1", "-ci", "127.0.0.1", "-p", str(own_port)),
-        *("-m", str(count), "-r", "200", "-l", "500", "-nostdin", "-cid_str", "live-%u@%s"),
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
 
 @asynccontextmanager
@@ -176,7 +77,7 @@ def test_each_call_through_a_real_switch_is_one_event(
         async with adapter() as (sink, listener, hep_port):
             (sip_port,) = free_ports(1)
             uri = f"sip:127.0.0.1:{hep_port}{transport}"
-            async with kamailio("kamailio.cfg", sip_port, uri, tmp_path, defines):
+            async with kamailio("kamailio.cfg", sip_port, tmp_path, defines, HEP_URI=uri):
                 await sipp(scenario, sip_port, calls, count, tmp_path)
                 await settle(listener, truth.total())
         assert seen(sink) == truth
@@ -203,7 +104,7 @@ def test_call_through_two_real_switches_is_one_event(tmp_path: Path) -> None:
             async with AsyncExitStack() as stack:
                 for config, port in (("kamailio.cfg", core_port), (str(edge), edge_port)):
                     await stack.enter_async_context(
-                        kamailio(config, port, uri, folders[port], "WITH_MIRROR_ALL")
+                        kamailio(config, port, folders[port], "WITH_MIRROR_ALL", HEP_URI=uri)
                     )
                 await sipp("uac_invite.xml", edge_port, calls, 60, tmp_path)
                 await settle(listener, truth.total())
@@ -221,7 +122,7 @@ def test_sniffer_beside_a_switch_that_knows_nothing_of_it(tmp_path: Path) -> Non
         async with adapter() as (sink, listener, hep_port):
             sip_port, nobody = free_ports(2)
             async with (
-                kamailio("kamailio.cfg", sip_port, f"sip:127.0.0.1:{nobody}", tmp_path),
+                kamailio("kamailio.cfg", sip_port, tmp_path, HEP_URI=f"sip:127.0.0.1:{nobody}"),
                 program(
                     *("sngrep", "-N", "-q", "-H", f"udp:127.0.0.1:{hep_port}"),
                     *("-d", "lo", "port", sip_port),

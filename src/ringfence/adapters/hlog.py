@@ -33,16 +33,28 @@ class LogLine:
 
 def read_log_line(payload: bytes) -> LogLine:
     """Reads a log line about an INVITE or MESSAGE; raises Unreadable for any other."""
+    return line_of(read_object(payload))
+
+
+def read_object(payload: bytes) -> dict[str, Any]:
+    """Reads a JSON object in which every name occurs once; raises Unreadable."""
     try:
-        line = json.loads(text_of(payload, escapes=False), object_pairs_hook=_once_each)
+        values = json.loads(text_of(payload, escapes=False), object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         raise Unreadable("log_unreadable") from None
-    if not isinstance(line, dict) or "ev" not in line:
+    if not isinstance(values, dict):
         raise Unreadable("log_unreadable")
-    method = line["ev"]
+    return values
+
+
+def line_of(values: dict[str, Any]) -> LogLine:
+    """The values of a line about an INVITE or MESSAGE; raises Unreadable for any other."""
+    if "ev" not in values:
+        raise Unreadable("log_unreadable")
+    method = values["ev"]
     if not isinstance(method, str) or method not in _METHODS:
         raise Unreadable("other_method")
-    return LogLine(method, _user(line.get("called", "")), _caller(line.get("caller")))
+    return LogLine(method, _user(values.get("called", "")), _caller(values.get("caller")))
 
 
 def _caller(value: Any) -> str | None:

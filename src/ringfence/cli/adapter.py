@@ -3,6 +3,7 @@
 import click
 
 from ringfence.cli.hep_adapter import hep
+from ringfence.cli.kamailio_adapter import kamailio
 
 
 @click.group()
@@ -14,3 +15,4 @@ def adapter() -> None:
 
 
 adapter.add_command(hep)
+adapter.add_command(kamailio)

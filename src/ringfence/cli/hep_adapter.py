@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ringfence import EventStream, RingfenceError, Tls
-from ringfence.adapters.base import Attempt, summary
-from ringfence.adapters.first_look import look_at_server
+from ringfence import EventStream, Tls
+from ringfence.adapters.base import Attempt
 from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
-from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
-from ringfence.cli.error_text import in_words
+from ringfence.adapters.run import run_live, run_replay
+from ringfence.cli.adapter_run import (
+    lateness_option,
+    patience_option,
+    run_beside_look,
+    said_by,
+    summed_up,
+)
 from ringfence.cli.options import (
     Address,
     Failed,
-    NotReached,
     connection_options,
     feed_option,
     switch_country_option,
@@ -32,6 +34,7 @@ from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 
+_say = said_by("hep")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -56,28 +59,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Take only datagrams with this key (chunk 14). Better given as a variable: arguments"
     " can be seen by every user of the machine.",
 )
-@click.option(
-    "--lateness",
-    type=click.IntRange(0, 3_600),
-    metavar="SECONDS",
-    default=5,
-    show_default=True,
-    help="How late a report may arrive and still be in the claim of its time.",
-)
+@lateness_option
 @click.option("--replay", type=_FILE, metavar="FILE", help="Read this capture, and end.")
 @click.option(
     "--shift-to-now",
     is_flag=True,
     help="With --replay: move all times so that the last one is now.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    metavar="SECONDS",
-    default=30.0,
-    show_default=True,
-    help="How long to wait for any answer before a replay, or stopping, gives up.",
-)
+@patience_option
 def hep(
     *,
     listen: str,
@@ -111,48 +100,30 @@ def hep(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    try:
-        if replay:
-            shift_s = (
-                int(time.time()) - _last_time(replay, HepReader(plan, auth_key=auth_key))
-                if shift_to_now
-                else 0
-            )
-            attempts = _attempts(replay, reader, shift_s)
-            running = run_replay(attempts, stream, patience_s=timeout)
-        else:
-            host, port = parse_address(listen)
-            running = run_live(
-                HepListener(reader, stream, host, port),
-                stream,
-                patience_s=timeout,
-                say_ready=lambda where: click.echo(
-                    f"ringfence adapter hep ready {where} feed={feed} server={server}"
-                ),
-                say=_say,
-            )
-        asyncio.run(_beside(look_at_server(server, feed, tls, _say), running))
-    except NotAnswered as error:
-        raise NotReached(f"{server}: {error}") from None
-    except (CaptureError, RingfenceError, OSError) as error:
-        raise Failed(str(error)) from None
-    finally:
-        _say(f"read {summary(reader.tally)}")
-        _say(f"sent {sent_summary(stream.stats)}")
-        for reason in stream.stats.rejections:
-            _say(f"rejected {in_words(reason)}")
-    if stream.stats.refused_batches:
-        raise Failed(f"the server refused events: refused={stream.stats.refused}")
-
-
-async def _beside(look: Coroutine[Any, Any, None], running: Coroutine[Any, Any, None]) -> None:
-    """Runs the adapter; the look at the server holds it up neither at its start nor at its end."""
-    looking = asyncio.create_task(look)
-    try:
-        await running
-    finally:
-        looking.cancel()
-        await asyncio.wait({looking})
+    with summed_up(server, reader.tally, stream, _say):
+        try:
+            if replay:
+                shift_s = (
+                    int(time.time()) - _last_time(replay, HepReader(plan, auth_key=auth_key))
+                    if shift_to_now
+                    else 0
+                )
+                attempts = _attempts(replay, reader, shift_s)
+                running = run_replay(attempts, stream, patience_s=timeout)
+            else:
+                host, port = parse_address(listen)
+                running = run_live(
+                    HepListener(reader, stream, host, port),
+                    stream,
+                    patience_s=timeout,
+                    say_ready=lambda where: click.echo(
+                        f"ringfence adapter hep ready {where} feed={feed} server={server}"
+                    ),
+                    say=_say,
+                )
+            run_beside_look(running, server, feed, tls, _say)
+        except CaptureError as error:
+            raise Failed(str(error)) from None
 
 
 def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:
@@ -179,7 +150,3 @@ def _last_time(path: Path, reader: HepReader) -> int:
         for attempts in _attempts(path, reader, 0):
             last = max(last, *(attempt.occurred_at for attempt in attempts), 0)
     return last
-
-
-def _say(text: str) -> None:
-    click.echo(f"ringfence adapter hep: {text}", err=True)

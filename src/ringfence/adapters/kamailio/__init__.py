@@ -1,0 +1,1 @@
+"""Kamailio's script reports calls: pushed over EVAPI, or pulled from an mqueue over JSON-RPC."""
