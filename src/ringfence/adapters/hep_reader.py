@@ -27,6 +27,7 @@ from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, read_request
 from ringfence.adapters.sip_stream import split_messages
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import USUAL, Withheld
 
 SECONDS_MAX = 2**32 - 1
 AHEAD_MAX_S = 300
@@ -36,10 +37,11 @@ AHEAD_MAX_S = 300
 class HepReader:
     """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads."""
 
-    def __init__(self, plan: DialPlan, *, auth_key: str = "") -> None:
+    def __init__(self, plan: DialPlan, *, auth_key: str = "", withheld: Withheld = USUAL) -> None:
         self.tally = Tally()
         self.calls = Calls()
         self._plan = plan
+        self._withheld = withheld
         self._auth_key = auth_key.encode()
 
     def read(self, octets: bytes, received_at: int) -> list[Attempt]:
@@ -104,7 +106,7 @@ class HepReader:
             return None
         if caller_text is None:
             self.tally["note_caller_unreadable"] += 1
-        caller = read_caller(caller_text or "", self._plan)
+        caller = read_caller(caller_text or "", self._plan, self._withheld)
         if method == INVITE:
             kind = EventKind.VIDEO if video else EventKind.CALL
         else:

@@ -20,8 +20,10 @@ from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
 from ringfence.cli.options import Address, Failed, NotReached
+from ringfence.cli.withheld_option import withheld_option
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -62,6 +64,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Take only datagrams with this key (chunk 14). Better given as a variable: arguments"
     " can be seen by every user of the machine.",
 )
+@withheld_option
 @click.option(
     "--lateness",
     type=click.IntRange(0, 3_600),
@@ -94,6 +97,7 @@ def hep(
     feed: str,
     country: int,
     auth_key: str,
+    withheld: Withheld,
     lateness: int,
     replay: Path | None,
     shift_to_now: bool,
@@ -116,7 +120,7 @@ def hep(
     tls = Tls(tls_ca, tls_certificate, tls_key) if tls_ca or tls_certificate else None
     try:
         plan = DialPlan.of_country(country)
-        reader = HepReader(plan, auth_key=auth_key)
+        reader = HepReader(plan, auth_key=auth_key, withheld=withheld)
         stream = EventStream(
             server,
             feed,
@@ -129,7 +133,8 @@ def hep(
     try:
         if replay:
             shift_s = (
-                int(time.time()) - _last_time(replay, HepReader(plan, auth_key=auth_key))
+                int(time.time())
+                - _last_time(replay, HepReader(plan, auth_key=auth_key, withheld=withheld))
                 if shift_to_now
                 else 0
             )
