@@ -15,18 +15,16 @@ from dataclasses import dataclass, field
 from ringfence.adapters.base import Unreadable
 from ringfence.adapters.calls import Leg, digest
 from ringfence.adapters.sip_address import read_address, read_uri
+from ringfence.adapters.sip_body import END_OF_HEADERS, FOLD, is_signal, offers_video
 
 INVITE = "INVITE"
 MESSAGE = "MESSAGE"
 
 _METHODS = {b"INVITE": INVITE, b"MESSAGE": MESSAGE}
-_TOKEN = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
-END_OF_HEADERS = re.compile(rb"\n\r?\n")
-FOLD = re.compile(rb"\r?\n[ \t]+")
+_METHOD = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]++ ")
 _LENGTH = re.compile(rb"[0-9]{1,9}")
 _CSEQ = re.compile(rb"[0-9]{1,10}(?![0-9])")
 _NONCE = re.compile(rb'\bnonce\s*=\s*"([^"]*)"', re.IGNORECASE)
-_LIVE_VIDEO = re.compile(rb"^m=video[ \t]+0*[1-9]", re.MULTILINE)
 
 # Full and compact names (RFC 3261 7.3.3) of the headers that are read.
 _ONCE = {
@@ -38,6 +36,7 @@ _ONCE = {
     b"content-length": b"content-length", b"l": b"content-length",
 }  # fmt: skip
 _OFTEN = {
+    b"content-disposition": b"disposition",
     b"privacy": b"privacy",
     b"authorization": b"credentials",
     b"proxy-authorization": b"credentials",
@@ -46,8 +45,6 @@ _OFTEN = {
 # RFC 3323 4.2 and RFC 3325 9.3; `session`, `critical`, `none` and `history` hide no caller.
 _HIDING = frozenset((b"id", b"user", b"header"))
 _HIDDEN_HOSTS = frozenset(("anonymous.invalid", "unknown.invalid"))  # RFC 3323 4.1, TS 29.163
-# Signals between programs that nobody wrote: "is typing" (RFC 3994), receipts (RFC 5438).
-_NOT_WRITTEN = (b"application/im-iscomposing+xml", b"message/imdn+xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class Request:
     leg: Leg | None
     """Of a MESSAGE; None for an INVITE."""
     video: bool
-    """The offer has a picture: an `m=video` line whose port is not 0."""
+    """The offer has a picture."""
 
 
 def read_request(message: bytes) -> Request:
@@ -87,35 +84,35 @@ def read_request(message: bytes) -> Request:
             raise Unreadable("header_missing")
     if read_address(once[b"to"]).parameter(b"tag"):
         raise Unreadable("in_dialog")
-    content_type = once.get(b"content-type", b"").lower()
-    if method == MESSAGE and content_type.startswith(_NOT_WRITTEN):
-        raise Unreadable("not_a_message")
+    content_type = once.get(b"content-type", b"")
     body = _cut(message[end.end() :], once.get(b"content-length", b""))
+    if method == MESSAGE and is_signal(content_type, b",".join(often[b"disposition"]), body):
+        raise Unreadable("not_a_message")
     return Request(
         method,
         called=read_uri(words[1]).user,
         caller=_shown_caller(once.get(b"from", b""), often[b"privacy"]),
         call_id=once[b"call-id"],
         leg=_message_leg(once, often, body) if method == MESSAGE else None,
-        video=method == INVITE and _offers_video(content_type, body),
+        video=method == INVITE and offers_video(content_type, body),
     )
 
 
 def _read_method(message: bytes) -> str:
-    method, space, _ = message[:32].partition(b" ")
-    known = _METHODS.get(method)
+    name, space, _ = message[:8].partition(b" ")  # as long as the longest that is known
+    known = _METHODS.get(name)
     if known and space:
         return known
     if message[:4].upper() == b"SIP/":
         raise Unreadable("reply")
-    raise Unreadable("other_method" if space and _TOKEN.fullmatch(method) else "sip_unreadable")
+    raise Unreadable("other_method" if _METHOD.match(message) else "sip_unreadable")
 
 
 def _read_headers(text: bytes) -> tuple[dict[bytes, bytes], dict[bytes, list[bytes]]]:
     if b"\n " in text or b"\n\t" in text:
         text = FOLD.sub(b" ", text)
     once: dict[bytes, bytes] = {}
-    often: dict[bytes, list[bytes]] = {b"privacy": [], b"credentials": []}
+    often: dict[bytes, list[bytes]] = {b"privacy": [], b"credentials": [], b"disposition": []}
     for line in text.split(b"\n"):
         name, _, value = line.partition(b":")
         name = name.rstrip().lower()
@@ -158,9 +155,3 @@ def _message_leg(once: dict[bytes, bytes], often: dict[bytes, list[bytes]], body
         body=digest(body),
         credentials=digest(credentials) if credentials else b"",
     )
-
-
-def _offers_video(content_type: bytes, body: bytes) -> bool:
-    if content_type and b"sdp" not in content_type and not content_type.startswith(b"multipart/"):
-        return False
-    return b"m=video" in body and _LIVE_VIDEO.search(body) is not None
