@@ -27,7 +27,8 @@ SIP, LOG = 1, 100
 
 def framed(protocol: int, payload: bytes) -> bytes:
     """A HEP3 message around a payload."""
-    chunks = ((11, bytes((protocol,))), (17, b"c1"), (15, payload[:60_000]))
+    time = b"\x00\x01\x00\x00"  # beyond the 0 that it is read at, so that nothing is skipped
+    chunks = ((9, time), (11, bytes((protocol,))), (17, b"c1"), (15, payload[:60_000]))
     body = b"".join(CHUNK.pack(0, kind, len(data) + 6) + data for kind, data in chunks)
     return HEADER.pack(MAGIC, len(body) + HEADER.size) + body
 

@@ -130,7 +130,7 @@ def _sighting(
         request.names,
         hint=CALL_ID + correlation if correlation not in (b"", request.call_id) else b"",
         leg=request.leg(datagram.addresses),
-        # An agent whose clock is wrong may have a Call-ID of its own for each copy that it sends.
-        request=request.transaction() if at != datagram.captured_at else 0,
+        # Of an agent with a wrong clock it is not known how far apart its copies were seen.
+        request=request.transaction() if datagram.captured_at not in (0, at) else 0,
         message=request.message,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import click
 
 from ringfence import EventStream, RingfenceError, Tls
 from ringfence.adapters.base import Attempt, summary
+from ringfence.adapters.first_hint import hint_after_a_while
 from ringfence.adapters.first_look import look_at_server
 from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
@@ -111,7 +112,8 @@ def hep(
     Kamailio, OpenSIPS, FreeSWITCH and Asterisk send HEP3 themselves; sngrep or heplify do it
     beside any other SIP switch. Runs until SIGTERM or Ctrl-C, then hands on what has arrived and
     ends with 0. Counts, by outcome, go to standard error once a minute and at the end; at once, if
-    nobody answers at the server's address, or does not know the feed.
+    nobody answers at the server's address, or does not know the feed; and within the first minute,
+    if nothing arrives or nothing of it is understood.
     """
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
@@ -151,7 +153,10 @@ def hep(
                 ),
                 say=_say,
             )
-        asyncio.run(_beside(look_at_server(server, feed, tls, _say), running))
+        looks = [look_at_server(server, feed, tls, _say)]
+        if not replay:
+            looks.append(hint_after_a_while(reader.tally, _say))
+        asyncio.run(_beside(looks, running))
     except NotAnswered as error:
         raise NotReached(f"{error}, server={server}") from None
     except (CaptureError, RingfenceError, OSError) as error:
@@ -165,14 +170,17 @@ def hep(
         raise Failed(f"the server refused events: refused={stream.stats.refused}")
 
 
-async def _beside(look: Coroutine[Any, Any, None], running: Coroutine[Any, Any, None]) -> None:
-    """Runs the adapter; the look at the server holds it up neither at its start nor at its end."""
-    looking = asyncio.create_task(look)
+async def _beside(
+    looks: Sequence[Coroutine[Any, Any, None]], running: Coroutine[Any, Any, None]
+) -> None:
+    """Runs the adapter; looks at what surrounds it hold it up neither at its start nor its end."""
+    looking = [asyncio.create_task(look) for look in looks]
     try:
         await running
     finally:
-        looking.cancel()
-        await asyncio.wait({looking})
+        for task in looking:
+            task.cancel()
+        await asyncio.wait(looking)
 
 
 def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:
