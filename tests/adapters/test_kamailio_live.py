@@ -89,7 +89,7 @@ def called_so_far(client: Client) -> Counter[int]:
 async def until(client: Client, events: int) -> None:
     """Waits until the server has so many events."""
     async with asyncio.timeout(PATIENCE_S):
-        while called_so_far(client).total() < events:  # noqa: ASYNC110: the server tells nobody
+        while called_so_far(client).total() < events:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 

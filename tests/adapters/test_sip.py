@@ -249,40 +249,6 @@ def test_invite_is_a_call_whoever_calls() -> None:
     assert kind(sip(sender="<sip:61234@x>")) == EventKind.CALL
 
 
-SDP = "Content-Type: application/sdp\r\n"
-AUDIO = "v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
-
-
-@pytest.mark.parametrize(
-    ("more", "body", "expected"),
-    [
-        (SDP, AUDIO, EventKind.CALL),
-        (SDP, AUDIO + "m=video 6002 RTP/AVP 96\r\n", EventKind.VIDEO),
-        (SDP, AUDIO + "m=video 6002/2 RTP/AVP 96", EventKind.VIDEO),
-        (SDP, AUDIO.replace("\r", "") + "m=video 6002 RTP/AVP 96\n", EventKind.VIDEO),
-        (SDP, AUDIO + "m=video 0 RTP/AVP 96\r\n", EventKind.CALL),
-        (SDP, AUDIO + "m=video 0 RTP/AVP 96\r\nm=video 8 RTP/AVP 96\r\n", EventKind.VIDEO),
-        (SDP, AUDIO + "a=m=video 6002\r\n", EventKind.CALL),
-        ("", AUDIO + "m=video 6002 RTP/AVP 96\r\n", EventKind.VIDEO),
-        ("c: multipart/mixed;boundary=b\r\n", "--b\r\nm=video 1 RTP/AVP 96\r\n", EventKind.VIDEO),
-        ("Content-Type: text/plain\r\n", "m=video 6002 RTP/AVP 96\r\n", EventKind.CALL),
-    ],
-)
-def test_offer_with_a_picture_is_a_video_call(more: str, body: str, expected: EventKind) -> None:
-    assert kind(sip(more=more, body=body)) == expected
-
-
-def test_octets_after_the_content_length_are_not_the_body() -> None:
-    short = sip(more=SDP).replace(b"Content-Length: 0", b"Content-Length: 4")
-    assert kind(short + b"v=0\nm=video 6002 RTP/AVP 96\r\n") == EventKind.CALL
-
-
-@pytest.mark.parametrize("content_type", ["application/im-iscomposing+xml", "message/imdn+xml"])
-def test_signal_that_nobody_wrote_is_no_message(content_type: str) -> None:
-    signal = sip("MESSAGE", more=f"Content-Type: {content_type};charset=utf-8\r\n", body="<x/>")
-    assert attempt(signal) == "not_a_message"
-
-
 def test_compact_folded_and_oddly_spaced_headers_are_read() -> None:
     message = (
         b"\r\n\r\nINVITE sip:+447700900123@x sip/2.0\r\n"
@@ -330,6 +296,10 @@ def test_octets_that_are_not_utf_8_do_no_harm() -> None:
         (b"SIP/2.0 200 OK\r\n\r\n", "reply"),
         (sip("BYE"), "other_method"),
         (sip("invite"), "other_method"),
+        (sip("A" * 40), "other_method"),
+        (sip("X-very.long_method!" * 500), "other_method"),
+        (b"A" * 60_000, "sip_unreadable"),
+        (b"A" * 40 + b"\x00 sip:x SIP/2.0", "sip_unreadable"),
         (b"\x00\x00\x00\x00", "sip_unreadable"),
         (b"INVITE", "sip_unreadable"),
         (b"INVITE sip:+447700900123@x\r\n\r\n", "sip_unreadable"),

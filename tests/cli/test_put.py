@@ -153,7 +153,7 @@ def test_a_terminal_is_asked(
     assert required(client) == feeds
 
 
-def test_the_help_says_what_yes_loses() -> None:
+def test_the_help_says_what_yes_loses(ringfence: Ringfence) -> None:
     for kind in ("policies", "pools", "feeds"):
-        said = CliRunner().invoke(main, [kind, "put", "--help"]).stdout
+        said = ringfence(kind, "put", "--help").stdout
         assert "file leaves out, such as a description, is lost" in " ".join(said.split())

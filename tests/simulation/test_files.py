@@ -18,8 +18,9 @@ from ringfence.simulation.imported import Forms, LeftOut, imported_history
 from ringfence.simulation.outcome import Share
 from ringfence.simulation.play import play
 from ringfence.simulation.recorded import RecordedHistory
-from ringfence.wording.numbers import WITHHELD_WORDS, WrittenNumbers
+from ringfence.wording.numbers import WrittenNumbers
 from ringfence.wording.times import time_reader
+from ringfence.wording.withheld import WITHHELD_TEXTS
 
 A, B = (f"+{number}" for number in NUMBERS[:2])
 FRIENDS = f"+{FRIEND}"
@@ -185,7 +186,7 @@ def test_files_are_read_in_the_forms_of_an_export(tmp_path: Path) -> None:
 
 
 def test_callers_who_show_no_number_are_withheld(tmp_path: Path) -> None:
-    rows = "".join(f"{A},{word.title()},2026-01-03,CALL\n" for word in WITHHELD_WORDS)
+    rows = "".join(f"{A},{word.title()},2026-01-03,CALL\n" for word in WITHHELD_TEXTS)
     history, _ = load(tmp_path, NUMBERS_CSV, HEADER + rows)
     heard = [day.evidence for day in history.days()][2]
     assert isinstance(heard, Heard)

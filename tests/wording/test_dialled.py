@@ -144,6 +144,61 @@ def test_what_is_no_number_is_none(text: str) -> None:
     assert GB.number(text) is None
 
 
+@pytest.mark.parametrize(
+    ("calling_code", "text", "number"),
+    [
+        (298, "201234", 298201234),
+        (298, "20 12 34", 298201234),
+        (299, "321000", 299321000),
+        (376, "712345", 376712345),
+        (500, "31234", 50031234),
+        (508, "430123", 508430123),
+        (508, "0430123", 508430123),
+        (683, "4002", 6834002),
+        (685, "22123", 68522123),
+        (355, "900123", 355900123),
+        (49, "030123", 4930123),
+        (44, "+298201234", 298201234),
+        (44, "00298 201234", 298201234),
+    ],
+)
+def test_short_plans_have_short_numbers(calling_code: int, text: str, number: int) -> None:
+    assert DialPlan.of_country(calling_code).number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("calling_code", "text"),
+    [
+        *((298, text) for text in ("112", "114", "1870", "20123", "+20123", "201234567")),
+        *((376, text) for text in ("112", "118", "+712345")),
+        *((500, text) for text in ("999", "3123")),
+        *((49, text) for text in ("112", "11833", "116117", "61234", "2001", "03012")),
+        *((43, text) for text in ("12345", "118877")),
+        *((352, text) for text in ("112", "12123")),
+        *((39, text) for text in ("112", "12345")),
+        *((1, text) for text in ("911", "61234")),
+        (98, "9601"),  # six digits with its code: no number of E.164 is so short
+    ],
+)
+def test_short_codes_and_extensions_are_no_numbers(calling_code: int, text: str) -> None:
+    assert DialPlan.of_country(calling_code).number(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["+5215512345678", "5215512345678", "005215512345678", "+52 1 55 1234 5678"]
+)
+def test_former_prefix_of_mexico_is_no_part_of_the_number(text: str) -> None:
+    plan = DialPlan.of_country(52)
+    assert plan.number(text) == plan.number("+525512345678") == 525512345678
+    assert plan.number("5512345678") == plan.number("525512345678") == 525512345678
+    assert DialPlan.of_country(34).number(text) == (525512345678 if text[0] in "+0" else None)
+
+
+def test_prefix_of_another_country_behind_its_code_is_no_part_of_the_number() -> None:
+    assert GB.number("+61 0491 570156") == GB.number("0061 0491 570156") == 61491570156
+    assert DialPlan.of_country(61).number("+4407700900123") == 447700900123
+
+
 def test_seven_digits_within_an_area_are_no_number() -> None:
     assert DialPlan.of_country(1).number("5550100") is None
 

@@ -5,8 +5,8 @@ A caller is only ever compared with callers, so what matters is that one caller 
 foreign number without its +) is still the integer of its digits.
 
 A sender of a message is an application when it is a name, and also when it is a number of fewer
-than 7 digits: short codes are leased to applications, no person has one. It decides between SMS
-and A2P_SMS, nothing else.
+than 7 digits that is none of the country's: short codes are leased to applications, no person has
+one. It decides between SMS and A2P_SMS, nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ringfence import EventKind, caller_of_text
 from ringfence.wording.dialled import DIGITS_MIN, DialPlan, digits_of
-from ringfence.wording.numbers import WITHHELD_WORDS
+from ringfence.wording.withheld import USUAL, Withheld
 
 WITHHELD = 0
 CALLER_LIMIT = 10**15
@@ -37,16 +37,16 @@ class Caller:
 NOBODY = Caller(WITHHELD)
 
 
-def read_caller(text: str, plan: DialPlan) -> Caller:
+def read_caller(text: str, plan: DialPlan, withheld: Withheld = USUAL) -> Caller:
     """The caller that `text` (the user part of a URI, or a sender as written) stands for."""
     name = text.strip()
-    if name.partition(";")[0].rstrip().casefold() in WITHHELD_WORDS:
+    if withheld.covers(name):
         return NOBODY
     written = digits_of(name)
     if not written:
         return Caller(caller_of_text(name.partition(";")[0]), application=True)
-    short = len(written.removeprefix("+")) < DIGITS_MIN
     value = plan.number(name)
+    short = value is None and len(written.removeprefix("+")) < DIGITS_MIN
     if value is None:
         value = int(written) if len(written) <= 32 else CALLER_LIMIT
         if value >= CALLER_LIMIT:  # too long to be a number, yet somebody's

@@ -17,7 +17,6 @@ from ringfence.adapters.callers import CALLER_LIMIT, WITHHELD, read_caller
 from ringfence.wording.dialled import digits_of
 from ringfence.wording.numbers import (
     ROUNDED,
-    WITHHELD_WORDS,
     WrittenNumbers,
     cell_text,
     is_rounded,
@@ -26,6 +25,7 @@ from ringfence.wording.numbers import (
 )
 from ringfence.wording.tables import Table, TableError
 from ringfence.wording.times import ReadTime, parse_time, unix_text
+from ringfence.wording.withheld import USUAL, Withheld
 
 AHEAD_S_MAX = 300  # as a server takes events
 COLUMNS = ("called", "caller", "occurred_at", "kind")
@@ -55,6 +55,8 @@ class EventForms:
     """Of rows that name none."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What the files call their columns."""
+    withheld: Withheld = USUAL
+    """What stands for a caller without a number."""
 
 
 def event_table(lines: Iterator[str], forms: EventForms) -> Table:
@@ -83,7 +85,7 @@ def events_of(
     time_at = places.get("occurred_at", places.get("at", 0))
     kind_at = places.get("kind")
     read_called = lru_cache(_CALLED_KEPT)(forms.written.number)
-    read_caller_ = _caller_reader(forms.written)
+    read_caller_ = _caller_reader(forms)
     read_time, latest = forms.read_time, forms.latest
     kinds = _Kinds(forms.kind)
     width = len(table.header)
@@ -131,7 +133,7 @@ class _Kinds(dict[str, int]):
         return found
 
 
-def _caller_reader(written: WrittenNumbers) -> Callable[[str], int]:
+def _caller_reader(forms: EventForms) -> Callable[[str], int]:
     """Reads callers; the same one again is quick, for as long as a batch remembers it."""
     known: dict[str, int] = {}
 
@@ -140,18 +142,18 @@ def _caller_reader(written: WrittenNumbers) -> Callable[[str], int]:
         if found is None:
             if len(known) >= _CALLERS_KEPT:
                 known.clear()
-            found = known[cell] = _caller(number_text(cell), written)
+            found = known[cell] = _caller(number_text(cell), forms)
         return found
 
     return read
 
 
-def _caller(text: str, written: WrittenNumbers) -> int:
+def _caller(text: str, forms: EventForms) -> int:
     if is_rounded(text):
         raise ValueError(ROUNDED)
-    if written.plan is not None:
-        return read_caller(text, written.plan).value
-    if text.casefold() in WITHHELD_WORDS:
+    if forms.written.plan is not None:
+        return read_caller(text, forms.written.plan, forms.withheld).value
+    if forms.withheld.covers(text):
         return WITHHELD
     digits = digits_of(text).removeprefix("+")
     if digits and len(digits) < len(str(CALLER_LIMIT)):

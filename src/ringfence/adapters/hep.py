@@ -31,15 +31,17 @@ LOG = 100
 TCP = 6
 
 _TRANSPORT, _SECONDS, _PROTOCOL, _AUTH_KEY = 2, 9, 11, 14
+_ADDRESSES = (3, 4, 5, 6, 8)  # source and destination, IPv4 or IPv6, and the destination's port
 _PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
 _READ = {
     _TRANSPORT: 1, _SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0,
     _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0,
+    3: 0, 4: 0, 5: 0, 6: 0, 8: 0,
 }  # fmt: skip
 """Chunk types of vendor 0 that are read, and how many octets each has (0 = any number)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes its time
 class Datagram:
     """What one HEP3 message carries."""
 
@@ -55,6 +57,13 @@ class Datagram:
     auth_key: bytes = field(repr=False)
     trailing: bool
     """Octets followed the end that the header gives."""
+    chunks: dict[int, bytes] = field(repr=False)
+
+    @property
+    def addresses(self) -> bytes:
+        """Where the packet came from and went to; the same for all packets of a connection, and
+        for the next connection, which has another port of its own."""
+        return b"".join([self.chunks[kind] for kind in _ADDRESSES if kind in self.chunks])
 
 
 def read_datagram(octets: bytes) -> Datagram:
@@ -67,17 +76,17 @@ def read_datagram(octets: bytes) -> Datagram:
         raise Unreadable("hep_length")
     found: dict[int, bytes] = {}
     at = HEADER.size
+    header, unpack = CHUNK.size, CHUNK.unpack_from
     while at < end:
-        if end - at < CHUNK.size:
+        if end - at < header:
             raise Unreadable("hep_chunk")
-        vendor, kind, length = CHUNK.unpack_from(octets, at)
-        if length < CHUNK.size or at + length > end:
+        vendor, kind, length = unpack(octets, at)
+        if length < header or at + length > end:
             raise Unreadable("hep_chunk")
-        if vendor == 0 and kind in _READ:
-            exactly = _READ[kind]
-            if exactly and length - CHUNK.size != exactly:
+        if vendor == 0 and (exactly := _READ.get(kind)) is not None:
+            if exactly and length - header != exactly:
                 raise Unreadable("hep_chunk")
-            found[kind] = octets[at + CHUNK.size : at + length]
+            found[kind] = octets[at + header : at + length]
         at += length
     if _PROTOCOL not in found:
         raise Unreadable("hep_no_type")
@@ -92,6 +101,7 @@ def read_datagram(octets: bytes) -> Datagram:
         found.get(_CORRELATION, b""),
         found.get(_AUTH_KEY, b""),
         end != size,
+        found,
     )
 
 

@@ -21,12 +21,14 @@ import hmac
 from ringfence import EventKind
 from ringfence.adapters.base import Attempt, Tally, Unreadable
 from ringfence.adapters.callers import read_caller
-from ringfence.adapters.calls import Calls, Leg
+from ringfence.adapters.calls import Calls, Sighting
 from ringfence.adapters.hep import LOG, SIP, TCP, Datagram, read_datagram
 from ringfence.adapters.hlog import read_log_line
-from ringfence.adapters.sip import INVITE, read_request
+from ringfence.adapters.sip import INVITE, Request, read_request
+from ringfence.adapters.sip_names import CALL_ID
 from ringfence.adapters.sip_stream import split_messages
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import USUAL, Withheld
 
 SECONDS_MAX = 2**32 - 1
 AHEAD_MAX_S = 300
@@ -36,10 +38,11 @@ AHEAD_MAX_S = 300
 class HepReader:
     """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads."""
 
-    def __init__(self, plan: DialPlan, *, auth_key: str = "") -> None:
+    def __init__(self, plan: DialPlan, *, auth_key: str = "", withheld: Withheld = USUAL) -> None:
         self.tally = Tally()
         self.calls = Calls()
         self._plan = plan
+        self._withheld = withheld
         self._auth_key = auth_key.encode()
 
     def read(self, octets: bytes, received_at: int) -> list[Attempt]:
@@ -83,30 +86,51 @@ class HepReader:
         return attempt
 
     def _read_attempt(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
-        leg: Leg | None = None
         video = False
         if datagram.protocol == SIP:
             request = read_request(payload)
             method, called_text, caller_text = request.method, request.called, request.caller
-            call_id, leg, video = request.call_id, request.leg, request.video
+            video = request.video
         elif datagram.protocol == LOG:
             line = read_log_line(payload)
             method, called_text, caller_text = line.method, line.called, line.caller
-            call_id = datagram.correlation.strip()
-            if not call_id:
+            if not datagram.correlation.strip():
                 raise Unreadable("log_without_call_id")
+            request = None
         else:
             raise Unreadable("hep_type")
         called = self._plan.number(called_text)
         if called is None:
             raise Unreadable("called_not_a_number")
-        if not self.calls.is_first(method, call_id, called, leg, at):
+        caller = read_caller(caller_text or "", self._plan, self._withheld)
+        seen = _sighting(datagram, request, called, caller.value, at)
+        seen.is_message = method != INVITE
+        if not self.calls.is_first(seen):
             return None
         if caller_text is None:
             self.tally["note_caller_unreadable"] += 1
-        caller = read_caller(caller_text or "", self._plan)
         if method == INVITE:
             kind = EventKind.VIDEO if video else EventKind.CALL
         else:
             kind = caller.message_kind
         return Attempt(called, caller.value, at, kind)
+
+
+def _sighting(
+    datagram: Datagram, request: Request | None, called: int, caller: int, at: int
+) -> Sighting:
+    """A request as it was seen, or a log line, which knows no more than the Call-ID."""
+    correlation = datagram.correlation.strip()
+    if request is None:
+        return Sighting(called, caller, at, (CALL_ID + correlation,), leg=LOG)
+    return Sighting(
+        called,
+        caller,
+        at,
+        request.names,
+        hint=CALL_ID + correlation if correlation not in (b"", request.call_id) else b"",
+        leg=request.leg(datagram.addresses),
+        # Of an agent with a wrong clock it is not known how far apart its copies were seen.
+        request=request.transaction() if datagram.captured_at not in (0, at) else 0,
+        message=request.message,
+    )

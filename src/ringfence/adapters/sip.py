@@ -10,23 +10,23 @@ A From that cannot be read does not make the call unheard of: it only leaves its
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.calls import Leg, digest
+from ringfence.adapters.calls import Message, digest
 from ringfence.adapters.sip_address import read_address, read_uri
+from ringfence.adapters.sip_body import END_OF_HEADERS, FOLD, is_signal, offers_video
+from ringfence.adapters.sip_names import HEADERS, leg_of, names_of, request_of
 
 INVITE = "INVITE"
 MESSAGE = "MESSAGE"
 
 _METHODS = {b"INVITE": INVITE, b"MESSAGE": MESSAGE}
-_TOKEN = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
-END_OF_HEADERS = re.compile(rb"\n\r?\n")
-FOLD = re.compile(rb"\r?\n[ \t]+")
+_METHOD = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]++ ")
 _LENGTH = re.compile(rb"[0-9]{1,9}")
 _CSEQ = re.compile(rb"[0-9]{1,10}(?![0-9])")
 _NONCE = re.compile(rb'\bnonce\s*=\s*"([^"]*)"', re.IGNORECASE)
-_LIVE_VIDEO = re.compile(rb"^m=video[ \t]+0*[1-9]", re.MULTILINE)
 
 # Full and compact names (RFC 3261 7.3.3) of the headers that are read.
 _ONCE = {
@@ -38,19 +38,19 @@ _ONCE = {
     b"content-length": b"content-length", b"l": b"content-length",
 }  # fmt: skip
 _OFTEN = {
+    b"content-disposition": b"disposition",
     b"privacy": b"privacy",
     b"authorization": b"credentials",
     b"proxy-authorization": b"credentials",
-}
+    **{name: name for name in HEADERS},
+}  # fmt: skip
 
 # RFC 3323 4.2 and RFC 3325 9.3; `session`, `critical`, `none` and `history` hide no caller.
 _HIDING = frozenset((b"id", b"user", b"header"))
 _HIDDEN_HOSTS = frozenset(("anonymous.invalid", "unknown.invalid"))  # RFC 3323 4.1, TS 29.163
-# Signals between programs that nobody wrote: "is typing" (RFC 3994), receipts (RFC 5438).
-_NOT_WRITTEN = (b"application/im-iscomposing+xml", b"message/imdn+xml")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes its time, and there is one for each datagram
 class Request:
     """A request that starts a call or is a message."""
 
@@ -60,10 +60,28 @@ class Request:
     caller: str | None = field(repr=False)
     """User part of From; empty when it is withheld, None when it cannot be read."""
     call_id: bytes
-    leg: Leg | None
+    names: tuple[bytes, ...]
+    """What names the call on this leg and on others."""
+    message: Message | None
     """Of a MESSAGE; None for an INVITE."""
     video: bool
-    """The offer has a picture: an `m=video` line whose port is not 0."""
+    """The offer has a picture."""
+    uri: bytes = field(repr=False)
+    sender: bytes = field(repr=False)
+    """From as written."""
+    headers: bytes = field(repr=False)
+
+    def leg(self, addresses: bytes) -> int:
+        """Between which neighbours it travels; `addresses` are those of its packet."""
+        return leg_of(addresses, self.uri)
+
+    def transaction(self) -> int:
+        """What stays the same when it is sent again; 0 when that is not known."""
+        try:
+            tag = read_address(self.sender).parameter(b"tag")
+        except Unreadable:
+            return 0
+        return request_of(self.headers, tag)
 
 
 def read_request(message: bytes) -> Request:
@@ -87,47 +105,53 @@ def read_request(message: bytes) -> Request:
             raise Unreadable("header_missing")
     if read_address(once[b"to"]).parameter(b"tag"):
         raise Unreadable("in_dialog")
-    content_type = once.get(b"content-type", b"").lower()
-    if method == MESSAGE and content_type.startswith(_NOT_WRITTEN):
-        raise Unreadable("not_a_message")
+    content_type = once.get(b"content-type", b"")
     body = _cut(message[end.end() :], once.get(b"content-length", b""))
+    if method == MESSAGE and is_signal(
+        content_type, b",".join(often.get(b"disposition", ())), body
+    ):
+        raise Unreadable("not_a_message")
+    call_id, sender = once[b"call-id"], once.get(b"from", b"")
     return Request(
         method,
         called=read_uri(words[1]).user,
-        caller=_shown_caller(once.get(b"from", b""), often[b"privacy"]),
-        call_id=once[b"call-id"],
-        leg=_message_leg(once, often, body) if method == MESSAGE else None,
-        video=method == INVITE and _offers_video(content_type, body),
+        caller=_shown_caller(sender, often.get(b"privacy", ())),
+        call_id=call_id,
+        names=names_of(call_id, often),
+        message=_message(once, often, body) if method == MESSAGE else None,
+        video=method == INVITE and offers_video(content_type, body),
+        uri=words[1],
+        sender=sender,
+        headers=text,
     )
 
 
 def _read_method(message: bytes) -> str:
-    method, space, _ = message[:32].partition(b" ")
-    known = _METHODS.get(method)
+    name, space, _ = message[:8].partition(b" ")  # as long as the longest that is known
+    known = _METHODS.get(name)
     if known and space:
         return known
     if message[:4].upper() == b"SIP/":
         raise Unreadable("reply")
-    raise Unreadable("other_method" if space and _TOKEN.fullmatch(method) else "sip_unreadable")
+    raise Unreadable("other_method" if _METHOD.match(message) else "sip_unreadable")
 
 
 def _read_headers(text: bytes) -> tuple[dict[bytes, bytes], dict[bytes, list[bytes]]]:
     if b"\n " in text or b"\n\t" in text:
         text = FOLD.sub(b" ", text)
     once: dict[bytes, bytes] = {}
-    often: dict[bytes, list[bytes]] = {b"privacy": [], b"credentials": []}
+    often: dict[bytes, list[bytes]] = {}
     for line in text.split(b"\n"):
         name, _, value = line.partition(b":")
         name = name.rstrip().lower()
-        if name in _ONCE:
-            name = _ONCE[name]
-            if name in once:
-                if name != b"from":
+        if (known := _ONCE.get(name)) is not None:
+            if known in once:
+                if known != b"from":
                     raise Unreadable("header_twice")
                 value = b""  # of two callers neither is believed
-            once[name] = value.strip()
+            once[known] = value.strip()
         elif name in _OFTEN:
-            often[_OFTEN[name]].append(value)
+            often.setdefault(_OFTEN[name], []).append(value)
     return once, often
 
 
@@ -136,9 +160,8 @@ def _cut(body: bytes, content_length: bytes) -> bytes:
     return body[: int(content_length)] if _LENGTH.fullmatch(content_length) else body
 
 
-def _shown_caller(sender: bytes, privacy: list[bytes]) -> str | None:
-    values = re.split(rb"[;,\s]+", b",".join(privacy).lower())
-    if not _HIDING.isdisjoint(values):
+def _shown_caller(sender: bytes, privacy: Sequence[bytes]) -> str | None:
+    if privacy and not _HIDING.isdisjoint(re.split(rb"[;,\s]+", b",".join(privacy).lower())):
         return ""
     try:
         caller = read_uri(read_address(sender).uri)
@@ -147,20 +170,17 @@ def _shown_caller(sender: bytes, privacy: list[bytes]) -> str | None:
     return "" if caller.host in _HIDDEN_HOSTS else caller.user
 
 
-def _message_leg(once: dict[bytes, bytes], often: dict[bytes, list[bytes]], body: bytes) -> Leg:
+def _message(
+    once: Mapping[bytes, bytes], often: Mapping[bytes, Sequence[bytes]], body: bytes
+) -> Message:
     cseq = _CSEQ.match(once.get(b"cseq", b""))
     # The nonce names the challenge that is answered; the rest differs even in a retry of its own.
     credentials = b",".join(
-        b",".join(_NONCE.findall(value)) or value for value in often[b"credentials"]
+        b",".join(_NONCE.findall(value)) or value for value in often.get(b"credentials", ())
     )
-    return Leg(
+    return Message(
         cseq=int(cseq[0]) if cseq else 0,
         body=digest(body),
         credentials=digest(credentials) if credentials else b"",
+        dialogue=digest(once[b"call-id"]),
     )
-
-
-def _offers_video(content_type: bytes, body: bytes) -> bool:
-    if content_type and b"sdp" not in content_type and not content_type.startswith(b"multipart/"):
-        return False
-    return b"m=video" in body and _LIVE_VIDEO.search(body) is not None

@@ -20,7 +20,7 @@ _HOST_END = re.compile(rb"[:;?]")
 _PARAMETER = re.compile(rb";\s*+([^=;\s]++)(?:\s*+=\s*+(" + _QUOTED + rb'|[^;"\s]*+))?+', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes its time
 class Uri:
     """A sip, sips or tel URI; other schemes are not read."""
 
@@ -31,7 +31,7 @@ class Uri:
     """In small letters, without the port and the end of brackets; empty in a tel URI."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes its time
 class Address:
     """What From, To and their like hold."""
 
@@ -41,6 +41,8 @@ class Address:
 
     def parameter(self, name: bytes) -> bytes:
         """The first value of a parameter, without quotes; empty when it has none."""
+        if not self.parameters:
+            return b""
         for found in _PARAMETER.finditer(self.parameters):
             if found[1].lower() == name:
                 return (found[2] or b"").strip(b'"')

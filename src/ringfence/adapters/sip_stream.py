@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.sip import END_OF_HEADERS, FOLD
+from ringfence.adapters.sip_body import END_OF_HEADERS, FOLD
 
 MESSAGES_MAX = 64
 """Messages read of one piece; a TCP segment of 1,460 octets has room for five."""

@@ -42,17 +42,26 @@ def said_by(name: str) -> Say:
 
 
 def run_beside_look(
-    running: Coroutine[Any, Any, None], server: str, feed: str, tls: Tls | None, say: Say
+    running: Coroutine[Any, Any, None],
+    server: str,
+    feed: str,
+    tls: Tls | None,
+    say: Say,
+    *more: Coroutine[Any, Any, None],
 ) -> None:
-    """Runs an adapter; the look at the server holds it up neither at its start nor at its end."""
+    """Runs an adapter; looks at what surrounds it, the server first, hold it up neither at its
+    start nor at its end.
+    """
 
     async def beside() -> None:
-        looking = asyncio.create_task(look_at_server(server, feed, tls, say))
+        looks = (look_at_server(server, feed, tls, say), *more)
+        looking = [asyncio.create_task(look) for look in looks]
         try:
             await running
         finally:
-            looking.cancel()
-            await asyncio.wait({looking})
+            for task in looking:
+                task.cancel()
+            await asyncio.wait(looking)
 
     asyncio.run(beside())
 

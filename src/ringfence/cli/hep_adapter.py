@@ -12,6 +12,7 @@ import click
 
 from ringfence import EventStream, Tls
 from ringfence.adapters.base import Attempt
+from ringfence.adapters.first_hint import hint_after_a_while
 from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
@@ -30,9 +31,11 @@ from ringfence.cli.options import (
     feed_option,
     switch_country_option,
 )
+from ringfence.cli.withheld_option import withheld_option
 from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _say = said_by("hep")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -59,6 +62,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Take only datagrams with this key (chunk 14). Better given as a variable: arguments"
     " can be seen by every user of the machine.",
 )
+@withheld_option
 @lateness_option
 @click.option("--replay", type=_FILE, metavar="FILE", help="Read this capture, and end.")
 @click.option(
@@ -75,6 +79,7 @@ def hep(
     feed: str,
     plan: DialPlan,
     auth_key: str,
+    withheld: Withheld,
     lateness: int,
     replay: Path | None,
     shift_to_now: bool,
@@ -85,12 +90,13 @@ def hep(
     Kamailio, OpenSIPS, FreeSWITCH and Asterisk send HEP3 themselves; sngrep or heplify do it
     beside any other SIP switch. Runs until SIGTERM or Ctrl-C, then hands on what has arrived and
     ends with 0. Counts, by outcome, go to standard error once a minute and at the end; at once, if
-    nobody answers at the server's address, or does not know the feed.
+    nobody answers at the server's address, or does not know the feed; and within the first minute,
+    if nothing arrives or nothing of it is understood.
     """
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
     try:
-        reader = HepReader(plan, auth_key=auth_key)
+        reader = HepReader(plan, auth_key=auth_key, withheld=withheld)
         stream = EventStream(
             server,
             feed,
@@ -103,11 +109,8 @@ def hep(
     with summed_up(server, reader.tally, stream, _say):
         try:
             if replay:
-                shift_s = (
-                    int(time.time()) - _last_time(replay, HepReader(plan, auth_key=auth_key))
-                    if shift_to_now
-                    else 0
-                )
+                other = HepReader(plan, auth_key=auth_key, withheld=withheld)
+                shift_s = int(time.time()) - _last_time(replay, other) if shift_to_now else 0
                 attempts = _attempts(replay, reader, shift_s)
                 running = run_replay(attempts, stream, patience_s=timeout)
             else:
@@ -121,7 +124,8 @@ def hep(
                     ),
                     say=_say,
                 )
-            run_beside_look(running, server, feed, tls, _say)
+            hints = () if replay else (hint_after_a_while(reader.tally, _say),)
+            run_beside_look(running, server, feed, tls, _say, *hints)
         except CaptureError as error:
             raise Failed(str(error)) from None
 

@@ -37,10 +37,12 @@ from ringfence.cli.options import (
 )
 from ringfence.cli.output import print_json, progress_bars
 from ringfence.cli.reject_file import RejectFile, TurnedAway, rejects_option
+from ringfence.cli.withheld_option import withheld_option
 from ringfence.errors import DeadlineExceeded, Unreachable
 from ringfence.wording.numbers import WrittenNumbers
 from ringfence.wording.tables import TableError
 from ringfence.wording.times import time_reader, unix_text
+from ringfence.wording.withheld import Withheld
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _KINDS = [kind.name for kind in EventKind if kind]
@@ -70,6 +72,7 @@ def import_() -> None:
 @columns_option
 @date_format_option
 @rejects_option
+@withheld_option
 @click.option(
     "--yes", is_flag=True, help="Claim that time though a file has no row, as nothing came."
 )
@@ -103,6 +106,7 @@ def events(
     written: WrittenNumbers,
     columns: dict[str, str],
     date_format: str | None,
+    withheld: Withheld,
     rejects: Path | None,
     yes: bool,
     restart: bool,
@@ -127,8 +131,9 @@ def events(
     columns = _columns(columns)
     default_kind = EventKind[kind.upper()] if kind else None
     read_time = time_reader(date_format)
-    forms = EventForms(now + AHEAD_S_MAX, written, read_time, default_kind, columns)
+    forms = EventForms(now + AHEAD_S_MAX, written, read_time, default_kind, columns, withheld)
     asked = [server, str(written.country), str(date_format), str(kind), *map(str, columns.items())]
+    asked += withheld.more
     actor = actor or login_name()
     with told(server), Client(server, tls=tls, timeout_s=timeout, actor=actor) as client:
         try:

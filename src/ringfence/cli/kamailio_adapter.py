@@ -30,9 +30,11 @@ from ringfence.cli.options import (
     feed_option,
     switch_country_option,
 )
+from ringfence.cli.withheld_option import withheld_option
 from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _say = said_by("kamailio")
 
@@ -60,6 +62,7 @@ _say = said_by("kamailio")
 @connection_options
 @feed_option
 @switch_country_option
+@withheld_option
 @lateness_option
 @click.option(
     "--state",
@@ -78,6 +81,7 @@ def kamailio(
     tls: Tls | None,
     feed: str,
     plan: DialPlan,
+    withheld: Withheld,
     lateness: int,
     state: Path | None,
     timeout: float,
@@ -143,7 +147,7 @@ def kamailio(
         return State(feed, boot, seq, until, max(lost_until, answered_until))
 
     keeper = StateKeeper(state, progress, present) if state else None
-    reader = ReportReader(plan)
+    reader = ReportReader(plan, withheld=withheld)
     where = f"rpc={rpc} queue={queue}" if rpc is not None else f"evapi={evapi}"
     source = KamailioSource(way, where, reader=reader, sink=stream, heard=heard, state=keeper)
     with summed_up(server, reader.tally, stream, _say):

@@ -28,12 +28,12 @@ from ringfence.simulation.recorded import (
 from ringfence.simulation.traffic.events import TrueClass, text_caller
 from ringfence.wording.numbers import (
     ROUNDED,
-    WITHHELD_WORDS,
     WrittenNumbers,
     is_rounded,
     number_text,
 )
 from ringfence.wording.times import ReadTime, format_time, parse_time
+from ringfence.wording.withheld import USUAL
 
 COLUMNS = (
     *("number", "quarantined_at", "reason"),
@@ -223,7 +223,7 @@ def _caller(written: WrittenNumbers, text: str) -> int:
     A caller is never refused, unless it was rounded, so none is ever in an error of this column.
     """
     text = number_text(text)
-    if text.casefold() in WITHHELD_WORDS:
+    if USUAL.covers(text):
         return 0
     if is_rounded(text):
         raise ValueError(ROUNDED)

@@ -57,15 +57,6 @@ def is_rounded(text: str) -> bool:
     return _ROUNDED.fullmatch(text) is not None
 
 
-# What equipment writes in place of a number that it does not show or does not have: RFC 3323, 3GPP
-# TS 29.163, "<null>" of Kamailio, and what programs print for nothing. Two callers without a number
-# must not look like one caller with a name who calls twice.
-WITHHELD_WORDS = frozenset(
-    (
-        *("", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"),
-        *("<null>", "null", "none", "nil"),
-    )
-)
 _VALUE = re.compile(r"value=(['\"])(.*?)\1")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?=$|[T ])", re.ASCII)
 _NUMBER_DIGITS_MIN = 7

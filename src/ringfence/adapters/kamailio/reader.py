@@ -15,10 +15,12 @@ from typing import Any
 from ringfence import EventKind
 from ringfence.adapters.base import Attempt, Tally, Unreadable
 from ringfence.adapters.callers import read_caller
-from ringfence.adapters.calls import Calls
+from ringfence.adapters.calls import Calls, Message, Sighting
 from ringfence.adapters.hlog import line_of
 from ringfence.adapters.sip import INVITE
+from ringfence.adapters.sip_names import CALL_ID
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import USUAL, Withheld
 
 _SECONDS = re.compile(r"([0-9]{1,10})(\.[0-9]{0,9})?", re.ASCII)
 _HARMLESS = frozenset(("other_method", "called_not_a_number"))
@@ -27,10 +29,11 @@ _HARMLESS = frozenset(("other_method", "called_not_a_number"))
 class ReportReader:
     """Reads the reports of one switch; `tally` has their outcomes. Not for several threads."""
 
-    def __init__(self, plan: DialPlan) -> None:
+    def __init__(self, plan: DialPlan, *, withheld: Withheld = USUAL) -> None:
         self.tally = Tally()
         self._calls = Calls()
         self._plan = plan
+        self._withheld = withheld
 
     def read(self, values: dict[str, Any]) -> Attempt | None:
         """The attempt that a report is the first of; raises Unreadable where it may hide a call."""
@@ -55,11 +58,20 @@ class ReportReader:
         if not written:
             raise Unreadable("log_without_time")
         at = int(written[1])
-        octets = call_id.encode("utf-8", "replace")
-        if not self._calls.is_first(line.method, octets, called, None, at):
+        caller = read_caller(line.caller or "", self._plan, self._withheld)
+        name = CALL_ID + call_id.encode("utf-8", "replace").strip()
+        seen = Sighting(called, caller.value, at, (name,), is_message=line.method != INVITE)
+        if seen.is_message:
+            seen.message = _message(values.get("cseq"))
+        if not self._calls.is_first(seen):
             return None
         if line.caller is None:
             self.tally["note_caller_unreadable"] += 1
-        caller = read_caller(line.caller or "", self._plan)
         kind = EventKind.CALL if line.method == INVITE else caller.message_kind
         return Attempt(called, caller.value, at, kind)
+
+
+def _message(cseq: Any) -> Message | None:
+    """What tells messages with one Call-ID apart (RFC 3428 section 8), where the script says it."""
+    text = str(cseq)
+    return Message(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else None

@@ -1,0 +1,64 @@
+"""An adapter of which nothing comes says so, once, and where to look."""
+
+import asyncio
+
+import pytest
+from support.switch_traffic import AT, hep, sip
+
+from ringfence.adapters.base import Tally
+from ringfence.adapters.first_hint import WAIT_S, hint_after_a_while, hint_of
+from ringfence.adapters.hep_reader import HepReader
+from ringfence.wording.dialled import DialPlan
+
+
+def hint(*datagrams: bytes, country: int = 44, auth_key: str = "") -> str:
+    reader = HepReader(DialPlan.of_country(country), auth_key=auth_key)
+    for datagram in datagrams:
+        reader.read(datagram, AT)
+    return hint_of(reader.tally)
+
+
+def test_it_comes_within_a_minute() -> None:
+    assert WAIT_S < 60
+
+
+def test_silence_is_told() -> None:
+    assert hint().startswith("nothing has arrived")
+    assert hint_of(Tally(note_tcp_refused=1)).startswith("nothing has arrived")
+
+
+@pytest.mark.parametrize(
+    ("datagram", "auth_key", "says"),
+    [
+        (b"\x02\x10\x02\x11" + bytes(40), "", "hep_magic=2: it is not HEP version 3"),
+        (hep(sip()), "s3cr3t", "hep_auth_key=2: its key is not the one of --auth-key"),
+        (hep(b"{}", protocol=5), "", "hep_type=2: it holds neither SIP"),
+        (hep(sip()[:-2]), "", "sip_truncated=2: "),
+    ],
+)
+def test_what_is_not_understood_is_told_with_its_cause(
+    datagram: bytes, auth_key: str, says: str
+) -> None:
+    said = hint(datagram, datagram, auth_key=auth_key)
+    assert said.startswith("nothing of what arrived was understood: ")
+    assert says in said
+    assert "s3cr3t" not in said
+
+
+def test_calls_that_reach_no_number_are_told() -> None:
+    national = hep(sip(uri="sip:07700900123@x"))
+    assert "called_not_a_number=1: is --country" in hint(national, country=1)
+    assert hint(national) == ""
+
+
+@pytest.mark.parametrize("message", [sip(), sip("OPTIONS"), b"SIP/2.0 200 OK\r\n\r\n"])
+def test_what_is_understood_needs_no_hint(message: bytes) -> None:
+    assert hint(b"garbage", b"garbage", hep(message)) == ""
+
+
+def test_it_is_said_once_after_a_while() -> None:
+    said: list[str] = []
+    asyncio.run(hint_after_a_while(Tally(), said.append, wait_s=0.01))
+    asyncio.run(hint_after_a_while(Tally(event=1), said.append, wait_s=0.01))
+    assert len(said) == 1
+    assert said[0].startswith("after 0.01 s nothing has arrived")
