@@ -19,7 +19,7 @@ from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.run import NotAnswered, run_live, run_replay, sent_summary
-from ringfence.cli.options import Address, Failed, NotReached
+from ringfence.cli.options import Address, Failed, NotReached, Timeout
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 
@@ -81,7 +81,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tls-key", type=_FILE, help="TLS: PEM file of its key.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Timeout(),
     metavar="SECONDS",
     default=30.0,
     show_default=True,

@@ -22,6 +22,7 @@ from ringfence.cli.options import (
     Failed,
     Moment,
     NotReached,
+    Timeout,
     check_columns,
     columns_option,
     connection_options,
@@ -76,7 +77,7 @@ def import_() -> None:
 @connection_options
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Timeout(),
     metavar="SECONDS",
     default=30.0,
     show_default=True,
