@@ -50,6 +50,8 @@ class Sent:
     first: int = 0
     """The earliest and the latest time of an event, unix seconds; 0 = there was none."""
     last: int = 0
+    rejects: str = ""
+    """Where the bad rows of the file that is being read are; empty = there is none so far."""
 
     def saw(self, occurred_at: int) -> None:
         """Widens the time that events were read of."""
@@ -76,7 +78,8 @@ class Note:
 
     def write(self, sent: Sent) -> None:
         """Says how far this run is; raises OSError."""
-        whole = self.path.with_name(self.path.name + ".new")
+        # Of this process alone: two runs of the same files at once are no reason to fail.
+        whole = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         whole.write_text(json.dumps({"about": self._about, "sent": asdict(sent)}), "utf-8")
         os.replace(whole, self.path)
 
@@ -140,7 +143,7 @@ async def send_files(
                 await send_file(files[index])
             except TableError as error:
                 raise TableError(f"{files[index]}, {error}") from None
-            sent.file, sent.row = index + 1, 0
+            sent.file, sent.row, sent.rejects = index + 1, 0, ""
             done(sent)
 
     async with stream:

@@ -179,6 +179,11 @@ def _look(client: Client, server: str, feed: str) -> None:
         )
 
 
+def _absolute(path: Path | None) -> str:
+    """The same file for a run in another folder."""
+    return "" if path is None else str(path.absolute())
+
+
 class _Run:
     """Sends files, says how far it came when it is cut off, and goes on there the next time."""
 
@@ -186,6 +191,7 @@ class _Run:
         self.note = note
         self._rejects = rejects
         self._noted = True
+        self._reject_file: RejectFile | None = None
         self._last = (None if restart else note.read()) or Sent()
         if self._last.rows:
             click.echo(
@@ -221,7 +227,17 @@ class _Run:
             raise
 
     def _done(self, sent: Sent) -> None:
-        self._last = replace(sent)
+        if self._reject_file is not None:  # before the note, or rows of this part could be lost
+            self._reject_file.write()
+            sent.rejects = _absolute(self._reject_file.path)
+        self._write_down(replace(sent))
+
+    def _made(self, reject_file: Path) -> None:
+        """Bad rows have a file: whoever goes on here goes on in that."""
+        self._write_down(replace(self._last, rejects=_absolute(reject_file)))
+
+    def _write_down(self, sent: Sent) -> None:
+        self._last = sent
         try:
             if self._noted:
                 self.note.write(sent)
@@ -240,13 +256,16 @@ class _Run:
 
     @contextmanager
     def _opened(self, bars: Progress, path: Path) -> Iterator[tuple[IO[bytes], TurnedAway]]:
+        begun = Path(self._last.rejects) if self._last.rejects else None
         with (
-            RejectFile(self._rejects, path) as reject_file,
+            RejectFile(self._rejects, path, begun=begun, made=self._made) as reject_file,
             bars.open(path, "rb", description=f"importing {path.name}, bytes") as file,
         ):
             bad = TurnedAway(reject_file, str(path))
+            self._reject_file = reject_file
             try:
                 yield file, bad
             finally:
+                self._reject_file = None
                 if reject_file.rows:
                     click.echo(bad.text, err=True)
