@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ringfence.engine.answers import Explanation
 from ringfence.engine.settings.policy import Policy, Pool
+from ringfence.server.link.keeper_service_pb2 import LookUpNumberResponse
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
 
@@ -55,3 +56,13 @@ def full_message(explanation: Explanation, pool: Pool, policy: Policy) -> pb.Num
             spray=event.spray,
         )
     return number
+
+
+def add_place(number: pb.Number, place: LookUpNumberResponse) -> None:
+    """Adds what the keeper says, as far as it goes with the verdict: it was asked a moment later,
+    when somebody may have reserved the number or given it back.
+    """
+    if number.verdict == types_pb2.VERDICT_RESERVED:
+        number.reservation = place.reservation
+    else:
+        number.queue_position = place.queue_position

@@ -29,7 +29,7 @@ from ringfence.server.link.paging import page_position, page_size, page_token
 from ringfence.server.link.refusal import bad_field, keeper_away
 from ringfence.server.link.routes import Answer, parse, parsing
 from ringfence.server.link.turns import Turns
-from ringfence.server.worker.number_messages import full_message
+from ringfence.server.worker.number_messages import add_place, full_message
 from ringfence.server.worker.published_settings import PublishedSettings
 from ringfence.v1 import number_service_pb2 as pb
 from ringfence.v1 import types_pb2
@@ -117,9 +117,7 @@ class NumberService:
                 LOOK_UP_NUMBER, LookUpNumberRequest(number=number.number).SerializeToString()
             )
             if answer is not None:
-                place = LookUpNumberResponse.FromString(answer)
-                number.reservation = place.reservation
-                number.queue_position = place.queue_position
+                add_place(number, LookUpNumberResponse.FromString(answer))
 
     async def list_numbers(self, message: bytes, _: Context) -> bytes:
         """A page of numbers in the order in which they came; 10,000 have less than 3 MiB."""

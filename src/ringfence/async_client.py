@@ -16,6 +16,7 @@ from ringfence.channel import (
     TIMEOUT_S,
     Tls,
     actor_metadata,
+    checked_timeout,
     open_async_channel,
     serialized,
 )
@@ -74,7 +75,7 @@ class AsyncClient:
         tls: Tls | None = None,
     ) -> None:
         self._metadata = actor_metadata(actor)
-        self._timeout_s = timeout_s
+        self._timeout_s = checked_timeout(timeout_s)
         self._channel = open_async_channel(server, tls)
 
     async def __aenter__(self) -> Self:

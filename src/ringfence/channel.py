@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 SERVER = "127.0.0.1:50051"
 TIMEOUT_S = 10.0
+TIMEOUT_S_MAX = 86_400.0  # gRPC takes a very long one for one that is over
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 
 OPTIONS: Sequence[tuple[str, int]] = (
@@ -26,6 +27,13 @@ OPTIONS: Sequence[tuple[str, int]] = (
 
 # What grpc.aio raises from a write to a stream that has ended; the status says why it has.
 STREAM_ENDED = (grpc.RpcError, grpc.aio.InternalError, asyncio.InvalidStateError)
+
+
+def checked_timeout(timeout_s: float) -> float:
+    """The deadline of a call as it was given; raises ValueError for one that is none."""
+    if not 0 < timeout_s <= TIMEOUT_S_MAX:
+        raise ValueError(f"timeout_s={timeout_s}, bound=more than 0, at most {TIMEOUT_S_MAX:.0f}")
+    return timeout_s
 
 
 def serialized(message: Message) -> bytes:

@@ -15,7 +15,15 @@ from google.protobuf.message import Message
 
 from ringfence import event_calls, model, number_calls, quarantine_calls, settings_calls
 from ringfence.calls import Ask, Attempts, Listing, Series, described_by
-from ringfence.channel import SERVER, TIMEOUT_S, Tls, actor_metadata, open_channel, serialized
+from ringfence.channel import (
+    SERVER,
+    TIMEOUT_S,
+    Tls,
+    actor_metadata,
+    checked_timeout,
+    open_channel,
+    serialized,
+)
 from ringfence.columns import Column, Numbers
 from ringfence.errors import translated
 from ringfence.watch import Watch
@@ -59,9 +67,9 @@ def _lists(describe: Callable[P, Listing[T]]) -> Callable[Concatenate["Client", 
 class Client:
     """A connection to a server for blocking calls; may be shared between threads.
 
-    `timeout_s` is the deadline of each call; `actor` says who asks, for the audit. A call whose
-    outcome is open, because the server could not be reached or did not answer, is made again for a
-    short time if doing it twice does no harm. Errors are those of `ringfence.errors`.
+    `timeout_s`, a day at most, is the deadline of each call; `actor` says who asks, for the audit.
+    A call whose outcome is open, because the server could not be reached or did not answer, is made
+    again for a short time if doing it twice does no harm. Errors are those of `ringfence.errors`.
     """
 
     def __init__(
@@ -73,7 +81,7 @@ class Client:
         tls: Tls | None = None,
     ) -> None:
         self._metadata = actor_metadata(actor)
-        self._timeout_s = timeout_s
+        self._timeout_s = checked_timeout(timeout_s)
         self._channel = open_channel(server, tls)
 
     def __enter__(self) -> Self:

@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -336,6 +338,50 @@ def test_a_file_for_bad_lines_that_is_there_already_is_told(ringfence, feed, tmp
     refused = ringfence("import", "events", str(export), *options, code=2)
     assert f"--rejects: {there} is there already" in refused.stderr
     assert there.read_text() == "mine"
+
+
+@pytest.mark.parametrize("kills_at", [0, 8])
+def test_bad_lines_before_a_kill_are_in_the_one_file_of_both_runs(
+    server, client, feed, tmp_path, kills_at: int
+) -> None:
+    numbers = [999000000000 + place for place in range(10)]
+    quarantined(client, feed, numbers)
+    lines = [f"+{each},,{at},CALL" for each in numbers for at in (ago(9), f"bad-{each}")]
+    for name, given in (("a.rejects.csv", False), ("b.csv", True)):
+        export, rejects = written(tmp_path / "a.csv", *lines), tmp_path / name
+        command = ["import", "events", str(export), "--feed", feed, "--server", server.address]
+        command += ["--rejects", str(rejects)] * given
+        assert killed_import(command, kills_at) == -signal.SIGKILL
+        again = CliRunner().invoke(main, command)
+        assert again.exit_code == 1, again.output
+        assert f"lines not used, with the reasons: {rejects}" in again.stderr
+        header, *rows = rejects.read_text().splitlines()
+        assert header == f"called,caller,at,kind,{REASON_COLUMN}"
+        assert {row.split(",")[2] for row in rows} == {f"bad-{each}" for each in numbers}
+        assert all("not a time" in row for row in rows)
+        export.unlink()
+        rejects.unlink()
+        assert not list(tmp_path.iterdir())
+
+
+def killed_import(command: list[str], rows: int) -> int:
+    """Imports in a process of its own, in parts of four rows, which ends itself by SIGKILL when the
+    note says so many rows are done; how it ended.
+    """
+    program = f"""
+import os, signal
+from ringfence.adapters import event_files
+from ringfence.cli import main
+event_files.PART_ROWS = 4
+write = event_files.Note.write
+def then_kill(note, sent):
+    write(note, sent)
+    if sent.rows >= {rows}:
+        os.kill(os.getpid(), signal.SIGKILL)
+event_files.Note.write = then_kill
+main()
+"""
+    return subprocess.run([sys.executable, "-c", program, *command], check=False).returncode
 
 
 def test_a_run_with_other_files_or_options_begins_anew(tmp_path) -> None:

@@ -123,6 +123,13 @@ def test_a_terminal_is_asked_with_how_many_numbers(
         ["complain", "+447700900000-+447700900001", "--note", "x"],
         ["history", "447700900000"],
         ["history", "--limit", "0"],
+        ["history", "--limit", str(2**63)],
+        ["numbers", "--limit", str(2**63)],
+        ["history", "--timeout", "nan"],
+        ["history", "--timeout", "inf"],
+        ["history", "--timeout", "86401"],
+        ["import", "events", __file__, "--feed", "x", "--timeout", "inf"],
+        ["pools", "put", __file__, "--revision", str(2**64)],
         ["pools", "delete"],
     ],
 )

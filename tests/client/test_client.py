@@ -1,5 +1,6 @@
 """Client and AsyncClient against a small real server: what they send and what they return."""
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -14,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from support.told_server import Run, Servicer, abort, address, info, run, servicer
 
 import ringfence
-from ringfence import Client, DisconnectReason, Event, EventKind, Measure, Verdict
+from ringfence import AsyncClient, Client, DisconnectReason, Event, EventKind, Measure, Verdict
 from ringfence.v1 import event_service_pb2 as event_v1
 from ringfence.v1 import number_service_pb2 as number_v1
 from ringfence.v1 import quarantine_service_pb2 as quarantine_v1
@@ -353,6 +354,15 @@ def test_get_status_says_who_asks(servicer: Servicer, run: Run) -> None:
 def test_an_actor_that_no_header_can_carry_is_refused() -> None:
     with pytest.raises(ValueError, match="actor"):
         Client(actor="ann\n")
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, math.nan, math.inf, 86_401.0])
+def test_a_deadline_that_grpc_takes_for_over_is_refused(
+    client: type[Client | AsyncClient], timeout_s: float
+) -> None:
+    with pytest.raises(ValueError, match=r"timeout_s=.*, bound=more than 0, at most 86400"):
+        client(timeout_s=timeout_s)
 
 
 def test_a_time_without_a_zone_is_refused(run: Run) -> None:

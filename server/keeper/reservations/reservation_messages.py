@@ -76,8 +76,10 @@ def lease_s(request: pb.ReserveNumbersRequest | pb.ExtendReservationRequest) -> 
     lease: Duration = request.lease
     seconds = lease.seconds + (lease.nanos > 0)  # up to the next one
     if lease.nanos < 0 or not 1 <= lease.seconds <= seconds <= LEASE_S_MAX:
-        given = lease.seconds + lease.nanos / 1e9
-        raise bad_field("lease", f"value={given:g} s, bound=1 to {LEASE_S_MAX} s")
+        given: int | str = lease.seconds
+        if lease.nanos:
+            given = f"{lease.seconds + lease.nanos / 1e9:.9f}".rstrip("0")
+        raise bad_field("lease", f"value={given} s, bound=1 to {LEASE_S_MAX} s")
     return seconds
 
 

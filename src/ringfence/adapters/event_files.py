@@ -52,6 +52,8 @@ class Sent:
     last: int = 0
     empty_files: list[str] = field(default_factory=list)
     """Those that have a header and no row: nothing came, or what wrote them failed."""
+    rejects: str = ""
+    """Where the bad rows of the file that is being read are; empty = there is none so far."""
 
     def saw(self, occurred_at: int) -> None:
         """Widens the time that events were read of."""
@@ -78,7 +80,8 @@ class Note:
 
     def write(self, sent: Sent) -> None:
         """Says how far this run is; raises OSError."""
-        whole = self.path.with_name(self.path.name + ".new")
+        # Of this process alone: two runs of the same files at once are no reason to fail.
+        whole = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         whole.write_text(json.dumps({"about": self._about, "sent": asdict(sent)}), "utf-8")
         os.replace(whole, self.path)
 
@@ -144,7 +147,7 @@ async def send_files(
                 raise TableError(f"{files[index]}, {error}") from None
             if not sent.row:
                 sent.empty_files = [*sent.empty_files, str(files[index])]
-            sent.file, sent.row = index + 1, 0
+            sent.file, sent.row, sent.rejects = index + 1, 0, ""
             done(sent)
 
     async with stream:

@@ -14,7 +14,7 @@ from ringfence.adapters.base import Tally, summary
 from ringfence.adapters.first_look import look_at_server
 from ringfence.adapters.run import NotAnswered, sent_summary
 from ringfence.cli.error_text import in_words
-from ringfence.cli.options import Failed, NotReached
+from ringfence.cli.options import Failed, NotReached, Timeout
 
 Say = Callable[[str], None]
 
@@ -28,7 +28,7 @@ lateness_option = click.option(
 )
 patience_option = click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Timeout(),
     metavar="SECONDS",
     default=30.0,
     show_default=True,

@@ -25,6 +25,7 @@ from ringfence.cli.options import (
     Failed,
     Moment,
     NotReached,
+    Timeout,
     check_columns,
     columns_option,
     connection_options,
@@ -36,7 +37,7 @@ from ringfence.cli.options import (
     told,
 )
 from ringfence.cli.output import print_json, progress_bars
-from ringfence.cli.reject_file import RejectFile, TurnedAway, rejects_option
+from ringfence.cli.reject_file import RejectFile, TurnedAway, check_not_there, rejects_option
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.errors import DeadlineExceeded, Unreachable
 from ringfence.wording.numbers import WrittenNumbers
@@ -81,7 +82,7 @@ def import_() -> None:
 @connection_options
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Timeout(),
     metavar="SECONDS",
     default=30.0,
     show_default=True,
@@ -209,6 +210,11 @@ def _look(client: Client, server: str, feed: str) -> None:
         )
 
 
+def _absolute(path: Path | None) -> str:
+    """The same file for a run in another folder."""
+    return "" if path is None else str(path.absolute())
+
+
 class _Run:
     """Sends files, says how far it came when it is cut off, and goes on there the next time."""
 
@@ -216,7 +222,9 @@ class _Run:
         self.note = note
         self._rejects = rejects
         self._noted = True
+        self._reject_file: RejectFile | None = None
         self._last = (None if restart else note.read()) or Sent()
+        check_not_there(rejects, self._last.rejects)
         if self._last.rows:
             click.echo(
                 f"going on behind row {self._last.rows:,}, as noted in {note.path}", err=True
@@ -251,7 +259,17 @@ class _Run:
             raise
 
     def _done(self, sent: Sent) -> None:
-        self._last = replace(sent)
+        if self._reject_file is not None:  # before the note, or rows of this part could be lost
+            self._reject_file.write()
+            sent.rejects = _absolute(self._reject_file.path)
+        self._write_down(replace(sent))
+
+    def _made(self, reject_file: Path) -> None:
+        """Bad rows have a file: whoever goes on here goes on in that."""
+        self._write_down(replace(self._last, rejects=_absolute(reject_file)))
+
+    def _write_down(self, sent: Sent) -> None:
+        self._last = sent
         try:
             if self._noted:
                 self.note.write(sent)
@@ -271,13 +289,16 @@ class _Run:
 
     @contextmanager
     def _opened(self, bars: Progress, path: Path) -> Iterator[tuple[IO[bytes], TurnedAway]]:
+        begun = Path(self._last.rejects) if self._last.rejects else None
         with (
-            RejectFile(self._rejects, path) as reject_file,
+            RejectFile(self._rejects, path, begun=begun, made=self._made) as reject_file,
             bars.open(path, "rb", description=f"importing {path.name}, bytes") as file,
         ):
             bad = TurnedAway(reject_file, str(path))
+            self._reject_file = reject_file
             try:
                 yield file, bad
             finally:
+                self._reject_file = None
                 if reject_file.rows:
                     click.echo(bad.text, err=True)

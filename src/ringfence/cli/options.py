@@ -1,6 +1,7 @@
 """Options that several commands share, and the connection that they describe."""
 
 import getpass
+import math
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ringfence import Client, Tls
+from ringfence.channel import TIMEOUT_S_MAX
 from ringfence.cli.completion import complete_feed
 from ringfence.cli.error_text import error_text, too_few_text
 from ringfence.cli.number_input import NUMBER_COLUMNS, NumberInput
@@ -73,6 +75,21 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
             return parse_time(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Timeout(click.FloatRange):
+    """Seconds to wait for an answer, a day at most."""
+
+    def __init__(self) -> None:
+        super().__init__(0, TIMEOUT_S_MAX, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):  # which is within every range
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
@@ -143,7 +160,7 @@ def client_options(function: Command) -> Command:
     @connection_options
     @click.option(
         "--timeout",
-        type=click.FloatRange(0, min_open=True),
+        type=Timeout(),
         metavar="SECONDS",
         default=10.0,
         show_default=True,

@@ -30,7 +30,13 @@ from ringfence.cli.options import (
 )
 from ringfence.cli.output import print_facts, print_json, progress, progress_bars
 from ringfence.cli.quarantine_text import say_known, say_times, say_twice
-from ringfence.cli.reject_file import RejectFile, RejectsThere, TurnedAway, rejects_option
+from ringfence.cli.reject_file import (
+    RejectFile,
+    RejectsThere,
+    TurnedAway,
+    check_not_there,
+    rejects_option,
+)
 from ringfence.cli.stock import Known, Sending, chosen, filled, look_up, once
 from ringfence.engine.number import format_number
 from ringfence.errors import RingfenceError
@@ -107,6 +113,7 @@ def quarantine(
     and sent again. So can the whole file: numbers already in quarantine stay as they are. The exit
     code is 1 if a line or a number was not used.
     """
+    check_not_there(rejects)
     with RejectFile(rejects, _beside(given)) as turned_away, given.opened() as file:
         numbers = given.read() if file is None else _read(file, given, date_format, turned_away)
         if numbers.ignored_columns:

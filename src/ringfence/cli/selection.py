@@ -46,6 +46,7 @@ pool_option = click.option(
 
 LISTED_MAX = 1_000
 _PAGE_MAX = 10_000
+_LIMIT_MAX = 10**12  # more than there ever is to list
 
 
 def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +54,7 @@ def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option(
         "--limit",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, _LIMIT_MAX),
         metavar="N",
         help=f"No more than so many; {LISTED_MAX:,} if not given.",
     )

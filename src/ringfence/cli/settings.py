@@ -12,6 +12,8 @@ from ringfence.server.config.config_problems import ConfigError
 
 T = TypeVar("T")
 
+_REVISION_MAX = 2**64 - 1
+
 
 class SettingsGroup(click.Group):
     """A group that lists when no command is named: `ringfence pools --json`."""
@@ -29,7 +31,7 @@ def put_options(function: Callable[..., Any]) -> Callable[..., Any]:
     function = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))(function)
     function = click.option(
         "--revision",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, _REVISION_MAX),
         metavar="N",
         help="Replace revision N, which `show` says, and no other; 0 = whichever it is.",
     )(function)

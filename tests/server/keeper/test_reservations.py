@@ -202,6 +202,12 @@ def test_reserve_refuses_a_field_out_of_its_bounds(peer, fields, field):
     assert "bound=" in error.details()
 
 
+def test_a_lease_out_of_its_bounds_is_told_as_it_was_given(peer):
+    for given, said in (({"seconds": 2_678_401}, "2678401 s"), ({"nanos": 500_000_000}, "0.5 s")):
+        error = refusal(peer, "ReserveNumbers", pool="default", count=1, lease=given)
+        assert error.details() == f"lease: value={said}, bound=1 to {LEASE_S_MAX} s"
+
+
 def test_unknown_pool_is_named(peer):
     for method, fields in (
         ("ReserveNumbers", {"pool": "nowhere", "count": 1}),
