@@ -42,13 +42,14 @@ def read_caller(text: str, plan: DialPlan, withheld: Withheld = USUAL) -> Caller
     name = text.strip()
     if withheld.covers(name):
         return NOBODY
+    number = plan.number(name)
+    if number is not None:
+        return Caller(number)
     written = digits_of(name)
     if not written:
         return Caller(caller_of_text(name.partition(";")[0]), application=True)
-    value = plan.number(name)
-    short = value is None and len(written.removeprefix("+")) < DIGITS_MIN
-    if value is None:
-        value = int(written) if len(written) <= 32 else CALLER_LIMIT
-        if value >= CALLER_LIMIT:  # too long to be a number, yet somebody's
-            value = caller_of_text(written)
+    value = int(written) if len(written) <= 32 else CALLER_LIMIT
+    if value >= CALLER_LIMIT:  # too long to be a number, yet somebody's
+        value = caller_of_text(written)
+    short = len(written.removeprefix("+")) < DIGITS_MIN
     return Caller(value, application=short and value != WITHHELD)

@@ -135,7 +135,7 @@ class Calls:
             if hinted is None or _agree(hinted.caller, seen.caller):
                 call = call or hinted
                 keys.append(key)
-        if call is None:
+        if call is None and number in self._newest:
             call = self._near(number, seen)
         if call is None:
             self._add(number, keys, seen)
@@ -157,7 +157,7 @@ class Calls:
 
     def _near(self, number: int, seen: Sighting) -> _Call | None:
         """An attempt of a few seconds ago of which this is another leg."""
-        call = self._newest.get(number)
+        call: _Call | None = self._newest[number]
         for _ in range(AT_NUMBER_MAX):
             if call is None:
                 break

@@ -31,12 +31,11 @@ LOG = 100
 TCP = 6
 
 _TRANSPORT, _SECONDS, _PROTOCOL, _AUTH_KEY = 2, 9, 11, 14
-_ADDRESSES = (3, 4, 5, 6, 8)  # source and destination, IPv4 or IPv6, and the destination's port
 _PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
 _READ = {
     _TRANSPORT: 1, _SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0,
     _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0,
-    3: 0, 4: 0, 5: 0, 6: 0, 8: 0,
+    3: 0, 4: 0, 5: 0, 6: 0, 8: 0,  # addresses
 }  # fmt: skip
 """Chunk types of vendor 0 that are read, and how many octets each has (0 = any number)."""
 
@@ -60,10 +59,11 @@ class Datagram:
     chunks: dict[int, bytes] = field(repr=False)
 
     @property
-    def addresses(self) -> bytes:
+    def addresses(self) -> tuple[bytes | None, ...]:
         """Where the packet came from and went to; the same for all packets of a connection, and
         for the next connection, which has another port of its own."""
-        return b"".join([self.chunks[kind] for kind in _ADDRESSES if kind in self.chunks])
+        said = self.chunks.get
+        return said(3), said(4), said(5), said(6), said(8)
 
 
 def read_datagram(octets: bytes) -> Datagram:

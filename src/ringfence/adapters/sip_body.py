@@ -43,10 +43,10 @@ def is_signal(content_type: bytes, disposition: bytes, body: bytes, depth: int =
 
 def offers_video(content_type: bytes, body: bytes) -> bool:
     """Whether an offer has a picture: an `m=video` that is not refused by a port of 0."""
+    if b"m=video" not in body:
+        return False
     name = _name(content_type)
     if name and b"sdp" not in name and not name.startswith(b"multipart/"):
-        return False
-    if b"m=video" not in body:
         return False
     return _LIVE_VIDEO.search(body) is not None or (
         b"a=bundle-only" in body and _has_bundled_video(body)

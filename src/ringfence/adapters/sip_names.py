@@ -45,7 +45,7 @@ def names_of(call_id: bytes, headers: Mapping[bytes, Sequence[bytes]]) -> tuple[
     return tuple(names)
 
 
-def leg_of(addresses: bytes, uri: bytes) -> int:
+def leg_of(addresses: tuple[bytes | None, ...], uri: bytes) -> int:
     """A fingerprint of the neighbours between whom a request travels: what an agent says of its
     packet, and where the request goes. Not of From, whose host goes with a withheld number.
     """

@@ -23,7 +23,7 @@ DIGITS_MIN = 7
 DIGITS_MAX = 15
 CODE_DIGITS_MAX = 3
 
-Match = Callable[[str], re.Match[str] | None]
+Match = Callable[[str, int], re.Match[str] | None]
 
 _POSSIBLE = phonenumbers.ValidationResult.IS_POSSIBLE  # and not "within its area only"
 _SUBSCRIBER = phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE
@@ -125,10 +125,10 @@ class DialPlan:
         """The number that digits with their country's code are, perhaps with what is only dialled
         at home behind the code: a 0, or whatever prefix that country has.
         """
-        if former := _FORMER_MEXICAN.fullmatch(digits):
+        if digits[:3] == "521" and (former := _FORMER_MEXICAN.fullmatch(digits)):
             digits = "52" + former[1]
         length, prefix = _home_prefix(digits[:CODE_DIGITS_MAX])
-        if prefix is not None and (found := prefix(digits[length:])) and found.end():
+        if prefix is not None and (found := prefix(digits, length)) and found.end() > length:
             return self._ask_library("+" + digits)
         return _bounded(digits)
 
