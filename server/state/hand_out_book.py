@@ -9,6 +9,7 @@ his loop, as a run never changes.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ from ringfence.server.state.hand_out_runs import (
 )
 
 KEPT_S = 400 * 86_400
+LEAST_MOST = 1 << 20
+"""A small table gives its slots on many times in 400 days."""
 RECENT_MAX = 8_192
 SURPLUS = 8
 """So much beyond `most`, an eighth, the oldest go; one more each time would copy all of them."""
@@ -52,6 +55,11 @@ class Merge:
 
 class HandOutBook:
     """The last hand-out of each number within 400 days, the newest `most` of them and few more."""
+
+    @classmethod
+    def beside_table(cls, capacity_numbers: int) -> Self:
+        """The book of a keeper whose table holds so many numbers."""
+        return cls(max(capacity_numbers, LEAST_MOST))
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -75,7 +75,7 @@ class KeeperState:
         """What feeds have claimed. Claims are durable before they come here, in the journals of
         workers, so all may see them before the keeper's journal has them."""
         self.reservations = ReservationBook(ended_kept_s=ended_kept_s)
-        self.hand_outs = HandOutBook(most=segment.capacity_numbers)
+        self.hand_outs = HandOutBook.beside_table(segment.capacity_numbers)
         self.former_lives = FormerLives(segment.capacity_numbers)
         self.assigned_total: Counter[int] = Counter()
         """Numbers ever handed out, by index of their pool."""

@@ -110,6 +110,15 @@ def test_of_a_number_in_two_runs_the_newer_hand_out_stays():
 
 
 @pytest.mark.usefixtures("small")
+def test_a_small_table_that_gives_its_slots_on_remembers_more_than_it_holds():
+    book = HandOutBook.beside_table(10)
+    for number in range(100):
+        add(book, number)
+        merge(book)
+    assert all(book.find(number, NOW + 300 * 86_400) for number in range(100))
+
+
+@pytest.mark.usefixtures("small")
 def test_oldest_hand_outs_go_when_there_are_too_many():
     book = HandOutBook(most=16)
     for step in range(20):
