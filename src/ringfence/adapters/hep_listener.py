@@ -162,12 +162,17 @@ class HepListener:
                         attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
                     ):
                         self.tally["note_dropped_no_room"] += 1
+                self._lose_unread()
         except BlockingIOError:
             return False
         except Exception as error:  # a callback of the loop has nobody above it
             self._fail(error)
             return False
         return True
+
+    def _lose_unread(self) -> None:
+        for began_at, ended_at in self._reader.lost():
+            self._sink.lose(began_at, ended_at)
 
     def _fail(self, error: Exception) -> None:
         asyncio.get_running_loop().remove_reader(self._datagrams)
@@ -234,6 +239,7 @@ class HepListener:
                 complete = True
                 for attempt in self._reader.read(message, int(self._clock())):
                     await self._send(attempt)
+                self._lose_unread()
             if not writer.is_closing():
                 self._idle[writer] = None
             if not framing.inside:

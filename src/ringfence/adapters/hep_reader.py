@@ -12,6 +12,8 @@ sip_*, header_*, address_*, uri_*, log_*
 sip_too_many_messages       the rest of a datagram that holds more than 64
 hep_*                       a datagram that cannot be read, is of another type or has no key
 note_*                      not an outcome: something worth knowing beside them
+
+What may have been a call and was not read is lost time; see `doubt.py` and `HepReader.lost`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ringfence import EventKind
 from ringfence.adapters.base import Attempt, Tally, Unreadable
 from ringfence.adapters.callers import read_caller
 from ringfence.adapters.calls import Calls, Sighting
+from ringfence.adapters.doubt import may_hide_a_call
 from ringfence.adapters.hep import LOG, SIP, TCP, Datagram, read_datagram
 from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, Request, read_request
@@ -31,6 +34,8 @@ from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
 
 SECONDS_MAX = 2**32 - 1
+LATE_S = 5
+"""How long a report takes from the agent's sight to here, where no time of the agent's is known."""
 AHEAD_MAX_S = 300
 """How far an agent's clock may be ahead; further, its events would lie in the future."""
 
@@ -41,6 +46,7 @@ class HepReader:
     def __init__(self, plan: DialPlan, *, auth_key: str = "", withheld: Withheld = USUAL) -> None:
         self.tally = Tally()
         self.calls = Calls()
+        self._lost: list[tuple[int, int]] = []
         self._plan = plan
         self._withheld = withheld
         self._auth_key = auth_key.encode()
@@ -51,16 +57,27 @@ class HepReader:
         `received_at` (unix seconds) stands in where the agent gives no time, or one to come.
         """
         attempts = []
+        datagram, received_at = None, min(received_at, SECONDS_MAX)
         try:
             datagram = self._open(octets)
-            at = self._time(datagram, min(received_at, SECONDS_MAX))
+            at = self._time(datagram, received_at)
             stream = datagram.protocol == SIP and datagram.transport == TCP
             for payload in split_messages(datagram.payload) if stream else (datagram.payload,):
-                if attempt := self._read_payload(datagram, payload, at):
+                if attempt := self._read_payload(datagram, payload, at, received_at):
                     attempts.append(attempt)
         except Unreadable as unreadable:
+            payload = datagram.payload if datagram else b""
             self.tally[unreadable.reason] += 1
+            if may_hide_a_call(unreadable.reason, octets, datagram, payload):
+                self._lost.append((received_at - LATE_S, received_at + 1))
         return attempts
+
+    def lost(self) -> list[tuple[int, int]]:
+        """The times, [began, ended) in unix seconds, of what was read since this was last asked and
+        may have been a call that could not be read.
+        """
+        lost, self._lost = self._lost, []
+        return lost
 
     def _open(self, octets: bytes) -> Datagram:
         datagram = read_datagram(octets)
@@ -76,11 +93,15 @@ class HepReader:
             return received_at
         return datagram.captured_at or received_at
 
-    def _read_payload(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
+    def _read_payload(
+        self, datagram: Datagram, payload: bytes, at: int, received_at: int
+    ) -> Attempt | None:
         try:
             attempt = self._read_attempt(datagram, payload, at)
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
+            if may_hide_a_call(unreadable.reason, b"", datagram, payload):
+                self._lost.append((min(at, received_at - LATE_S), max(at, received_at) + 1))
             return None
         self.tally["event" if attempt else "repeat"] += 1
         return attempt

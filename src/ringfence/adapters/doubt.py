@@ -1,0 +1,51 @@
+"""Whether something that was not read may have been a call: then its time is not claimed.
+
+Doubted are what begins like an INVITE or MESSAGE, every piece of a TCP stream, every log line, and
+datagrams that an agent of HEP sent and that cannot be opened, version 2 among them. Not doubted is
+what is none of these: whatever strangers send to the port denies nobody coverage, and with a key
+neither does what has another one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ringfence.adapters.hep import LOG, MAGIC, SIP, TCP, Datagram
+
+HARMLESS = frozenset(
+    (
+        *("reply", "other_method", "in_dialog", "not_a_message", "keepalive"),
+        *("called_not_a_number", "hep_type", "hep_auth_key"),
+    )
+)
+_KNOWN_METHOD = re.compile(
+    rb"[\r\n]*(?:ACK|BYE|CANCEL|OPTIONS|REGISTER|PRACK|SUBSCRIBE|NOTIFY|PUBLISH|INFO|REFER|UPDATE) "
+)  # RFC 3261, 3262, 3311, 3515, 3903, 6086, 6665; on a stream another word may be half of INVITE
+_STARTS_A_CALL = re.compile(rb"[\r\n \t]*(?:INVITE|MESSAGE)\b", re.IGNORECASE)
+_VERSION_2_HEADER_MIN, _VERSION_2_HEADER_MAX = 16, 60
+"""Octets; versions 1 and 2 begin with the version and the length of their header."""
+
+
+def may_hide_a_call(outcome: str, octets: bytes, datagram: Datagram | None, payload: bytes) -> bool:
+    """Whether what ended with this outcome may be a call that nobody reads.
+
+    `datagram` is what was opened of `octets`, None if it could not be; `payload` the part of it.
+    """
+    on_stream = datagram is not None and datagram.transport == TCP
+    if outcome == "other_method" and on_stream and not _KNOWN_METHOD.match(payload):
+        return True
+    if outcome in HARMLESS:
+        return False
+    if datagram is None:
+        return octets.startswith(MAGIC) or _is_former_version(octets)
+    if datagram.protocol == LOG:
+        return True
+    return datagram.protocol == SIP and (on_stream or bool(_STARTS_A_CALL.match(payload)))
+
+
+def _is_former_version(octets: bytes) -> bool:
+    return (
+        len(octets) > _VERSION_2_HEADER_MIN
+        and octets[0] in (1, 2)
+        and _VERSION_2_HEADER_MIN <= octets[1] <= _VERSION_2_HEADER_MAX
+    )
