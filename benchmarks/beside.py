@@ -12,7 +12,6 @@ Not measured: more workers, each of which has its own clients; a network.
 
 import argparse
 import multiprocessing
-import os
 import shlex
 import sys
 import tempfile
@@ -70,7 +69,6 @@ def caller(channel: grpc.Channel, method: str) -> "grpc.UnaryUnaryMultiCallable[
 
 def keep_asking(address: str, load: Load, ready: Event, stop: Event) -> None:
     """The others: each asks again when it has its answer."""
-    os.nice(19)
     answered = threading.Semaphore(0)
 
     def ask_on() -> None:

@@ -57,6 +57,11 @@ class EventStreamStats:
     reconnects: int  # attempts at a stream after the first
     watermark: datetime | None  # the feed's, as the server holds it
 
+    @property
+    def answered(self) -> int:
+        """Events of which it is known what became of them."""
+        return self.accepted + self.untracked + self.rejected + self.refused
+
 
 class EventStream:
     """A feed's connection to a server, for asyncio: takes events over and sees that they arrive.

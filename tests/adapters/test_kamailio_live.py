@@ -156,3 +156,29 @@ def test_an_adapter_that_is_away_half_way_loses_nothing_that_it_claims(
         assert gaps == [], "nothing was missing, so all time is claimed"
     else:
         assert got == wanted or gaps, "what was lost on its way costs its time"
+
+
+def test_a_queue_that_ran_over_while_nobody_fetched_costs_its_time(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    calls, _ = rows(100)
+    sip_port, _ = free_ports(2)
+    state, way = tmp_path / "state", ("--rpc", f"http://127.0.0.1:{sip_port}/RPC")
+    values = {"RPC_SOCKET": str(tmp_path / "rpc.sock"), "QUEUE": "name=ringfence;size=30"}
+
+    async def run(client: Client) -> None:
+        async with kamailio(CONFIG, sip_port, tmp_path, "WITH_MQUEUE", **values):
+            with adapter(server, state, *way) as first:
+                await heard_until(client, time.time())
+                first.end(signal.SIGTERM)
+            before = time.time()
+            await sipp("uac_invite.xml", sip_port, calls, 100, tmp_path)
+            after = time.time()
+            with adapter(server, state, *way) as second:
+                gaps = await heard_until(client, time.time() + 1)
+                assert "note_reports_missing=70" in second.end(signal.SIGTERM)
+        assert any(begin <= before and after <= end for begin, end in gaps), (gaps, before, after)
+
+    with Client(server.address) as client:
+        asyncio.run(run(client))
+        assert called_so_far(client).total() == 30

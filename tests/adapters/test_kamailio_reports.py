@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.command_line import at
 
 from ringfence import EventKind
 from ringfence.adapters.base import Unreadable
@@ -111,7 +112,7 @@ def test_a_state_is_of_one_feed_and_written_once_its_events_are_answered(tmp_pat
     path = tmp_path / "state"
     answered = [0]
     state = State("sip-1", 5, 7, AT + 0.5, AT)
-    keeper = StateKeeper(path, lambda: (3, answered[0]), lambda: state)
+    keeper = StateKeeper(path, lambda: (3, answered[0]), lambda: state, print)
     keeper.look()
     assert read_state(path, "sip-1") is None
     answered[0] = 3
@@ -129,3 +130,31 @@ def test_a_state_is_of_one_feed_and_written_once_its_events_are_answered(tmp_pat
 def test_an_address_of_no_switch_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="is not unix:/PATH or http"):
         carrier_of(url)
+
+
+def test_a_disk_that_takes_no_state_is_told_once_and_ends_nothing(tmp_path: Path) -> None:
+    path, said = tmp_path / "gone" / "state", list[str]()
+    state = State("sip-1", 5, 7, AT + 0.5, AT)
+    keeper = StateKeeper(path, lambda: (0, 0), lambda: state, said.append)
+    keeper.look()
+    keeper.look()
+    assert said == [f"{path} is not written any more: No such file or directory"]
+    path.parent.mkdir()
+    keeper.look()
+    assert read_state(path, "sip-1") == state
+
+
+def test_a_place_where_no_state_can_be_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "state"
+    where = ("--evapi", "127.0.0.1:1", "--feed", "sip-1", "--country", "44", "--state", str(path))
+    refused = at("127.0.0.1:1")("adapter", "kamailio", *where, code=4)
+    assert "No such file or directory" in refused.stderr
+    assert "gone" in refused.stderr
+
+
+@pytest.mark.parametrize("ways", [(), ("--evapi", "127.0.0.1:1", "--rpc", "http://127.0.0.1:1/R")])
+def test_a_switch_is_reached_in_one_way(ways: tuple[str, ...]) -> None:
+    refused = at("127.0.0.1:1")(
+        *("adapter", "kamailio", *ways, "--feed", "sip-1", "--country", "44"), code=2
+    )
+    assert "--evapi or --rpc, one of both" in refused.stderr

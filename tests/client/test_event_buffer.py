@@ -184,3 +184,44 @@ def test_an_event_takes_21_bytes(count: int) -> None:
         buffer.take(CALLED + i, 0, NOW, 1)
     assert len(buffer._unfinished) == 21 * count
     assert buffer.is_full
+
+
+def test_claims_end_where_everything_was_heard_and_may_begin_before_the_stream() -> None:
+    clock, heard = Clock(), [NOW - 100.0]
+    buffer = EventBuffer(
+        "sip-1",
+        events_max=EVENTS_MAX,
+        batch_events=BATCH_EVENTS,
+        lateness_s=LATENESS_S,
+        clock=clock,
+        since=NOW - 600,
+        heard_until=lambda: heard[0],
+    )
+    claims = []
+    for heard_until in (NOW - 100.0, NOW - 100.0, NOW - 20.5, NOW + 3_600.0):
+        heard[0] = heard_until
+        buffer.finish()
+        request = buffer.next_request(early=False)
+        assert request is not None
+        claims.append((request.complete_from, request.watermark))
+    assert claims == [
+        (NOW - 600, NOW - 105),
+        (0, 0),
+        (NOW - 105, NOW - 26),
+        (NOW - 26, NOW - LATENESS_S),
+    ]
+
+
+def test_claims_do_not_begin_in_the_future() -> None:
+    buffer = EventBuffer(
+        "sip-1",
+        events_max=EVENTS_MAX,
+        batch_events=BATCH_EVENTS,
+        lateness_s=0,
+        clock=Clock(),
+        since=NOW + 50,
+    )
+    buffer.finish()
+    request = buffer.next_request(early=False)
+    assert request is not None
+    assert (request.complete_from, request.watermark) == (0, 0)

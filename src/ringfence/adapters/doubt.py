@@ -1,9 +1,9 @@
 """Whether something that was not read may have been a call: then its time is not claimed.
 
-Doubted are what begins like an INVITE or MESSAGE, every piece of a TCP stream, every log line, and
-datagrams that an agent of HEP sent and that cannot be opened, version 2 among them. Not doubted is
-what is none of these: whatever strangers send to the port denies nobody coverage, and with a key
-neither does what has another one.
+Doubted are what begins like an INVITE or MESSAGE, every piece of a TCP stream that cannot be read,
+every log line, and datagrams that begin as those of HEP do and cannot be opened, version 2 among
+them. Not doubted is what is none of these, such as what a scanner sends, and with a key what bears
+another one.
 """
 
 from __future__ import annotations

@@ -95,9 +95,8 @@ async def answered(work: Coroutine[Any, Any, None], stream: EventStream, patienc
     while not working.done():
         await asyncio.wait({working}, timeout=min(LOOK_S, patience_s))
         stats = stream.stats
-        now_settled = stats.accepted + stats.untracked + stats.rejected + stats.refused
-        if now_settled != settled or not stats.unanswered:
-            settled, since = now_settled, time.monotonic()
+        if stats.answered != settled or not stats.unanswered:
+            settled, since = stats.answered, time.monotonic()
         elif time.monotonic() - since >= patience_s:
             working.cancel()
             await asyncio.wait({working})

@@ -14,7 +14,13 @@ from ringfence.adapters.kamailio.mqueue import Mqueue
 from ringfence.adapters.kamailio.reader import ReportReader
 from ringfence.adapters.kamailio.rpc import Rpc, carrier_of
 from ringfence.adapters.kamailio.source import KamailioSource, Way
-from ringfence.adapters.kamailio.state import State, StateError, StateKeeper, read_state
+from ringfence.adapters.kamailio.state import (
+    State,
+    StateError,
+    StateKeeper,
+    check_writable,
+    read_state,
+)
 from ringfence.adapters.run import run_live
 from ringfence.cli.adapter_run import (
     lateness_option,
@@ -96,6 +102,8 @@ def kamailio(
         raise click.UsageError("give --evapi or --rpc, one of both")
     try:
         left = read_state(state, feed) if state else None
+        if state:
+            check_writable(state)
     except (StateError, OSError) as error:
         words = wrong_path(error, state) if isinstance(error, OSError) and state else str(error)
         raise Failed(words) from None
@@ -135,10 +143,9 @@ def kamailio(
     def progress() -> tuple[int, int]:
         nonlocal lost_until
         stats = stream.stats
-        answered = stats.accepted + stats.untracked + stats.rejected + stats.refused
         if stats.refused or stats.dropped:  # what the server did not take is lost, up to now
             lost_until = max(lost_until, int(time.time()) + 1)
-        return answered + stats.unanswered, answered
+        return stats.answered + stats.unanswered, stats.answered
 
     def present() -> State:
         watermark = stream.stats.watermark
@@ -146,7 +153,7 @@ def kamailio(
         boot, seq, until = heard.whole
         return State(feed, boot, seq, until, max(lost_until, answered_until))
 
-    keeper = StateKeeper(state, progress, present) if state else None
+    keeper = StateKeeper(state, progress, present, _say) if state else None
     reader = ReportReader(plan, withheld=withheld)
     where = f"rpc={rpc} queue={queue}" if rpc is not None else f"evapi={evapi}"
     source = KamailioSource(way, where, reader=reader, sink=stream, heard=heard, state=keeper)

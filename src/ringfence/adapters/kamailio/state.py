@@ -59,9 +59,16 @@ def read_state(path: Path, feed: str) -> State | None:
     return state
 
 
+def check_writable(path: Path) -> None:
+    """Raises OSError where no state can be written, before anything is listened to."""
+    beside = _beside(path)
+    beside.touch()
+    beside.unlink()
+
+
 def write_state(path: Path, state: State) -> None:
     """Puts a state in the place of the one before, whole or not at all."""
-    beside = path.with_name(f"{path.name}.new")
+    beside = _beside(path)
     with beside.open("w") as file:
         json.dump(asdict(state), file)
         file.flush()
@@ -69,10 +76,15 @@ def write_state(path: Path, state: State) -> None:
     beside.replace(path)
 
 
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
 class StateKeeper:
     """Writes the state once what it stands for was answered.
 
-    `progress` gives (events taken over so far, of these answered); `present` the state of now.
+    `progress` gives (events taken over so far, of these answered); `present` the state of now. What
+    cannot be written is said once, and tried again: the next run begins earlier then.
     """
 
     def __init__(
@@ -80,20 +92,33 @@ class StateKeeper:
         path: Path,
         progress: Callable[[], tuple[int, int]],
         present: Callable[[], State],
+        say: Callable[[str], None],
     ) -> None:
         self._path = path
         self._progress = progress
         self._present = present
+        self._say = say
+        self._fails = False
         self._waiting: tuple[int, State] | None = None
         self._written: State | None = None
 
     def look(self) -> None:
-        """Called every second, and at the end. Raises OSError."""
+        """Called every second, and at the end."""
         taken, answered = self._progress()
         if self._waiting is None:
             self._waiting = taken, self._present()
         if answered >= self._waiting[0]:
             if self._waiting[1] != self._written:
-                self._written = self._waiting[1]
-                write_state(self._path, self._written)
+                self._write(self._waiting[1])
             self._waiting = None
+
+    def _write(self, state: State) -> None:
+        try:
+            write_state(self._path, state)
+        except OSError as error:
+            if not self._fails:
+                self._say(f"{self._path} is not written any more: {error.strerror}")
+            self._fails = True
+            return
+        self._fails = False
+        self._written = state
