@@ -100,6 +100,23 @@ def test_what_the_kernel_holds_at_the_end_is_still_read() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("over", ["udp", "tcp"])
+def test_a_call_that_cannot_be_read_takes_its_time_out_of_the_claims(over: str) -> None:
+    async def run() -> None:
+        async with listening() as to:
+            if over == "udp":
+                to.udp.send(hep(sip()[:90]))
+            else:
+                _, writer = await to.connect()
+                writer.write(hep(sip()[:90]))
+                writer.close()
+            await to.until(lambda: "sip_truncated" in to.tally)
+            await to.until(lambda: bool(to.sink.lost))
+            assert to.sink.lost == [(AT, AT + 10)]
+
+    asyncio.run(run())
+
+
 def test_connection_that_is_open_at_the_end_has_been_read() -> None:
     async def run() -> None:
         async with listening() as to:

@@ -40,6 +40,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.heard = self.begun(None)
+        self.step("mark", 0)
+        self.step("wait", 20)
 
     def begun(self, mark: Mark | None) -> Heard:
         return Heard(
@@ -139,6 +141,13 @@ def test_reports_in_another_order_are_not_missing() -> None:
     heard.report(1, 2, NOW + 11)
     heard.look(NOW + 100)
     assert (heard.until, lost, heard.missed) == (NOW + 10, [], 0)
+
+
+def test_one_report_that_is_missing_holds_everything_up_until_it_is_given_up() -> None:
+    heard, lost = told((1, 20))
+    assert (heard.until, lost) == (NOW, [])
+    heard.look(NOW + 26)
+    assert (heard.until, lost) == (NOW + 20, [(NOW - MARGIN_S, NOW + 27)])
 
 
 def test_what_is_missing_costs_the_time_since_all_was_here() -> None:

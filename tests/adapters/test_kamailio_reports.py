@@ -1,5 +1,6 @@
 """Netstrings, reports and states of the Kamailio adapter, whole and damaged."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.command_line import at
+from support.switch_traffic import ListSink
 
 from ringfence import EventKind
 from ringfence.adapters.base import Unreadable
 from ringfence.adapters.kamailio.evapi import Cut, Netstrings
-from ringfence.adapters.kamailio.heard import Mark
+from ringfence.adapters.kamailio.heard import Heard, Mark
 from ringfence.adapters.kamailio.reader import ReportReader
 from ringfence.adapters.kamailio.report import Answer, Report, read_message
 from ringfence.adapters.kamailio.rpc import carrier_of
+from ringfence.adapters.kamailio.source import DOUBT_S, Reports
 from ringfence.adapters.kamailio.state import State, StateError, StateKeeper, read_state
 from ringfence.wording.dialled import DialPlan
 
@@ -158,3 +161,24 @@ def test_a_switch_is_reached_in_one_way(ways: tuple[str, ...]) -> None:
         *("adapter", "kamailio", *ways, "--feed", "sip-1", "--country", "44"), code=2
     )
     assert "--evapi or --rpc, one of both" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        (AT + 30, AT + 30),
+        (AT + 360, AT + 360),
+        (AT + 361, AT + 60),  # the switch's clock is ahead
+        (AT - 5 - DOUBT_S, AT - 5 - DOUBT_S),
+        (AT - 6 - DOUBT_S, AT + 60),  # all that happened then is here
+        (1, AT + 60),
+    ],
+)
+def test_a_time_that_cannot_be_is_that_of_receipt(said: int, taken: int) -> None:
+    sink, reader = ListSink(), ReportReader(DialPlan.of_country(44))
+    mark = Mark(AT - 100, 6, float(AT))
+    heard = Heard(sink.lose, began_at=AT, margin_s=5, patience_s=5, mark=mark)
+    reports = Reports(reader, sink, heard, lambda: AT + 60.0)
+    asyncio.run(reports.hand_on(Report(AT - 100, 7, {**REPORT, "ts": str(said)})))
+    assert [event.occurred_at for event in sink.sent] == [taken]
+    assert reader.tally["note_time_unlikely"] == (said != taken)

@@ -207,7 +207,7 @@ def test_a_number_that_stands_twice_is_told_and_sent_once(
         **{"accepted": 1, "already quarantined": 0, "rejected": 0},
         "twice": 1,
     }
-    assert "1 number stands there again: of each the first counts" in result.stderr
+    assert "1 number stands there again: of each the latest quarantined_at counts" in result.stderr
     export = tmp_path / "stock.csv"
     export.write_text(
         f"number,quarantined_at\n+{other},2022-01-01\n+{late},\n+{other},2023-01-01\n"
@@ -217,11 +217,20 @@ def test_a_number_that_stands_twice_is_told_and_sent_once(
     assert (counts(result)["accepted"], counts(result)["twice"]) == (2, 3)
     assert "3 numbers stand there again" in result.stderr
     differing = "says another time, reason or pool than line"
-    assert f"  +{other}: line 4 {differing} 2\n  +{late}: line 6 {differing} 3\n" in result.stderr
+    assert f"  +{other}: line 2 {differing} 4, which counts\n" in result.stderr
+    assert f"  +{late}: line 6 {differing} 3, which counts\n" in result.stderr
     assert result.stderr.count(differing) == 2
-    assert str(client.get_number(other).quarantined_at)[:10] == "2022-01-01"
+    assert str(client.get_number(other).quarantined_at)[:10] == "2023-01-01"
     told = ringfence("quarantine", "--file", str(export), "--json", "--dry-run").stdout
     assert json.loads(told)["twice"] == 3
+
+
+def test_a_header_in_another_encoding_is_told(ringfence, tmp_path) -> None:
+    export = tmp_path / "stock.csv"
+    export.write_bytes("Rufnummer;Kündigung\n+447700900000;2022-01-01\n".encode("cp1252"))
+    columns = ("--column", "number=Rufnummer", "--column", "quarantined_at=Kündigung")
+    refused = ringfence("quarantine", "--file", str(export), *columns, code=2)
+    assert "the header is not UTF-8" in refused.stderr
 
 
 def test_times_that_are_not_given_are_told_with_what_that_means(

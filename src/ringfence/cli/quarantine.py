@@ -119,7 +119,7 @@ def quarantine(
         if numbers.ignored_columns:
             click.echo(f"columns not read: {', '.join(numbers.ignored_columns)}", err=True)
         _check_pools(client, numbers)
-        numbers, twice = once(numbers)
+        numbers, twice = once(numbers, quarantined_at)
         say_twice(twice)
         whole = filled(numbers, quarantined_at, observed_since, reason)
         numbers = whole.numbers

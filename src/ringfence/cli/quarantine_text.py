@@ -17,11 +17,15 @@ def say_twice(twice: Twice) -> None:
     """Of which numbers more than one row was read, and where these do not agree."""
     if not twice.count:
         return
-    click.echo(f"{_count(twice.count)} there again: of each the first counts", err=True)
-    for number, first, other in twice.shown:
+    click.echo(
+        f"{_count(twice.count)} there again: of each the latest quarantined_at counts, of equal"
+        " ones the first",
+        err=True,
+    )
+    for number, counts, other in twice.shown:
         click.echo(
             f"  {format_number(number)}: line {other} says another time, reason or pool than line"
-            f" {first}",
+            f" {counts}, which counts",
             err=True,
         )
     if (more := twice.differing - len(twice.shown)) > 0:

@@ -87,29 +87,36 @@ def filled(
 
 @dataclass(frozen=True)
 class Twice:
-    """Rows of numbers that stand there before already, and are not sent."""
+    """Rows of numbers that stand elsewhere too, and are not sent."""
 
     count: int
     differing: int
-    """Those that say something else of their number than its first row does."""
+    """Those that say something else of their number than the row that is sent."""
     shown: tuple[tuple[int, int, int], ...]
-    """Number, line of the first and line of the other, of the first of these."""
+    """Number, line of the one that is sent and line of the other, of the first of these."""
 
 
-def once(numbers: Numbers) -> tuple[Numbers, Twice]:
-    """Each number once, as it stands there first, and what was left out."""
-    _, firsts, of = np.unique(numbers.number, return_index=True, return_inverse=True)
+def once(numbers: Numbers, quarantined_at: int | None) -> tuple[Numbers, Twice]:
+    """Each number once, as it stands where its quarantine began last, and what was left out: its
+    last subscriber left then. `quarantined_at` is what counts where the file says nothing.
+    """
+    began = numbers.quarantined_at.astype(np.int64)
+    began[began == 0] = quarantined_at or np.iinfo(np.int64).max  # now
+    order = np.lexsort((-began, numbers.number))  # stable: the first of those that began together
+    _, firsts, of = np.unique(numbers.number[order], return_index=True, return_inverse=True)
+    sent = order[firsts]
     again = np.ones(len(numbers), bool)
-    again[firsts] = False
+    again[sent] = False
+    instead = np.empty(len(numbers), np.intp)
+    instead[order] = sent[of]
     rows = np.flatnonzero(again)
-    first_rows = firsts[of[rows]]
     differs = np.zeros(len(rows), bool)
     for name in ("quarantined_at", "observed_since", "reason", "pool"):
         column = getattr(numbers, name)
-        differs |= column[rows] != column[first_rows]
+        differs |= column[rows] != column[instead[rows]]
     shown = tuple(
-        (int(numbers.number[row]), int(numbers.line[first]), int(numbers.line[row]))
-        for first, row in islice(zip(first_rows[differs], rows[differs], strict=True), SHOWN_MAX)
+        (int(numbers.number[row]), int(numbers.line[instead[row]]), int(numbers.line[row]))
+        for row in islice(rows[differs], SHOWN_MAX)
     )
     kept = chosen(numbers, ~again) if len(rows) else numbers
     return kept, Twice(len(rows), int(np.count_nonzero(differs)), shown)

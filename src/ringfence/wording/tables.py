@@ -119,6 +119,7 @@ class Table:
         words = [theirs.get(_word(cell)) or _word(cell) for cell in self.header]
         for column, name in names.items():
             if _word(name) not in map(_word, self.header):
+                self._check_readable()
                 raise self._error(f"no column {name!r} in the header, for {column}")
         written = [cell_text(cell) for cell in self.header]
         for word, cell in zip(words, written, strict=True):
@@ -130,6 +131,14 @@ class Table:
         read = ("", *columns, REASON_COLUMN)
         others = [cell for word, cell in zip(words, written, strict=True) if word not in read]
         return {column: words.index(column) for column in columns if column in words}, tuple(others)
+
+    def _check_readable(self) -> None:
+        """A column that is missed may be there in another encoding."""
+        if any("\udc80" <= letter <= "\udcff" for cell in self.header for letter in cell):
+            raise self._error(
+                "the header is not UTF-8: `iconv -f WINDOWS-1252 -t UTF-8` makes it so, if it is"
+                " Windows-1252"
+            )
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line and cells of each row that is not blank, however many cells it has."""
