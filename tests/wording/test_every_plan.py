@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ringfence.wording.dialled import DIGITS_MAX, DIGITS_MIN, DialPlan
@@ -17,10 +17,10 @@ CODES = sorted(
     if phonenumbers.region_code_for_country_code(code) not in NO_COUNTRY
 )
 EXAMPLES = [
-    example
+    found
     for region in sorted(phonenumbers.SUPPORTED_REGIONS)
     for of_type in phonenumbers.PhoneNumberType.values()
-    if (example := phonenumbers.example_number_for_type(region, of_type))
+    if (found := phonenumbers.example_number_for_type(region, of_type))
 ]
 
 
@@ -86,25 +86,28 @@ def test_bare_digits_with_the_own_code_are_what_phonenumbers_reads_or_lost_their
 
 
 @given(st.sampled_from(EXAMPLES), st.sampled_from(CODES), st.integers(0, 99))
+@example(phonenumbers.PhoneNumber(country_code=247, national_number=62889), 852, 0)
 def test_number_dialled_from_any_other_country_is_that_number(
-    example: phonenumbers.PhoneNumber, home: int, tail: int
+    known: phonenumbers.PhoneNumber, home: int, tail: int
 ) -> None:
     number = phonenumbers.PhoneNumber()
-    number.merge_from(example)
+    number.merge_from(known)
     assert number.national_number is not None
     number.national_number += tail
     text = phonenumbers.format_out_of_country_calling_number(number, region_of(home))
-    expected = reference(text, home)
+    expected, whole = reference(text, home), int(e164(number).removeprefix("+"))
     if expected is not None:
-        assert DialPlan.of_country(home).number(text) == expected
+        # Where 00 may go with a carrier's digit, as in Hong Kong, the library itself reads
+        # 00 247 62889 as 002 47 62889: nobody can tell, and the number that was meant is right too.
+        assert DialPlan.of_country(home).number(text) in (expected, whole)
 
 
 @given(st.sampled_from(EXAMPLES), st.integers(0, 99), st.data())
 def test_number_near_an_example_is_read_at_home_as_phonenumbers_does(
-    example: phonenumbers.PhoneNumber, tail: int, data: st.DataObject
+    known: phonenumbers.PhoneNumber, tail: int, data: st.DataObject
 ) -> None:
     number = phonenumbers.PhoneNumber()
-    number.merge_from(example)
+    number.merge_from(known)
     assert number.national_number is not None
     assert number.country_code is not None
     number.national_number += tail
