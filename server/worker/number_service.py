@@ -5,10 +5,11 @@ Place in the queue and reservation are the keeper's; without it they are left ou
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from ringfence.engine.events.wire import decode_check, encode_check
 from ringfence.engine.memory.segment import Segment
@@ -85,13 +86,14 @@ class NumberService:
         if len(message) <= SHORT_CHECK_BYTES:
             numbers, at = _asked(message)
             return encode_check(*self._verdicts.check_expected(numbers, now=now, at=at))
-        numbers, at = await self._turns.take(partial(_asked, message))
-        slices = []
-        for begin in range(0, len(numbers), NUMBERS_A_SLICE):
-            part = numbers[begin : begin + NUMBERS_A_SLICE]
-            check = partial(self._sliced.check_expected, part, now=now, at=at)
-            slices.append(await self._turns.take(check, later=True))
-        return encode_check(*map(np.concatenate, zip(*slices, strict=True)))
+        with self._turns.long_read() as read:
+            numbers, at = await read.take(partial(_asked, message))
+            slices = []
+            for begin in range(0, len(numbers), NUMBERS_A_SLICE):
+                part = numbers[begin : begin + NUMBERS_A_SLICE]
+                check = partial(self._sliced.check_expected, part, now=now, at=at)
+                slices.append(await read.take(check))
+            return await read.take(partial(_encoded, slices))
 
     async def get_number(self, request: pb.GetNumberRequest) -> pb.Number:
         """One number explained."""
@@ -145,14 +147,14 @@ class NumberService:
             prefix=request.prefix,
         )
         found, pieces = 0, []
-        for index in range(SLICES_MAX):
-            wanted = min(LISTED_A_SLICE, size - found)
-            look = partial(self._look, select, record, wanted)
-            listed, piece, record = await self._turns.take(look, later=index > 0)
-            found += listed
-            pieces.append(piece)
-            if record >= self._segment.numbers or found >= size:
-                break
+        with self._turns.long_read() as read:
+            for _slice in range(SLICES_MAX):
+                wanted = min(LISTED_A_SLICE, size - found)
+                listed, piece, record = await read.take(partial(self._look, select, record, wanted))
+                found += listed
+                pieces.append(piece)
+                if record >= self._segment.numbers or found >= size:
+                    break
         end = pb.ListNumbersResponse()
         if record < self._segment.numbers:
             end.next_page_token = page_token(question, str(record))
@@ -174,6 +176,10 @@ def _asked(message: bytes) -> tuple[Numbers, int]:
         index = int(wrong.argmax())
         raise _not_a_number(f"numbers[{index}]", int(numbers[index]))
     return numbers, at
+
+
+def _encoded(slices: Sequence[tuple[npt.NDArray[np.generic], ...]]) -> bytes:
+    return encode_check(*map(np.concatenate, zip(*slices, strict=True)))
 
 
 def _record(position: str) -> int:

@@ -75,9 +75,9 @@ class HistoryAnswers:
             raise keeper_away(self._follower.trouble)
         page = HistoryPage(self._engine, request)
         try:
-            whole = await self._turns.take(page.read)
-            while not whole:
-                whole = await self._turns.take(page.read, later=True)
+            with self._turns.long_read() as read:
+                while not await read.take(page.read):
+                    pass
         except SQLAlchemyError as error:
             raise keeper_away(f"the history database cannot be used: {told(error)}") from None
         return page.encoded

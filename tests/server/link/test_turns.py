@@ -7,7 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from ringfence.server.link.turns import FIRST_IN_A_ROW_MAX, Turns
+from ringfence.server.link.turns import (
+    FIRST_IN_A_ROW_MAX,
+    STRETCH_SLICES,
+    UNDER_WAY_MAX,
+    LongRead,
+    Turns,
+)
 
 
 def run(use):
@@ -94,5 +100,73 @@ def test_a_slice_that_is_cancelled_while_it_waits_is_not_done():
         await asyncio.wait([asked])
         await asyncio.sleep(0)  # the thread's side of it hears of that behind the loop's
         assert await slices.finish() == ["stays"]
+
+    run(use)
+
+
+async def ask_slices(read: LongRead, name: str, count: int, done: list[str]) -> None:
+    for _slice in range(count):
+        await read.take(partial(done.append, name))
+
+
+def test_few_long_reads_are_under_way_and_the_others_begin_when_these_end():
+    async def use():
+        turns, done = Turns("test"), []
+
+        async def long_read(name: str) -> None:
+            with turns.long_read() as read:
+                await ask_slices(read, name, 10, done)
+
+        names = [str(index) for index in range(UNDER_WAY_MAX * 3)]
+        await asyncio.gather(*map(long_read, names))
+        assert sorted(done) == sorted(names * 10)
+        begun = [[at for at, name in enumerate(done) if name == each][1] for each in names]
+        ended = [len(done) - done[::-1].index(each) for each in names]
+        assert all(begun[i + UNDER_WAY_MAX] >= ended[i] for i in range(len(names) - UNDER_WAY_MAX))
+
+    run(use)
+
+
+def test_a_long_read_gives_way_after_its_stretch():
+    async def use():
+        turns, done = Turns("test"), []
+
+        async def long_read(name: str, count: int) -> None:
+            with turns.long_read() as read:
+                await ask_slices(read, name, count, done)
+
+        endless = [str(index) for index in range(UNDER_WAY_MAX)]
+        brief = long_read("brief", 2)
+        await asyncio.gather(*(long_read(name, 5 * STRETCH_SLICES) for name in endless), brief)
+        last = len(done) - 1 - done[::-1].index("brief")
+        assert STRETCH_SLICES < last < 3 * UNDER_WAY_MAX * STRETCH_SLICES
+
+    run(use)
+
+
+def test_a_long_read_that_ends_early_lets_another_begin():
+    async def use():
+        turns, done = Turns("test"), []
+        for _ in range(2 * UNDER_WAY_MAX):
+            with pytest.raises(ZeroDivisionError), turns.long_read() as read:
+                await ask_slices(read, "begun", 2, done)
+                await read.take(lambda: 1 // 0)
+        blocked = threading.Event()
+
+        async def cancelled() -> None:
+            with turns.long_read() as read:
+                await ask_slices(read, "begun", 2, done)
+                await read.take(blocked.wait)
+
+        waiting = [asyncio.ensure_future(cancelled()) for _ in range(3 * UNDER_WAY_MAX)]
+        await asyncio.sleep(0.05)
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        blocked.set()
+        assert not turns.under_way.locked()
+        for _ in range(UNDER_WAY_MAX):
+            await turns.under_way.acquire()
+        assert turns.under_way.locked()  # and no more have been let go than were held
 
     run(use)
