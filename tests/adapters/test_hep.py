@@ -25,7 +25,7 @@ from ringfence.adapters.hep import (
     read_capture,
     read_datagram,
 )
-from ringfence.adapters.hep_reader import AHEAD_MAX_S, SECONDS_MAX, HepReader
+from ringfence.adapters.hep_reader import AHEAD_MAX_S, BEHIND_MAX_S, SECONDS_MAX, HepReader
 from ringfence.adapters.sip_stream import MESSAGES_MAX, cut_stream
 from ringfence.wording.dialled import DialPlan
 
@@ -103,7 +103,7 @@ def test_time_is_the_agents_or_else_that_of_receipt() -> None:
     without = framed(protocol(), chunk(PAYLOAD, sip()))
     zero = framed(protocol(), chunk(TIME, bytes(4)), chunk(PAYLOAD, sip()))
     for octets, received_at, at in (
-        (hep(sip(), at=AT), AT + 9_999, AT),
+        (hep(sip(), at=AT), AT + BEHIND_MAX_S, AT),
         (hep(sip(), at=AT), AT - AHEAD_MAX_S, AT),
         (without, 7, 7),
         (zero, 7, 7),
@@ -119,6 +119,23 @@ def test_time_far_ahead_of_the_receipt_is_not_believed() -> None:
     (made,) = reader.read(hep(sip(), at=AT + AHEAD_MAX_S + 1), AT)
     assert made.occurred_at == AT
     assert reader.tally == {"event": 1, "note_time_ahead": 1}
+
+
+def test_time_far_behind_the_receipt_is_not_believed() -> None:
+    for at in (1, 1_445_124, AT - BEHIND_MAX_S - 1):
+        reader = HepReader(DialPlan.of_country(44))
+        (made,) = reader.read(hep(sip(), at=at), AT)
+        assert made.occurred_at == AT
+        assert reader.tally == {"event": 1, "note_time_behind": 1}
+
+
+def test_report_may_be_as_late_as_was_asked_for() -> None:
+    reader = HepReader(DialPlan.of_country(44), behind_max_s=3_600)
+    made = [
+        *reader.read(hep(sip(), at=AT - 3_600), AT),
+        *reader.read(hep(OTHER, at=AT - 3_601), AT),
+    ]
+    assert [attempt.occurred_at for attempt in made] == [AT - 3_600, AT]
 
 
 OTHER = sip(uri="sip:+447700900456@switch.example", call_id="c2")

@@ -67,6 +67,11 @@ class Datagram:
         return said(3), said(4), said(5), said(6), said(8)
 
     @property
+    def agent(self) -> bytes:
+        """The number that the agent has given itself; empty when it has none."""
+        return self.chunks.get(12, b"")
+
+    @property
     def connection(self) -> bytes:
         """A name for one direction of a connection; empty unless all addresses are said."""
         said = self.chunks.get

@@ -43,12 +43,21 @@ LATE_S = 5
 """How long a report takes from the agent's sight to here, where no time of the agent's is known."""
 AHEAD_MAX_S = 300
 """How far an agent's clock may be ahead; further, its events would lie in the future."""
+BEHIND_MAX_S = 600
+"""How far an agent's clock may be behind, or its report late, if no more is asked for."""
 
 
 class HepReader:
     """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads."""
 
-    def __init__(self, plan: DialPlan, *, auth_key: str = "", withheld: Withheld = USUAL) -> None:
+    def __init__(
+        self,
+        plan: DialPlan,
+        *,
+        auth_key: str = "",
+        withheld: Withheld = USUAL,
+        behind_max_s: int = BEHIND_MAX_S,
+    ) -> None:
         self.tally = Tally()
         self.calls = Calls()
         self._pieces = Pieces()
@@ -56,6 +65,7 @@ class HepReader:
         self._plan = plan
         self._withheld = withheld
         self._auth_key = auth_key.encode()
+        self._behind_max_s = max(behind_max_s, BEHIND_MAX_S)
 
     @property
     def waits_since(self) -> int | None:
@@ -65,7 +75,7 @@ class HepReader:
     def read(self, octets: bytes, received_at: int) -> list[Attempt]:
         """The attempts that this datagram is the first to report.
 
-        `received_at` (unix seconds) stands in where the agent gives no time, or one to come.
+        `received_at` (unix seconds) stands in where the agent gives no time, or one that cannot be.
         """
         datagram, received_at = None, min(received_at, SECONDS_MAX)
         try:
@@ -110,6 +120,9 @@ class HepReader:
         if datagram.captured_at > received_at + AHEAD_MAX_S:
             self.tally["note_time_ahead"] += 1
             return received_at
+        if 0 < datagram.captured_at < received_at - self._behind_max_s:
+            self.tally["note_time_behind"] += 1
+            return received_at
         return datagram.captured_at or received_at
 
     def _lose(self, at: int, received_at: int, until: int = 0) -> None:
@@ -131,7 +144,7 @@ class HepReader:
         self, datagram: Datagram, payload: bytes, at: int, received_at: int
     ) -> Attempt | None:
         try:
-            attempt = self._read_attempt(datagram, payload, at)
+            attempt = self._read_attempt(datagram, payload, at, received_at)
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
             if may_hide_a_call(unreadable.reason, b"", datagram, payload):
@@ -140,7 +153,9 @@ class HepReader:
         self.tally["event" if attempt else "repeat"] += 1
         return attempt
 
-    def _read_attempt(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
+    def _read_attempt(
+        self, datagram: Datagram, payload: bytes, at: int, received_at: int
+    ) -> Attempt | None:
         video = False
         if datagram.protocol == SIP:
             request = read_request(payload)
@@ -158,7 +173,13 @@ class HepReader:
         if called is None:
             raise Unreadable("called_not_a_number")
         caller = read_caller(caller_text or "", self._plan, self._withheld)
-        seen = _sighting(datagram, request, called, caller.value, at)
+        # Clocks of agents differ; that of the receipt is one.
+        seen = _sighting(datagram, request, called, caller.value, received_at)
+        if datagram.captured_at == at:
+            seen.agent, seen.captured_at = datagram.agent, at
+        elif request and datagram.captured_at:
+            # Of an agent with a wrong clock it is not known how far apart its copies were seen.
+            seen.request = request.transaction()
         seen.is_message = method != INVITE
         if not self.calls.is_first(seen):
             return None
@@ -172,20 +193,18 @@ class HepReader:
 
 
 def _sighting(
-    datagram: Datagram, request: Request | None, called: int, caller: int, at: int
+    datagram: Datagram, request: Request | None, called: int, caller: int, received_at: int
 ) -> Sighting:
     """A request as it was seen, or a log line, which knows no more than the Call-ID."""
     correlation = datagram.correlation.strip()
     if request is None:
-        return Sighting(called, caller, at, (CALL_ID + correlation,), leg=LOG)
+        return Sighting(called, caller, received_at, (CALL_ID + correlation,), leg=LOG)
     return Sighting(
         called,
         caller,
-        at,
+        received_at,
         request.names,
         hint=CALL_ID + correlation if correlation not in (b"", request.call_id) else b"",
         leg=request.leg(datagram.addresses),
-        # Of an agent with a wrong clock it is not known how far apart its copies were seen.
-        request=request.transaction() if datagram.captured_at not in (0, at) else 0,
         message=request.message,
     )

@@ -96,7 +96,7 @@ def hep(
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
     try:
-        reader = HepReader(plan, auth_key=auth_key, withheld=withheld)
+        reader = HepReader(plan, auth_key=auth_key, withheld=withheld, behind_max_s=lateness)
         stream = EventStream(
             server,
             feed,
@@ -110,7 +110,7 @@ def hep(
     with summed_up(server, reader.tally, stream, _say):
         try:
             if replay:
-                other = HepReader(plan, auth_key=auth_key, withheld=withheld)
+                other = HepReader(plan, auth_key=auth_key, withheld=withheld, behind_max_s=lateness)
                 shift_s = int(time.time()) - _last_time(replay, other) if shift_to_now else 0
                 attempts = _attempts(replay, reader, shift_s)
                 running = run_replay(attempts, stream, patience_s=timeout)
