@@ -20,6 +20,7 @@ def heard(*datagrams: bytes, auth_key: str = "") -> tuple[int, list[tuple[int, i
     """Events at the number, and lost time."""
     reader = HepReader(DialPlan.of_country(44), auth_key=auth_key)
     events = sum(len(reader.read(datagram, AT)) for datagram in datagrams)
+    events += len(reader.finish())
     lost = reader.lost()
     assert reader.lost() == [], "it is told once"
     return events, lost

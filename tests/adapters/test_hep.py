@@ -25,8 +25,8 @@ from ringfence.adapters.hep import (
     read_capture,
     read_datagram,
 )
-from ringfence.adapters.hep_reader import AHEAD_MAX_S, SECONDS_MAX, HepReader
-from ringfence.adapters.sip_stream import MESSAGES_MAX, split_messages
+from ringfence.adapters.hep_reader import AHEAD_MAX_S, BEHIND_MAX_S, SECONDS_MAX, HepReader
+from ringfence.adapters.sip_stream import MESSAGES_MAX, cut_stream
 from ringfence.wording.dialled import DialPlan
 
 BANK = caller_of_text("bankname")
@@ -103,7 +103,7 @@ def test_time_is_the_agents_or_else_that_of_receipt() -> None:
     without = framed(protocol(), chunk(PAYLOAD, sip()))
     zero = framed(protocol(), chunk(TIME, bytes(4)), chunk(PAYLOAD, sip()))
     for octets, received_at, at in (
-        (hep(sip(), at=AT), AT + 9_999, AT),
+        (hep(sip(), at=AT), AT + BEHIND_MAX_S, AT),
         (hep(sip(), at=AT), AT - AHEAD_MAX_S, AT),
         (without, 7, 7),
         (zero, 7, 7),
@@ -119,6 +119,23 @@ def test_time_far_ahead_of_the_receipt_is_not_believed() -> None:
     (made,) = reader.read(hep(sip(), at=AT + AHEAD_MAX_S + 1), AT)
     assert made.occurred_at == AT
     assert reader.tally == {"event": 1, "note_time_ahead": 1}
+
+
+def test_time_far_behind_the_receipt_is_not_believed() -> None:
+    for at in (1, 1_445_124, AT - BEHIND_MAX_S - 1):
+        reader = HepReader(DialPlan.of_country(44))
+        (made,) = reader.read(hep(sip(), at=at), AT)
+        assert made.occurred_at == AT
+        assert reader.tally == {"event": 1, "note_time_behind": 1}
+
+
+def test_report_may_be_as_late_as_was_asked_for() -> None:
+    reader = HepReader(DialPlan.of_country(44), behind_max_s=3_600)
+    made = [
+        *reader.read(hep(sip(), at=AT - 3_600), AT),
+        *reader.read(hep(OTHER, at=AT - 3_601), AT),
+    ]
+    assert [attempt.occurred_at for attempt in made] == [AT - 3_600, AT]
 
 
 OTHER = sip(uri="sip:+447700900456@switch.example", call_id="c2")
@@ -174,13 +191,13 @@ def test_payload_that_is_a_packet_of_its_own_is_one_message(transport: int) -> N
     assert read_stream(sip(), OTHER, transport=transport) == ([447700900123], {"event": 1})
 
 
-@given(st.lists(st.sampled_from([sip(), OTHER, REPLY, b"\r\n", b"l: 9\r\n\r\n", b"l:"])))
+@given(st.lists(st.sampled_from([sip(), OTHER, REPLY, b"\r\n", b"l: 9\r\n\r\n", b"l:", b"x\n"])))
 def test_any_piece_of_a_stream_is_cut_without_a_loss(pieces: list[bytes]) -> None:
     octets = b"".join(pieces)
     cut = []
     try:
-        for message in split_messages(octets):
-            cut.append(message)  # those before the error are what is asked for
+        for begin, end, _ in cut_stream(octets):
+            cut.append(octets[begin:end])  # those before the error are what is asked for
     except Unreadable:
         assert len(cut) == MESSAGES_MAX
         return

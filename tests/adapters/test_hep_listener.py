@@ -11,7 +11,8 @@ from support.switch_traffic import AT, ListSink, hep, sip
 from ringfence import EventKind
 from ringfence.adapters import hep_listener
 from ringfence.adapters.hep_listener import HepListener
-from ringfence.adapters.hep_reader import HepReader
+from ringfence.adapters.hep_reader import LATE_S, HepReader
+from ringfence.adapters.sip_pieces import WAIT_S
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 
@@ -113,6 +114,38 @@ def test_a_call_that_cannot_be_read_takes_its_time_out_of_the_claims(over: str) 
             await to.until(lambda: "sip_truncated" in to.tally)
             await to.until(lambda: bool(to.sink.lost))
             assert to.sink.lost == [(AT, AT + 10)]
+
+    asyncio.run(run())
+
+
+def test_pieces_of_a_switchs_stream_are_one_call_or_lost_time() -> None:
+    async def run() -> None:
+        sink = ListSink()
+        async with listening(sink) as to:
+            for piece in (sip()[:90], sip()[90:], sip()[:90]):
+                to.udp.send(hep(piece, transport=6))
+            await to.until(lambda: to.tally.get("sip_piece", 0) == 2)
+            assert (len(sink.sent), sink.lost) == (1, []), "the third still waits"
+        assert (len(sink.sent), sink.lost) == (1, [(AT, AT + 10)])
+
+    asyncio.run(run())
+
+
+def test_piece_that_waited_too_long_is_lost_time() -> None:
+    async def run() -> None:
+        now = AT
+        sink = ListSink()
+        reader = HepReader(DialPlan.of_country(44))
+        listener = HepListener(reader, sink, "127.0.0.1", 0, clock=lambda: now)
+        await listener.open()
+        await listener.start()
+        reader.read(hep(sip()[:90], transport=6), AT)
+        listener.look()
+        assert (sink.lost, reader.waits_since) == ([], AT)
+        now = AT + WAIT_S
+        listener.look()
+        assert (sink.lost, reader.waits_since) == ([(AT - LATE_S, AT + 1)], None)
+        await listener.close()
 
     asyncio.run(run())
 

@@ -122,13 +122,27 @@ def test_log_line_vouches_for_one_request_only() -> None:
 
 def test_window_ends_after_its_last_sighting() -> None:
     def seen(*times: int) -> int:
-        return len(events(*(hep(sip(), at=AT + t) for t in times)))
+        reader = HepReader(DialPlan.of_country(44))
+        return sum(len(reader.read(hep(sip(), at=AT + t), AT + t)) for t in times)
 
     assert WINDOW_S > 180, "an INVITE lives until timer C"
     assert seen(0, WINDOW_S) == 1
     assert seen(0, WINDOW_S + 1) == 2
     assert seen(0, WINDOW_S, 2 * WINDOW_S) == 1
     assert seen(WINDOW_S, 0) == 1
+
+
+def test_agents_whose_clocks_differ_report_one_call() -> None:
+    for apart_s in (100, 100_000, AT - 1):
+        assert events(hep(sip(), at=AT), hep(sip(), at=AT - apart_s)) == [THE_CALL]
+        assert events(hep(sip(), at=min(AT + apart_s, 2**32 - 1)), hep(sip(), at=AT)) == [THE_CALL]
+
+
+def test_reports_that_were_held_up_are_told_apart_by_the_clock_of_their_agent() -> None:
+    tries = [hep(sip(call_id=f"{n}", uri=f"sip:{CALLED}@gw{n}"), at=AT + 60 * n) for n in (0, 1)]
+    assert events(*tries) == [THE_CALL] * 2
+    of_others = [each.replace((2001).to_bytes(4), n.to_bytes(4)) for n, each in enumerate(tries)]
+    assert events(*of_others) == [THE_CALL]
 
 
 def test_series_of_messages_with_one_call_id_are_events_each() -> None:

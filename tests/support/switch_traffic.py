@@ -75,14 +75,22 @@ def framed(*chunks: bytes) -> bytes:
     return b"HEP3" + struct.pack(">H", len(body) + 6) + body
 
 
-def hep(payload: bytes, *, protocol: int = 1, at: int = AT, more: bytes = b"") -> bytes:
-    """A HEP3 message as Kamailio sends it; `more` holds further chunks."""
+def hep(
+    payload: bytes,
+    *,
+    protocol: int = 1,
+    at: int = AT,
+    more: bytes = b"",
+    transport: int = 17,
+    port: int = 15080,
+) -> bytes:
+    """A HEP3 message as Kamailio sends it; `more` holds further chunks, `port` is the source."""
     return framed(
         chunk(1, b"\x02"),
-        chunk(2, b"\x11"),
+        chunk(2, bytes((transport,))),
         chunk(3, bytes((127, 0, 0, 1))),
         chunk(4, bytes((127, 0, 0, 1))),
-        chunk(7, struct.pack(">H", 15080)),
+        chunk(7, struct.pack(">H", port)),
         chunk(8, struct.pack(">H", 15060)),
         chunk(9, struct.pack(">I", at)),
         chunk(10, struct.pack(">I", 0)),

@@ -80,7 +80,7 @@ class Sighting:
     caller: int | None = field(repr=False)
     """0 = withheld; None = whoever it is, this sighting cannot tell."""
     seen_at: int
-    """Unix seconds of the capture."""
+    """Unix seconds of the receipt, which is one clock for all agents."""
     names: tuple[bytes, ...]
     """What names this attempt and no other, its Call-ID or the like first. Different kinds of names
     begin differently, so that they are never mistaken for each other."""
@@ -93,6 +93,10 @@ class Sighting:
     is_message: bool = False
     message: Message | None = None
     """None for a call, and where only the Call-ID is known."""
+    agent: bytes = b""
+    """Whose clock `captured_at` is of; empty = not known."""
+    captured_at: int = 0
+    """Unix seconds of that clock; 0 where it is not believed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +112,16 @@ class _Call:
     before: _Call | None = field(repr=False)
     """The attempt at this number that was new before this one."""
     keys: tuple[bytes, ...] = ()
+    agent: bytes = b""
+    captured_at: int = 0
+    """Of the latest sighting."""
+
+    def apart(self, seen: Sighting) -> int:
+        """How many seconds lie between, by the one clock that saw both, or else by the receipt."""
+        # What was held up and comes all at once is not all of one moment.
+        if seen.agent and seen.agent == self.agent and seen.captured_at and self.captured_at:
+            return abs(seen.captured_at - self.captured_at)
+        return abs(seen.seen_at - self.seen_at)
 
 
 class Calls:
@@ -128,10 +142,10 @@ class Calls:
         """Whether this is the first sighting of an attempt to reach a number."""
         number = -seen.called if seen.is_message else seen.called
         keys = [_key(number, name) for name in seen.names]
-        call = self._named(keys, seen.seen_at)
+        call = self._named(keys, seen)
         if seen.hint:
             key = _key(number, seen.hint)
-            hinted = self._named((key,), seen.seen_at)
+            hinted = self._named((key,), seen)
             if hinted is None or _agree(hinted.caller, seen.caller):
                 call = call or hinted
                 keys.append(key)
@@ -141,6 +155,7 @@ class Calls:
             self._add(number, keys, seen)
             return True
         call.seen_at = max(seen.seen_at, call.seen_at)
+        call.agent, call.captured_at = seen.agent, seen.captured_at
         call.caller = seen.caller if call.caller is None else call.caller
         self._calls.move_to_end(call)
         if seen.leg not in call.legs and len(call.legs) < LEGS_MAX:
@@ -148,10 +163,10 @@ class Calls:
         self._name(call, keys)
         return call.messages is not None and _joins(call.messages, seen.message)
 
-    def _named(self, keys: Iterable[bytes], seen_at: int) -> _Call | None:
+    def _named(self, keys: Iterable[bytes], seen: Sighting) -> _Call | None:
         for key in keys:
             call = self._by_key.get(key)
-            if call is not None and abs(seen_at - call.seen_at) <= self._window_s:
+            if call is not None and call.apart(seen) <= self._window_s:
                 return call
         return None
 
@@ -162,7 +177,7 @@ class Calls:
             if call is None:
                 break
             if (
-                abs(seen.seen_at - call.seen_at) <= LEG_S
+                call.apart(seen) <= LEG_S
                 and _agree(call.caller, seen.caller)
                 and (seen.leg not in call.legs or (seen.request and seen.request == call.request))
                 and (call.messages is None or _same_body(call.messages, seen.message))
@@ -180,6 +195,8 @@ class Calls:
             (seen.leg,),
             [seen.message] if seen.is_message else None,
             self._newest.get(number),
+            agent=seen.agent,
+            captured_at=seen.captured_at,
         )
         self._calls[call] = None
         self._newest[number] = call

@@ -35,7 +35,7 @@ _PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
 _READ = {
     _TRANSPORT: 1, _SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0,
     _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0,
-    3: 0, 4: 0, 5: 0, 6: 0, 8: 0,  # addresses
+    3: 0, 4: 0, 5: 0, 6: 0, 7: 0, 8: 0, 12: 0,  # addresses, ports and the agent's number
 }  # fmt: skip
 """Chunk types of vendor 0 that are read, and how many octets each has (0 = any number)."""
 
@@ -57,6 +57,7 @@ class Datagram:
     trailing: bool
     """Octets followed the end that the header gives."""
     chunks: dict[int, bytes] = field(repr=False)
+    """What was read, but for the payload."""
 
     @property
     def addresses(self) -> tuple[bytes | None, ...]:
@@ -64,6 +65,21 @@ class Datagram:
         for the next connection, which has another port of its own."""
         said = self.chunks.get
         return said(3), said(4), said(5), said(6), said(8)
+
+    @property
+    def agent(self) -> bytes:
+        """The number that the agent has given itself; empty when it has none."""
+        return self.chunks.get(12, b"")
+
+    @property
+    def connection(self) -> bytes:
+        """A name for one direction of a connection; empty unless all addresses are said."""
+        said = self.chunks.get
+        for source, destination in ((3, 4), (5, 6)):
+            ends = [said(kind, b"") for kind in (source, destination, 7, 8)]
+            if all(ends):
+                return b"/".join(part.hex().encode() for part in (*ends, said(12, b"")))
+        return b""
 
 
 def read_datagram(octets: bytes) -> Datagram:
@@ -90,9 +106,9 @@ def read_datagram(octets: bytes) -> Datagram:
         at += length
     if _PROTOCOL not in found:
         raise Unreadable("hep_no_type")
-    payload = found.get(_PAYLOAD)
+    payload, compressed = found.pop(_PAYLOAD, None), found.pop(_COMPRESSED, None)
     if payload is None:
-        payload = _unpack(found.get(_COMPRESSED))
+        payload = _unpack(compressed)
     return Datagram(
         found[_PROTOCOL][0],
         int.from_bytes(found.get(_TRANSPORT, b"")),

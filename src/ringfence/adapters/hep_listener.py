@@ -130,6 +130,7 @@ class HepListener:
                 serving.cancel()
             if late:
                 await asyncio.wait(late)
+        self._hand_on(self._reader.finish())
         if self._failure.done():
             self._failure.result()
 
@@ -142,6 +143,7 @@ class HepListener:
             self.tally["note_udp_dropped_by_kernel"] = drops
             self._sink.lose(self._looked_at, now + 1)
         self._looked_at = now
+        self._hand_on(self._reader.look(now))
         if self._reader.calls.forgotten_early:
             self.tally["note_calls_forgotten"] = self._reader.calls.forgotten_early
 
@@ -157,18 +159,28 @@ class HepListener:
         try:
             for _ in range(BURST_MAX):
                 octets = self._datagrams.recv(DATAGRAM_MAX)
-                for attempt in self._reader.read(octets, int(self._clock())):
-                    if not self._sink.send(
-                        attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
-                    ):
-                        self.tally["note_dropped_no_room"] += 1
-                self._lose_unread()
+                self._send_now(self._reader.read(octets, int(self._clock())))
         except BlockingIOError:
             return False
         except Exception as error:  # a callback of the loop has nobody above it
             self._fail(error)
             return False
         return True
+
+    def _hand_on(self, attempts: list[Attempt]) -> None:
+        """Hands on what nothing has arrived for just now."""
+        try:
+            self._send_now(attempts)
+        except Exception as error:  # a callback of the loop has nobody above it
+            self._fail(error)
+
+    def _send_now(self, attempts: list[Attempt]) -> None:
+        self._lose_unread()  # first, so that no claim goes out in between
+        for attempt in attempts:
+            if not self._sink.send(
+                attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
+            ):
+                self.tally["note_dropped_no_room"] += 1
 
     def _lose_unread(self) -> None:
         for began_at, ended_at in self._reader.lost():
@@ -237,9 +249,10 @@ class HepListener:
             complete = False
             for message in framing.feed(octets):
                 complete = True
-                for attempt in self._reader.read(message, int(self._clock())):
-                    await self._send(attempt)
+                attempts = self._reader.read(message, int(self._clock()))
                 self._lose_unread()
+                for attempt in attempts:
+                    await self._send(attempt)
             if not writer.is_closing():
                 self._idle[writer] = None
             if not framing.inside:

@@ -1,7 +1,7 @@
 """From a HEP3 datagram to the attempts in it, with the outcome of everything read counted.
 
 A datagram holds one message, and so has one outcome. Where the agent copied it from a TCP stream it
-may hold several, and each of them has one.
+may hold several, and each of them has one, or a part of one, which has another when it is complete.
 
 event, repeat               the first sighting of a call or message, and further ones
 reply, other_method, in_dialog, not_a_message, keepalive
@@ -9,6 +9,9 @@ reply, other_method, in_dialog, not_a_message, keepalive
 called_not_a_number         an attempt to reach something else
 sip_*, header_*, address_*, uri_*, log_*
                             a SIP message or log line that cannot be read
+sip_piece                   a part of a message that goes on in another datagram
+sip_tail                    the end of a message whose beginning was not seen
+sip_truncated               a message whose end was not seen
 sip_too_many_messages       the rest of a datagram that holds more than 64
 hep_*                       a datagram that cannot be read, is of another type or has no key
 note_*                      not an outcome: something worth knowing beside them
@@ -19,6 +22,7 @@ What may have been a call and was not read is lost time; see `doubt.py` and `Hep
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 
 from ringfence import EventKind
 from ringfence.adapters.base import Attempt, Tally, Unreadable
@@ -29,7 +33,8 @@ from ringfence.adapters.hep import LOG, SIP, TCP, Datagram, read_datagram
 from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, Request, read_request
 from ringfence.adapters.sip_names import CALL_ID
-from ringfence.adapters.sip_stream import split_messages
+from ringfence.adapters.sip_pieces import Part, Pieces
+from ringfence.adapters.sip_seam import line_is_of_two
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
 
@@ -38,46 +43,70 @@ LATE_S = 5
 """How long a report takes from the agent's sight to here, where no time of the agent's is known."""
 AHEAD_MAX_S = 300
 """How far an agent's clock may be ahead; further, its events would lie in the future."""
+BEHIND_MAX_S = 600
+"""How far an agent's clock may be behind, or its report late, if no more is asked for."""
 
 
 class HepReader:
     """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads."""
 
-    def __init__(self, plan: DialPlan, *, auth_key: str = "", withheld: Withheld = USUAL) -> None:
+    def __init__(
+        self,
+        plan: DialPlan,
+        *,
+        auth_key: str = "",
+        withheld: Withheld = USUAL,
+        behind_max_s: int = BEHIND_MAX_S,
+    ) -> None:
         self.tally = Tally()
         self.calls = Calls()
-        self._lost: list[tuple[int, int]] = []
+        self._pieces = Pieces()
+        self._lost: set[tuple[int, int]] = set()
         self._plan = plan
         self._withheld = withheld
         self._auth_key = auth_key.encode()
+        self._behind_max_s = max(behind_max_s, BEHIND_MAX_S)
+
+    @property
+    def waits_since(self) -> int | None:
+        """The time, unix seconds, of the oldest piece whose message is not complete, if any."""
+        return self._pieces.waits_since
 
     def read(self, octets: bytes, received_at: int) -> list[Attempt]:
         """The attempts that this datagram is the first to report.
 
-        `received_at` (unix seconds) stands in where the agent gives no time, or one to come.
+        `received_at` (unix seconds) stands in where the agent gives no time, or one that cannot be.
         """
-        attempts = []
         datagram, received_at = None, min(received_at, SECONDS_MAX)
         try:
             datagram = self._open(octets)
-            at = self._time(datagram, received_at)
-            stream = datagram.protocol == SIP and datagram.transport == TCP
-            for payload in split_messages(datagram.payload) if stream else (datagram.payload,):
-                if attempt := self._read_payload(datagram, payload, at, received_at):
-                    attempts.append(attempt)
         except Unreadable as unreadable:
-            payload = datagram.payload if datagram else b""
             self.tally[unreadable.reason] += 1
-            if may_hide_a_call(unreadable.reason, octets, datagram, payload):
-                self._lost.append((received_at - LATE_S, received_at + 1))
-        return attempts
+            if may_hide_a_call(unreadable.reason, octets, None, b""):
+                self._lose(received_at, received_at)
+            return []
+        at = self._time(datagram, received_at)
+        if datagram.protocol == SIP and datagram.transport == TCP:
+            return self._read_parts(self._pieces.take(datagram, at, received_at))
+        attempt = self._read_payload(datagram, datagram.payload, at, received_at)
+        return [attempt] if attempt else []
+
+    def look(self, now: int) -> list[Attempt]:
+        """The attempts in messages that have waited for their rest for too long."""
+        return self._read_parts(self._pieces.late(min(now, SECONDS_MAX)))
+
+    def finish(self) -> list[Attempt]:
+        """The attempts in messages that wait for their rest, when nothing more will come."""
+        return self._read_parts(self._pieces.all())
 
     def lost(self) -> list[tuple[int, int]]:
         """The times, [began, ended) in unix seconds, of what was read since this was last asked and
         may have been a call that could not be read.
         """
-        lost, self._lost = self._lost, []
-        return lost
+        if not self._lost:
+            return []
+        lost, self._lost = self._lost, set()
+        return sorted(lost)
 
     def _open(self, octets: bytes) -> Datagram:
         datagram = read_datagram(octets)
@@ -91,22 +120,42 @@ class HepReader:
         if datagram.captured_at > received_at + AHEAD_MAX_S:
             self.tally["note_time_ahead"] += 1
             return received_at
+        if 0 < datagram.captured_at < received_at - self._behind_max_s:
+            self.tally["note_time_behind"] += 1
+            return received_at
         return datagram.captured_at or received_at
+
+    def _lose(self, at: int, received_at: int, until: int = 0) -> None:
+        self._lost.add((min(at, received_at - LATE_S), max(at, received_at, until) + 1))
+
+    def _read_parts(self, parts: Iterable[Part]) -> list[Attempt]:
+        attempts = []
+        for part in parts:
+            datagram, at, received_at = part.origin
+            if part.doubted or (part.line_in_pieces and line_is_of_two(part.octets, self._plan)):
+                self._lose(at, received_at, part.until)
+            if part.outcome:
+                self.tally[part.outcome] += 1
+            elif attempt := self._read_payload(datagram, part.octets, at, received_at):
+                attempts.append(attempt)
+        return attempts
 
     def _read_payload(
         self, datagram: Datagram, payload: bytes, at: int, received_at: int
     ) -> Attempt | None:
         try:
-            attempt = self._read_attempt(datagram, payload, at)
+            attempt = self._read_attempt(datagram, payload, at, received_at)
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
             if may_hide_a_call(unreadable.reason, b"", datagram, payload):
-                self._lost.append((min(at, received_at - LATE_S), max(at, received_at) + 1))
+                self._lose(at, received_at)
             return None
         self.tally["event" if attempt else "repeat"] += 1
         return attempt
 
-    def _read_attempt(self, datagram: Datagram, payload: bytes, at: int) -> Attempt | None:
+    def _read_attempt(
+        self, datagram: Datagram, payload: bytes, at: int, received_at: int
+    ) -> Attempt | None:
         video = False
         if datagram.protocol == SIP:
             request = read_request(payload)
@@ -124,7 +173,13 @@ class HepReader:
         if called is None:
             raise Unreadable("called_not_a_number")
         caller = read_caller(caller_text or "", self._plan, self._withheld)
-        seen = _sighting(datagram, request, called, caller.value, at)
+        # Clocks of agents differ; that of the receipt is one.
+        seen = _sighting(datagram, request, called, caller.value, received_at)
+        if datagram.captured_at == at:
+            seen.agent, seen.captured_at = datagram.agent, at
+        elif request and datagram.captured_at:
+            # Of an agent with a wrong clock it is not known how far apart its copies were seen.
+            seen.request = request.transaction()
         seen.is_message = method != INVITE
         if not self.calls.is_first(seen):
             return None
@@ -138,20 +193,18 @@ class HepReader:
 
 
 def _sighting(
-    datagram: Datagram, request: Request | None, called: int, caller: int, at: int
+    datagram: Datagram, request: Request | None, called: int, caller: int, received_at: int
 ) -> Sighting:
     """A request as it was seen, or a log line, which knows no more than the Call-ID."""
     correlation = datagram.correlation.strip()
     if request is None:
-        return Sighting(called, caller, at, (CALL_ID + correlation,), leg=LOG)
+        return Sighting(called, caller, received_at, (CALL_ID + correlation,), leg=LOG)
     return Sighting(
         called,
         caller,
-        at,
+        received_at,
         request.names,
         hint=CALL_ID + correlation if correlation not in (b"", request.call_id) else b"",
         leg=request.leg(datagram.addresses),
-        # Of an agent with a wrong clock it is not known how far apart its copies were seen.
-        request=request.transaction() if datagram.captured_at not in (0, at) else 0,
         message=request.message,
     )

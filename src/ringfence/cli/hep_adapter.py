@@ -96,20 +96,21 @@ def hep(
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
     try:
-        reader = HepReader(plan, auth_key=auth_key, withheld=withheld)
+        reader = HepReader(plan, auth_key=auth_key, withheld=withheld, behind_max_s=lateness)
         stream = EventStream(
             server,
             feed,
             lateness_s=float(lateness),
             claims=replay is None,
             tls=tls,
+            heard_until=lambda: _heard_until(reader),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with summed_up(server, reader.tally, stream, _say):
         try:
             if replay:
-                other = HepReader(plan, auth_key=auth_key, withheld=withheld)
+                other = HepReader(plan, auth_key=auth_key, withheld=withheld, behind_max_s=lateness)
                 shift_s = int(time.time()) - _last_time(replay, other) if shift_to_now else 0
                 attempts = _attempts(replay, reader, shift_s)
                 running = run_replay(attempts, stream, patience_s=timeout)
@@ -130,12 +131,19 @@ def hep(
             raise Failed(str(error)) from None
 
 
+def _heard_until(reader: HepReader) -> float:
+    """Nothing is claimed of the time since a piece came that waits for its rest."""
+    since = reader.waits_since
+    return time.time() if since is None else float(since)
+
+
 def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:
     """The attempts in each record of the capture."""
     try:
         with path.open("rb") as file:
             for received_at, datagram in read_capture(file):
                 yield [_moved(attempt, shift_s) for attempt in reader.read(datagram, received_at)]
+        yield [_moved(attempt, shift_s) for attempt in reader.finish()]
     except CaptureError as error:
         raise CaptureError(f"{path}: {error}") from None
     except OSError as error:
