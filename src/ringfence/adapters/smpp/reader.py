@@ -29,6 +29,7 @@ from ringfence.adapters.smpp.pdu import (
     SUBMIT_SM,
     Pdu,
 )
+from ringfence.adapters.smpp.repeats import Repeats
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
 
@@ -52,9 +53,9 @@ class SmppReader:
         self._sender = lru_cache(_ADDRESSES_MAX)(lambda address: sender(address, plan, withheld))
         self._plan = plan
 
-    def read(self, pdu: Pdu, now: int) -> tuple[list[Attempt], int]:
-        """The attempts of a PDU in MESSAGES, and what names it as sent again: the same for the
-        same text between the same two. `now` is unix seconds.
+    def read(self, pdu: Pdu, now: int, repeats: Repeats | None = None) -> tuple[list[Attempt], int]:
+        """The attempts of a PDU in MESSAGES, none if it is in `repeats`, and its key there: the
+        same for the same text between the same two. `now` is unix seconds.
 
         Raises Unreadable, counted: an attempt may be in it, and the time is lost.
         """
@@ -68,6 +69,9 @@ class SmppReader:
         key = hash((message.source, *message.destinations, message.esm_class, message.text))
         if is_receipt(pdu.command, message):
             self.tally["receipt"] += 1
+            return [], key
+        if repeats is not None and repeats.is_one(key, now):
+            self.tally["repeat"] += 1
             return [], key
         return self._attempts(message, now), key
 

@@ -1,0 +1,185 @@
+"""`ringfence adapter smpp`: short messages that gateways send, or SMS centres deliver."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from pathlib import Path
+
+import click
+
+from ringfence import EventStream, Tls
+from ringfence.adapters.run import run_live
+from ringfence.adapters.smpp.desk import WINDOW, Desk
+from ringfence.adapters.smpp.hearing import Hearing
+from ringfence.adapters.smpp.pdu import INVALID_DESTINATION, OK
+from ringfence.adapters.smpp.reader import SmppReader
+from ringfence.adapters.smpp.smsc import Smsc
+from ringfence.cli.adapter_run import (
+    lateness_option,
+    patience_option,
+    run_beside_look,
+    said_by,
+    summed_up,
+)
+from ringfence.cli.options import (
+    Address,
+    Failed,
+    connection_options,
+    feed_option,
+    switch_country_option,
+)
+from ringfence.cli.withheld_option import withheld_option
+from ringfence.engine.wrong_path import wrong_path
+from ringfence.server.config.address import parse_address
+from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
+
+_say = said_by("smpp")
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_STATUS = {"accept": OK, "reject": INVALID_DESTINATION}
+
+
+@click.command()
+@click.option(
+    "--listen",
+    type=Address(parse_address),
+    metavar="HOST:PORT",
+    required=True,
+    help="Where gateways connect and bind; port 0 takes a free one.",
+)
+@click.option(
+    "--accounts",
+    type=_FILE,
+    metavar="FILE",
+    required=True,
+    help="Who may bind: a line `SYSTEM_ID PASSWORD` for each gateway. All of them should be bound:"
+    " while one is not, no time is claimed.",
+)
+@click.option(
+    "--answer",
+    type=click.Choice([*_STATUS]),
+    default="accept",
+    show_default=True,
+    help="What a gateway is told of each message: taken, or no such destination (0x0B).",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    default=WINDOW,
+    show_default=True,
+    help="Messages of a connection without an answer; further ones are throttled (0x58).",
+)
+@click.option(
+    "--sessions",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Connections that a system_id may have for sending.",
+)
+@click.option("--smpp-certificate", type=_FILE, metavar="FILE", help="TLS for gateways: PEM file.")
+@click.option(
+    "--smpp-key", type=_FILE, metavar="FILE", help="TLS for gateways: PEM file of its key."
+)
+@connection_options
+@feed_option
+@switch_country_option
+@withheld_option
+@lateness_option
+@patience_option
+def smpp(
+    *,
+    listen: str,
+    accounts: Path,
+    answer: str,
+    window: int,
+    sessions: int,
+    smpp_certificate: Path | None,
+    smpp_key: Path | None,
+    server: str,
+    tls: Tls | None,
+    feed: str,
+    plan: DialPlan,
+    withheld: Withheld,
+    lateness: int,
+    timeout: float,
+) -> None:
+    """Send short messages of SMPP 3.4: each is one event, however many parts it has.
+
+    Gateways bind to it as to an SMS centre, and are answered when the server has the event, so
+    that they keep what it has not. Runs until SIGTERM or Ctrl-C, then answers what has arrived and
+    ends with 0. Counts, by outcome, go to standard error once a minute and at the end.
+    """
+    known = _read_accounts(accounts)
+    context = _tls_of(smpp_certificate, smpp_key)
+
+    def lose(began: int, ended: int) -> None:
+        stream.lose(began, ended)
+
+    hearing = Hearing(known, lose, time.time())
+    try:
+        stream = EventStream(
+            server,
+            feed,
+            lateness_s=float(lateness),
+            heard_until=lambda: hearing.until,
+            tls=tls,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    reader = SmppReader(plan, withheld=withheld)
+    desk = Desk(reader, stream, hearing, status=_STATUS[answer], window=window)
+    host, port = parse_address(listen)
+    source = Smsc(desk, known, host, port, tls=context, sessions_max=sessions)
+    with summed_up(server, reader.tally, stream, _say):
+        running = run_live(
+            source,
+            stream,
+            patience_s=timeout,
+            say_ready=lambda at: click.echo(
+                f"ringfence adapter smpp ready {at} feed={feed} server={server}"
+            ),
+            say=_say,
+        )
+        run_beside_look(running, server, feed, tls, _say)
+
+
+def _read_accounts(path: Path) -> dict[str, str]:
+    """The passwords by system_id; a password is never said."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise Failed(wrong_path(error, path)) from None
+    except UnicodeDecodeError:
+        raise Failed(f"{path} is not UTF-8") from None
+    accounts: dict[str, str] = {}
+    for at, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 2 or len(words[0].encode()) > 15 or len(words[1].encode()) > 8:
+            raise Failed(
+                f"{path}, line {at}: bound=a system_id of 15 octets at most, a space, and a"
+                " password of 8 at most"
+            )
+        if words[0] in accounts:
+            raise Failed(f"{path}, line {at}: {words[0]} is there twice")
+        accounts[words[0]] = words[1]
+    if not accounts:
+        raise Failed(f"{path} has no account: nobody could bind")
+    return accounts
+
+
+def _tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("--smpp-certificate and --smpp-key go together")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # also of what is in them
+        raise Failed(f"{certificate}, {key}: {error.strerror or error}") from None
+    return context
