@@ -11,6 +11,7 @@ import click
 from ringfence import EventStream, Tls
 from ringfence.adapters.run import run_live
 from ringfence.adapters.smpp.desk import WINDOW, Desk
+from ringfence.adapters.smpp.esme import Esme
 from ringfence.adapters.smpp.hearing import Hearing
 from ringfence.adapters.smpp.pdu import INVALID_DESTINATION, OK
 from ringfence.adapters.smpp.reader import SmppReader
@@ -45,8 +46,13 @@ _STATUS = {"accept": OK, "reject": INVALID_DESTINATION}
     "--listen",
     type=Address(parse_address),
     metavar="HOST:PORT",
-    required=True,
-    help="Where gateways connect and bind; port 0 takes a free one.",
+    help="Be the SMS centre: where gateways connect and bind; port 0 takes a free one.",
+)
+@click.option(
+    "--connect",
+    type=Address(parse_address),
+    metavar="HOST:PORT",
+    help="Be the gateway: the SMS centre to bind to, for what it delivers.",
 )
 @click.option(
     "--accounts",
@@ -54,7 +60,7 @@ _STATUS = {"accept": OK, "reject": INVALID_DESTINATION}
     metavar="FILE",
     required=True,
     help="Who may bind: a line `SYSTEM_ID PASSWORD` for each gateway. All of them should be bound:"
-    " while one is not, no time is claimed.",
+    " while one is not, no time is claimed. With --connect: one line, who we are.",
 )
 @click.option(
     "--answer",
@@ -77,11 +83,18 @@ _STATUS = {"accept": OK, "reject": INVALID_DESTINATION}
     metavar="N",
     default=1,
     show_default=True,
-    help="Connections that a system_id may have for sending.",
+    help="With --listen: connections that a system_id may have for sending.",
 )
-@click.option("--smpp-certificate", type=_FILE, metavar="FILE", help="TLS for gateways: PEM file.")
 @click.option(
-    "--smpp-key", type=_FILE, metavar="FILE", help="TLS for gateways: PEM file of its key."
+    "--transceiver", is_flag=True, help="With --connect: bind as transceiver, not as receiver."
+)
+@click.option(
+    "--smpp-certificate", type=_FILE, metavar="FILE", help="TLS: PEM file of our certificate."
+)
+@click.option("--smpp-key", type=_FILE, metavar="FILE", help="TLS: PEM file of its key.")
+@click.option("--smpp-tls", is_flag=True, help="With --connect: TLS to the centre.")
+@click.option(
+    "--smpp-ca", type=_FILE, metavar="FILE", help="TLS to the centre: PEM file of its authority."
 )
 @connection_options
 @feed_option
@@ -91,13 +104,17 @@ _STATUS = {"accept": OK, "reject": INVALID_DESTINATION}
 @patience_option
 def smpp(
     *,
-    listen: str,
+    listen: str | None,
+    connect: str | None,
     accounts: Path,
     answer: str,
     window: int,
     sessions: int,
+    transceiver: bool,
     smpp_certificate: Path | None,
     smpp_key: Path | None,
+    smpp_tls: bool,
+    smpp_ca: Path | None,
     server: str,
     tls: Tls | None,
     feed: str,
@@ -108,12 +125,20 @@ def smpp(
 ) -> None:
     """Send short messages of SMPP 3.4: each is one event, however many parts it has.
 
-    Gateways bind to it as to an SMS centre, and are answered when the server has the event, so
-    that they keep what it has not. Runs until SIGTERM or Ctrl-C, then answers what has arrived and
-    ends with 0. Counts, by outcome, go to standard error once a minute and at the end.
+    Gateways bind to it as to an SMS centre, or it binds to an SMS centre as a gateway does. A
+    message is answered when the server has the event, so that who sent it keeps it till then.
+    Runs until SIGTERM or Ctrl-C, then answers what has arrived and ends with 0. Counts, by outcome,
+    go to standard error once a minute and at the end.
     """
+    if (listen is None) == (connect is None):
+        raise click.UsageError("give --listen or --connect, one of both")
     known = _read_accounts(accounts)
-    context = _tls_of(smpp_certificate, smpp_key)
+    if connect and len(known) != 1:
+        raise Failed(f"{accounts}: accounts={len(known)}, bound=1 with --connect")
+    if connect:
+        context = _tls_to(smpp_tls, smpp_ca, smpp_certificate, smpp_key)
+    else:
+        context = _tls_of(smpp_certificate, smpp_key)
 
     def lose(began: int, ended: int) -> None:
         stream.lose(began, ended)
@@ -131,8 +156,14 @@ def smpp(
         raise click.UsageError(str(error)) from None
     reader = SmppReader(plan, withheld=withheld)
     desk = Desk(reader, stream, hearing, status=_STATUS[answer], window=window)
-    host, port = parse_address(listen)
-    source = Smsc(desk, known, host, port, tls=context, sessions_max=sessions)
+    source: Smsc | Esme
+    if connect:
+        (account,) = known.items()
+        where = parse_address(connect)
+        source = Esme(desk, account, *where, say=_say, tls=context, receiver=not transceiver)
+    else:
+        assert listen is not None
+        source = Smsc(desk, known, *parse_address(listen), tls=context, sessions_max=sessions)
     with summed_up(server, reader.tally, stream, _say):
         running = run_live(
             source,
@@ -177,7 +208,28 @@ def _tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None
         return None
     if certificate is None or key is None:
         raise click.UsageError("--smpp-certificate and --smpp-key go together")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    return _with_certificate(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), certificate, key)
+
+
+def _tls_to(
+    wanted: bool, ca: Path | None, certificate: Path | None, key: Path | None
+) -> ssl.SSLContext | None:
+    if not wanted and ca is None:
+        if certificate or key:
+            raise click.UsageError("--smpp-certificate goes with --smpp-tls or --smpp-ca")
+        return None
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise Failed(f"{ca}: {error.strerror or error}") from None
+    if certificate is None and key is None:
+        return context
+    if certificate is None or key is None:
+        raise click.UsageError("--smpp-certificate and --smpp-key go together")
+    return _with_certificate(context, certificate, key)
+
+
+def _with_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:  # also of what is in them
