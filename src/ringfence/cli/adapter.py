@@ -4,6 +4,7 @@ import click
 
 from ringfence.cli.hep_adapter import hep
 from ringfence.cli.kamailio_adapter import kamailio
+from ringfence.cli.smpp_adapter import smpp
 
 
 @click.group()
@@ -16,3 +17,4 @@ def adapter() -> None:
 
 adapter.add_command(hep)
 adapter.add_command(kamailio)
+adapter.add_command(smpp)
