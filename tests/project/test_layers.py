@@ -21,6 +21,7 @@ def test_every_folder_of_the_order_is_there_and_no_other(graph: dict[str, set[st
     folders = {module.rpartition(".")[0] for module in graph}
     assert set(ORDER) <= folders
     inner = {
+        "adapters.cdr",
         "adapters.kamailio",
         "adapters.smpp",
         "engine.snapshot",

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from ringfence import EventStream
-from ringfence.adapters.event_table import EventForms, Rejects, event_table, events_of
+from ringfence.adapters.event_table import Passed, Reads, Rejects
 from ringfence.adapters.run import answered
-from ringfence.wording.tables import TableError, text_of
+from ringfence.wording.tables import TableError
 
 PART_ROWS = 131_072  # about a second's work: as much is sent again after a cut
 
@@ -42,6 +42,8 @@ class Sent:
     rows: int = 0
     """Rows of all files that are done."""
     bad_rows: int = 0
+    passed: dict[str, int] = field(default_factory=dict)
+    """Rows that are no events and hide none, by reason."""
     accepted: int = 0
     untracked: int = 0
     rejected: int = 0
@@ -97,7 +99,7 @@ def _facts(path: Path) -> list[Any]:
 
 async def send_files(
     files: Sequence[Path],
-    forms: EventForms,
+    reads: Reads,
     stream: EventStream,
     *,
     begin: Sent,
@@ -110,7 +112,7 @@ async def send_files(
     The stream must make no claims. Raises what stopped it, NotAnswered, TableError with the file,
     and OSError.
     """
-    sent = replace(begin, rejections=list(begin.rejections))
+    sent = replace(begin, rejections=list(begin.rejections), passed=dict(begin.passed))
 
     async def settle(row: int) -> None:
         """All rows so far are answered."""
@@ -125,12 +127,15 @@ async def send_files(
         done(sent)
 
     async def send_file(path: Path) -> None:
-        with opens(path) as (file, rejects), text_of(file) as lines:
+        with opens(path) as (file, rejects):
             row = sent.row
-            rows = events_of(event_table(lines, forms), forms, rejects, skip=row)
-            for row, event in rows:
+            for row, event in reads(file, rejects, sent.row):
                 if event is None:
                     sent.bad_rows += 1
+                elif isinstance(event, Passed):
+                    sent.passed[event.reason] = sent.passed.get(event.reason, 0) + 1
+                    if event.occurred_at:
+                        sent.saw(event.occurred_at)
                 else:
                     await stream.send_wait(*event)
                     sent.saw(event[2])

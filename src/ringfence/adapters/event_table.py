@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import IO, NamedTuple, Protocol
 
 from ringfence import EventKind, caller_of_text
 from ringfence.adapters.callers import CALLER_LIMIT, WITHHELD, read_caller
@@ -23,7 +23,7 @@ from ringfence.wording.numbers import (
     number_text,
     without_numbers,
 )
-from ringfence.wording.tables import Table, TableError
+from ringfence.wording.tables import Table, TableError, text_of
 from ringfence.wording.times import ReadTime, parse_time, unix_text
 from ringfence.wording.withheld import USUAL, Withheld
 
@@ -36,11 +36,30 @@ Event = tuple[int, int, int, int]
 """Called, caller, occurred_at, kind, as `EventStream` takes them."""
 
 
+class Passed(NamedTuple):
+    """A record that is no event and hides none."""
+
+    reason: str
+    occurred_at: int
+    """Unix seconds; 0 = it does not say."""
+
+
 class Rejects(Protocol):
     """What takes the rows that are no events, each with its reason."""
 
-    def add(self, table: Table, line: int, cells: Sequence[str], reason: str) -> None:
-        """Takes one."""
+    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+        """Takes one; without a table the only cell is the record."""
+
+
+class Reads(Protocol):
+    """Reads a file: the count of rows so far and what each is, None for those turned away.
+
+    Of the first `skip` rows nothing is given out. Raises TableError.
+    """
+
+    def __call__(
+        self, file: IO[bytes], rejects: Rejects, skip: int
+    ) -> Iterator[tuple[int, Event | Passed | None]]: ...
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,18 @@ def event_table(lines: Iterator[str], forms: EventForms) -> Table:
                 + (", --kind of which kind all events are" if name == "kind" else "")
             )
     return table
+
+
+def reads_tables(forms: EventForms) -> Reads:
+    """Reads files that are tables of events."""
+
+    def read(
+        file: IO[bytes], rejects: Rejects, skip: int
+    ) -> Iterator[tuple[int, Event | Passed | None]]:
+        with text_of(file) as lines:
+            yield from events_of(event_table(lines, forms), forms, rejects, skip=skip)
+
+    return read
 
 
 def events_of(

@@ -2,6 +2,7 @@
 
 import click
 
+from ringfence.cli.cdr_adapter import cdr
 from ringfence.cli.hep_adapter import hep
 from ringfence.cli.kamailio_adapter import kamailio
 from ringfence.cli.smpp_adapter import smpp
@@ -15,6 +16,7 @@ def adapter() -> None:
     """
 
 
+adapter.add_command(cdr)
 adapter.add_command(hep)
 adapter.add_command(kamailio)
 adapter.add_command(smpp)

@@ -27,6 +27,8 @@ def show_sent(sent: Sent) -> None:
         "rejected": f"{sent.rejected:,}",
         "bad lines": f"{sent.bad_rows:,}",
     }
+    for reason, count in sorted(sent.passed.items()):
+        facts[reason.replace("_", " ")] = f"{count:,}"
     if sent.first:
         facts["happened"] = f"{unix_text(sent.first)} to {unix_text(sent.last)}"
     print_facts(facts)
@@ -47,6 +49,7 @@ def sent_json(sent: Sent, claimed: Claim | None) -> dict[str, Any]:
         "untracked": sent.untracked,
         "rejected": sent.rejected,
         "bad_lines": sent.bad_rows,
+        **({"no_events": sent.passed} if sent.passed else {}),
         "first_at": unix_text(sent.first) if sent.first else None,
         "last_at": unix_text(sent.last) if sent.last else None,
         "claimed_from": unix_text(claimed[0]) if claimed else None,

@@ -1,0 +1,1 @@
+"""Call detail records that switches write to files, each as one attempt."""

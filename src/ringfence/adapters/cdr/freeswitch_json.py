@@ -1,0 +1,128 @@
+"""FreeSWITCH's mod_json_cdr: JSON objects, one a file or many, a line each or over many lines.
+
+With `encode-values`, as is usual, the values of `variables` are URL-encoded, those of `callflow`
+are not. A call that was passed on has an entry in `callflow` for each number that it reached, the
+newest first: it is an attempt at each of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+from urllib.parse import unquote
+
+from ringfence.adapters.base import Unreadable
+from ringfence.adapters.cdr.local_time import LocalTimes, unix_seconds
+from ringfence.adapters.cdr.record import Entry, Format, Record
+from ringfence.adapters.cdr.unpacked import unpacked
+
+OBJECT_MAX = 1 << 20
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+_NAMES = ("uuid", "call_uuid", "bridge_uuid", "originating_leg_uuid")
+
+
+def json_records(times: LocalTimes) -> Format:
+    """Reads files of JSON objects."""
+
+    def records(file: IO[bytes]) -> Iterator[Entry]:
+        with unpacked(file) as octets:
+            for line, written in _objects(octets):
+                text = written.decode("utf-8", "surrogateescape").strip()
+                try:
+                    found = list(_attempts(_object(written), times))
+                except Unreadable as unreadable:
+                    yield Entry(line, text.replace("\n", " "), unreadable)
+                    continue
+                for each in found:
+                    yield Entry(line, text.replace("\n", " "), each)
+
+    return records
+
+
+def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Line and octets of each object. One that is torn ends where the next begins a line."""
+    held, began, depth, line = b"", 1, 0, 0
+    while octets := file.readline(OBJECT_MAX):
+        line += 1
+        if (not held and not octets.strip()) or octets.startswith(b"# line "):
+            continue
+        more = _depth(octets)
+        if held and octets.startswith(b"{") and more == 0 and b'"variables"' in octets:
+            yield began, held  # torn
+            held, depth = b"", 0
+        if not held:
+            began = line
+        held += octets
+        depth += more
+        if depth <= 0 or len(held) > OBJECT_MAX:
+            yield began, held
+            held, depth = b"", 0
+    if held:
+        yield began, held
+
+
+def _depth(octets: bytes) -> int:
+    signs = [found for found in _STRUCTURE.findall(octets) if len(found) == 1]
+    return sum(1 if sign in b"{[" else -1 for sign in signs)
+
+
+def _object(octets: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(octets.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        raise Unreadable("json_unreadable") from None
+    if not isinstance(values, dict):
+        raise Unreadable("json_unreadable")
+    return values
+
+
+def _attempts(values: dict[str, Any], times: LocalTimes) -> Iterator[Record]:
+    variables = _dict(values.get("variables"))
+    callflow = values.get("callflow")
+    entries = [_dict(entry) for entry in callflow] if isinstance(callflow, list) else []
+    names = {_text(variables, name) for name in _NAMES}
+    names |= {_text(_dict(entry.get("caller_profile")), "uuid") for entry in entries}
+    known = tuple(b"u:" + name.encode("utf-8", "replace") for name in sorted(names) if name)
+    hidden = _text(variables, "privacy_hide_number") == "true"
+    reached = set()
+    for first, entry in enumerate(reversed(entries)):
+        profile = _dict(entry.get("caller_profile"))
+        called = _text(profile, "destination_number")
+        if not called or called in reached:
+            continue
+        reached.add(called)
+        caller = "" if hidden else _text(profile, "caller_id_number")
+        moment = _dict(entry.get("times"))
+        written = _text(moment, "profile_created_time" if first else "created_time")
+        at = unix_seconds(written[:-6]) if len(written) > 6 else _start(variables, times)
+        yield Record(called, caller, at, names=known)
+    if not reached:
+        called = _text(variables, "destination_number") or _text(variables, "sip_req_user")
+        if not called:
+            raise Unreadable("json_without_called")
+        caller = _text(variables, "caller_id_number") or _text(variables, "sip_from_user")
+        yield Record(called, "" if hidden else caller, _start(variables, times), names=known)
+
+
+def _start(variables: dict[str, Any], times: LocalTimes) -> int:
+    if written := _text(variables, "start_uepoch"):
+        return unix_seconds(written[:-6])
+    if written := _text(variables, "start_epoch"):
+        return unix_seconds(written)
+    return times.read(_text(variables, "start_stamp"))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(values: dict[str, Any], name: str) -> str:
+    """A value, without its URL encoding; no number or name of a time has a % of its own."""
+    value = values.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+        value = str(value)
+    if not isinstance(value, str):
+        return ""
+    return unquote(value) if "%" in value else value

@@ -1,0 +1,166 @@
+"""`ringfence adapter cdr`: the call detail records that a switch has written to files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from ringfence import EventKind, Tls
+from ringfence.adapters.cdr import any_csv, kamailio_acc
+from ringfence.adapters.cdr.formats import FORMATS, Forms
+from ringfence.adapters.cdr.freeswitch_csv import EXAMPLE
+from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.event_table import AHEAD_S_MAX
+from ringfence.cli.adapter_run import patience_option
+from ringfence.cli.import_run import Import, claim_of, run_import
+from ringfence.cli.options import (
+    Moment,
+    check_columns,
+    columns_option,
+    connection_options,
+    date_format_option,
+    feed_option,
+    json_option,
+    switch_country_option,
+)
+from ringfence.cli.reject_file import rejects_option
+from ringfence.cli.withheld_option import withheld_option
+from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
+
+_HEADERS = {"kamailio": kamailio_acc.COLUMNS, "csv": any_csv.COLUMNS}
+_KINDS = [kind.name for kind in EventKind if kind]
+
+
+@click.command()
+@click.argument(
+    "paths",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.option(
+    "--format", "format_", type=click.Choice(sorted(FORMATS)), required=True, help="Who wrote them."
+)
+@feed_option
+@switch_country_option
+@click.option(
+    "--zone",
+    metavar="ZONE",
+    default="UTC",
+    show_default=True,
+    help="Of times that are written without one, such as Europe/London.",
+)
+@click.option(
+    "--template",
+    metavar="COLUMN,...",
+    help="The variables of the template, in their order, with --format freeswitch; those of"
+    " `example`, if not given.",
+)
+@columns_option
+@date_format_option
+@click.option(
+    "--kind",
+    type=click.Choice(_KINDS, case_sensitive=False),
+    help="With --format csv: the kind of the events whose rows name none.",
+)
+@withheld_option
+@click.option(
+    "--complete-from",
+    type=Moment(),
+    metavar="TIME",
+    help="With --complete-to: the files hold everything that came from then on, so silence counts.",
+)
+@click.option("--complete-to", type=Moment(), metavar="TIME", help="Up to then, itself not in it.")
+@click.option(
+    "--yes", is_flag=True, help="Claim that time though a file has no record, as nothing came."
+)
+@click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
+@rejects_option
+@json_option
+@connection_options
+@patience_option
+@click.pass_context
+def cdr(
+    ctx: click.Context,
+    *,
+    paths: tuple[Path, ...],
+    format_: str,
+    feed: str,
+    plan: DialPlan,
+    zone: str,
+    template: str | None,
+    columns: dict[str, str],
+    date_format: str | None,
+    kind: str | None,
+    withheld: Withheld,
+    complete_from: int | None,
+    complete_to: int | None,
+    yes: bool,
+    restart: bool,
+    rejects: Path | None,
+    as_json: bool,
+    server: str,
+    tls: Tls | None,
+    timeout: float,
+) -> None:
+    """Send the attempts that call detail records tell of: each call and message is one event.
+
+    Files, also packed by gzip, bzip2 or xz, and all files of directories. Ends when all is
+    answered, as `ringfence import events` does: a run that was cut off goes on where it was,
+    records that cannot be read go to a file and keep back the claim, and a second run does no harm.
+    The exit code is 1 if something could not be read, or nothing is claimed though asked for.
+    """
+    now = int(time.time())
+    claim = claim_of(complete_from, complete_to, now)
+    if columns and format_ not in _HEADERS:
+        raise click.UsageError("--column goes with --format csv and kamailio, which have a header")
+    check_columns(columns, _HEADERS.get(format_, ()))
+    if template is not None and format_ != "freeswitch":
+        raise click.UsageError("--template goes with --format freeswitch")
+    if (kind or date_format) and format_ != "csv":
+        raise click.UsageError("--kind and --date-format go with --format csv")
+    named = tuple(template.split(",")) if template else EXAMPLE
+    default = EventKind[kind.upper()] if kind else None
+    try:
+        made = FORMATS[format_](Forms(zone, columns, named, date_format, default))
+    except ValueError as error:
+        option = "--template" if format_ == "freeswitch" and "column" in str(error) else "--zone"
+        raise click.BadParameter(str(error), param_hint=option) from None
+    asked = [server, str(plan.code), format_, zone, str(template), str(date_format), str(kind)]
+    asked += [*map(str, columns.items()), *withheld.more]
+    wanted = Import(
+        files=_files(paths),
+        feed=feed,
+        asked=asked,
+        claim=claim,
+        rejects=rejects,
+        yes=yes,
+        restart=restart,
+        as_json=as_json,
+        server=server,
+        tls=tls,
+        timeout=timeout,
+        actor=None,
+    )
+    reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
+    if not run_import(wanted, reader):
+        ctx.exit(1)
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """All files, those of directories by name; each once, whatever ways lead to it."""
+    files: dict[Path, Path] = {}
+    for path in paths:
+        inside = sorted(each for each in path.rglob("*")) if path.is_dir() else [path]
+        for each in inside:
+            if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):
+                continue
+            if each.is_file():
+                files.setdefault(each.resolve(), each)
+    if not files:
+        raise click.UsageError(f"no file in {paths[0]}: nothing to read")
+    return list(files.values())
