@@ -219,6 +219,8 @@ def test_any_piece_of_a_stream_is_cut_without_a_loss(pieces: list[bytes]) -> Non
         (framed(protocol(), struct.pack(">HHH", 0, 15, 0)), "hep_chunk"),
         (framed(protocol(), struct.pack(">HHH", 0, 15, 99) + sip()[:50]), "hep_chunk"),
         (framed(chunk(11, b""), chunk(PAYLOAD, sip())), "hep_chunk"),
+        (framed(protocol(), chunk(PAYLOAD, sip()), chunk(PAYLOAD, b"")), "hep_chunk_twice"),
+        (framed(protocol(), chunk(16, b""), chunk(PAYLOAD, sip())), "hep_chunk_twice"),
         (framed(protocol(), chunk(TIME, b"\x01"), chunk(PAYLOAD, sip())), "hep_chunk"),
         (framed(), "hep_no_type"),
         (framed(chunk(PAYLOAD, sip())), "hep_no_type"),

@@ -32,6 +32,7 @@ TCP = 6
 
 _TRANSPORT, _SECONDS, _PROTOCOL, _AUTH_KEY = 2, 9, 11, 14
 _PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
+_MESSAGES = frozenset((_PAYLOAD, _COMPRESSED))
 _READ = {
     _TRANSPORT: 1, _SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0,
     _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0,
@@ -102,6 +103,8 @@ def read_datagram(octets: bytes) -> Datagram:
         if vendor == 0 and (exactly := _READ.get(kind)) is not None:
             if exactly and length - header != exactly:
                 raise Unreadable("hep_chunk")
+            if kind in _MESSAGES and not _MESSAGES.isdisjoint(found):
+                raise Unreadable("hep_chunk_twice")  # which of the two is the message?
             found[kind] = octets[at + header : at + length]
         at += length
     if _PROTOCOL not in found:

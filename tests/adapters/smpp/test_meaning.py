@@ -127,15 +127,16 @@ def test_a_data_sm_is_an_event() -> None:
 
 
 def test_a_submit_multi_is_an_event_at_each_number() -> None:
-    body = made.multi((1, 1, made.CALLED), (2, 1, "07700900124"), lists=(b"all",))
+    body = made.multi((1, 1, made.CALLED), (2, 1, "07700900124"))
     sent, tally = read(made.pdu(body, SUBMIT_MULTI))
     assert [called for called, *_ in sent] == [CALLED, CALLED + 1]
     assert tally["event"] == 2
 
 
-def test_a_message_to_lists_alone_cannot_be_read() -> None:
+@pytest.mark.parametrize("beside", [(), ((1, 1, made.CALLED),)], ids=["alone", "beside a number"])
+def test_a_message_to_a_list_cannot_be_read(beside: tuple[tuple[int, int, str], ...]) -> None:
     with pytest.raises(Unreadable, match="smpp_distribution_list"):
-        read(made.pdu(made.multi(lists=(b"all",)), SUBMIT_MULTI))
+        read(made.pdu(made.multi(*beside, lists=(b"all",)), SUBMIT_MULTI))
 
 
 def parts_in_header(wide: bool) -> list[bytes]:

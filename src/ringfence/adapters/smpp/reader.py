@@ -61,8 +61,10 @@ class SmppReader:
         """
         try:
             message = read_message(pdu.command, pdu.body)
+            if message.lists:  # who is on it, only the gateway knows
+                raise Unreadable("smpp_distribution_list")
             if not message.destinations:
-                raise Unreadable("smpp_distribution_list" if message.lists else "smpp_body_cut")
+                raise Unreadable("smpp_body_cut")
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
             raise
