@@ -10,7 +10,10 @@ from support.places import ROOT
 from docs.make_site import pages
 
 PAGES = list(pages())
-FRAGMENTS = ("needs a checkout", "needs a Kamailio", "a fragment with names of your own")
+FRAGMENTS = (
+    *("needs a checkout", "needs a Kamailio", "needs a gateway", "needs files of a switch"),
+    "a fragment with names of your own",
+)
 """Why a block is not run of a page that lies beside the code it explains: such a page is looked up,
 and not read from its beginning."""
 

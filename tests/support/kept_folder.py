@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -84,6 +85,7 @@ def said(peer: Peer, at: int) -> dict[str, Any]:
         return [MessageToDict(each) for each in pages(peer, method, field, **fields)]
 
     reservations = listed("ListReservations", "reservations")
+    wait_until(lambda: _has_history(peer))
     return {
         "at": at,
         "check": MessageToDict(ask(peer, "CheckNumbers", numbers=list(NUMBERS), at=at)),
@@ -102,6 +104,15 @@ def said(peer: Peer, at: int) -> dict[str, Any]:
         ],
         "history": listed("ListHistory", "entries", until=Timestamp(seconds=at)),
     }
+
+
+def _has_history(peer: Peer) -> bool:
+    try:
+        ask(peer, "ListHistory", page_size=1)
+    except grpc.RpcError as error:  # at a start the database is just being opened
+        assert error.code() == grpc.StatusCode.UNAVAILABLE
+        return False
+    return True
 
 
 def _explained(peer: Peer, number: int, at: int) -> dict[str, Any]:
