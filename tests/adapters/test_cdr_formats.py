@@ -142,6 +142,18 @@ def test_a_bad_line_costs_itself_alone() -> None:
     assert len(outcomes) == 2 and turned.rows == [(1, "record_too_long")]
 
 
+def test_freeswitch_quotes_every_cell_or_none() -> None:
+    cells = ["x", f"+{CALLER}", f"+{NUMBER}", "public", "2026-11-20 07:03:03", *[""] * 10]
+    for text in (",".join(cells), '"' + '","'.join(cells) + '"'):
+        outcomes, turned = read("freeswitch", text.encode())
+        assert (outcomes, turned.rows) == (
+            [(NUMBER, CALLER, parse_time("2026-11-20T07:03:03Z"), int(EventKind.CALL))],
+            [],
+        )
+    mixed = ",".join(cells).replace(f"+{NUMBER}", f'"+{NUMBER}"')
+    assert read("freeswitch", mixed.encode())[1].rows == [(1, "record_quotes")]
+
+
 def test_what_is_no_number_is_no_event_and_costs_nothing() -> None:
     outcomes, turned = read("asterisk", ROW.replace(f"+{NUMBER}", "s").encode())
     assert [outcome.reason for outcome in outcomes] == ["called_not_a_number"]

@@ -4,16 +4,19 @@ import gzip
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.places import ROOT
+from support.server_process import wait_until
 
 from ringfence import Client, Feed, Pool
 
 DATA = ROOT / "tests/data/switch/cdr"
 NOW = int(time.time())
 DAY_S = 86_400
+SINCE = NOW - 200 * DAY_S
 
 
 @pytest.fixture
@@ -23,6 +26,18 @@ def feed(client: Client, fresh_numbers) -> str:
     client.put_feed(Feed(name))
     client.put_pool(Pool(name, "default", (name,)))
     return name
+
+
+@pytest.fixture
+def quarantined(client: Client, feed: str, fresh_numbers) -> Callable[[int], list[int]]:
+    """Numbers in quarantine, and observed, since 200 days."""
+
+    def numbers(count: int) -> list[int]:
+        fresh = fresh_numbers(count)
+        client.quarantine_numbers(fresh, pool=feed, quarantined_at=SINCE, observed_since=SINCE)
+        return fresh
+
+    return numbers
 
 
 def moment(at: int) -> str:
@@ -44,41 +59,35 @@ def ran(ringfence, feed: str, *arguments: str, code: int = 0):
 
 
 def test_a_directory_of_packed_and_plain_files_is_read_once_and_claimed(
-    ringfence, client, feed, fresh_numbers, tmp_path: Path
+    ringfence, client, feed, quarantined, tmp_path: Path
 ) -> None:
-    silent, called = fresh_numbers(2)
-    since = NOW - 200 * DAY_S
-    client.quarantine_numbers(
-        [silent, called], pool=feed, quarantined_at=since, observed_since=since
-    )
+    silent, called = quarantined(2)
     calls = [row(called, NOW - days * DAY_S, days) for days in (30, 20, 10)]
     (tmp_path / "Master.csv.1.gz").write_bytes(gzip.compress("".join(calls[:2]).encode()))
     (tmp_path / "Master.csv").write_text(calls[2] + calls[2])
-    claim = ("--complete-from", moment(since) + "Z", "--complete-to", moment(NOW - DAY_S) + "Z")
+    claim = ("--complete-from", moment(SINCE) + "Z", "--complete-to", moment(NOW - DAY_S) + "Z")
     for again in (False, True):
         told, said = ran(ringfence, feed, "--format", "asterisk", str(tmp_path), *claim)
         assert told["rows"] == 4
         assert told["no_events"] == {"repeat": 1}
         assert f"claimed: {feed} has sent all that came from" in said
         assert len(client.get_number(called).recent) == 3, again
-    deadline = time.monotonic() + 60
-    verdicts: list[str] = []
-    while time.monotonic() < deadline and verdicts != ["CLEAN", "NOISY"]:
-        verdicts = [each.verdict.name for each in client.check_numbers([silent, called])]
-        time.sleep(0.1)
-    assert verdicts == ["CLEAN", "NOISY"]
+    wait_until(
+        lambda: (
+            [each.verdict.name for each in client.check_numbers([silent, called])]
+            == ["CLEAN", "NOISY"]
+        )
+    )
     assert sorted(each.name for each in tmp_path.iterdir()) == ["Master.csv", "Master.csv.1.gz"]
 
 
 def test_a_record_that_cannot_be_read_keeps_the_claim_back_and_can_be_mended(
-    ringfence, client, feed, fresh_numbers, tmp_path: Path
+    ringfence, client, feed, quarantined, tmp_path: Path
 ) -> None:
-    (called,) = fresh_numbers(1)
-    since = NOW - 200 * DAY_S
-    client.quarantine_numbers([called], pool=feed, quarantined_at=since, observed_since=since)
+    (called,) = quarantined(1)
     good, bad = row(called, NOW - 9 * DAY_S, 1), row(called, NOW - 8 * DAY_S, 2)
     (tmp_path / "Master.csv").write_text(good + bad[:60] + "\n" + good)
-    claim = ("--complete-from", moment(since) + "Z", "--complete-to", moment(NOW - DAY_S) + "Z")
+    claim = ("--complete-from", moment(SINCE) + "Z", "--complete-to", moment(NOW - DAY_S) + "Z")
     told, said = ran(
         ringfence, feed, "--format", "asterisk", str(tmp_path / "Master.csv"), *claim, code=1
     )
@@ -90,6 +99,50 @@ def test_a_record_that_cannot_be_read_keeps_the_claim_back_and_can_be_mended(
     told, said = ran(ringfence, feed, "--format", "asterisk", str(rejects), *claim)
     assert (told["rows"], told["bad_lines"]) == (1, 0)
     assert len(client.get_number(called).recent) == 2
+
+
+RECORDS = {
+    "freeswitch": (
+        '"x","+441632960321","+{called}","default","{at}","","{end}","9","0","NO_ANSWER",'
+        '"u-{unique}","","","PCMA","PCMA"\n'
+    ),
+    "freeswitch-json": (
+        '{{"variables":{{"uuid":"u-{unique}","start_epoch":"{at}"}},"callflow":[{{"caller_profile":'
+        '{{"caller_id_number":"+441632960321","destination_number":"+{called}"}}}}]}}\n'
+    ),
+    "kamailio": "INVITE,tag-{unique},id-{unique},404,+{called},+441632960321,{epoch}\n",
+    "csv": "+{called},+441632960321,{at},CALL\n",
+}
+HEADS = {
+    "kamailio": "method,from_tag,callid,sip_code,called,caller,time_attr\n",
+    "csv": "called,caller,occurred_at,kind\n",
+}
+
+
+@pytest.mark.parametrize("format_", RECORDS)
+def test_rejects_of_every_format_are_read_again_once_they_are_mended(
+    ringfence, feed, quarantined, tmp_path: Path, format_: str
+) -> None:
+    (called,) = quarantined(1)
+
+    def record(days: int) -> str:
+        epoch = NOW - days * DAY_S
+        at = str(epoch) if format_ == "freeswitch-json" else moment(epoch)
+        return RECORDS[format_].format(
+            called=called, at=at, end=moment(epoch + 9), epoch=epoch, unique=days
+        )
+
+    good, bad = record(9), record(8)
+    torn = bad[: len(bad) // 2]
+    path = tmp_path / "records.csv"
+    path.write_text(HEADS.get(format_, "") + good + torn + "\n")
+    told, _ = ran(ringfence, feed, "--format", format_, str(path), code=1)
+    assert (told["rows"], told["bad_lines"]) == (2, 1)
+    (rejects,) = tmp_path.glob("*.rejects*")
+    assert torn in rejects.read_text()
+    rejects.write_text(rejects.read_text().replace(torn, bad.rstrip()))
+    told, _ = ran(ringfence, feed, "--format", format_, str(rejects))
+    assert (told["rows"], told["bad_lines"], "no_events" in told) == (1, 0, False)
 
 
 def test_every_format_ends_with_0_when_all_is_answered(ringfence, feed, tmp_path: Path) -> None:

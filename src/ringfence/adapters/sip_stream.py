@@ -93,12 +93,6 @@ def has_headers(octets: bytes) -> bool:
     return END_OF_HEADERS.search(octets) is not None
 
 
-def holds_another(message: bytes) -> bool:
-    """Whether a start line ends anywhere in a message but at its own."""
-    own = _START_LINE_END.search(message)
-    return own is not None and _START_LINE_END.search(message, own.end()) is not None
-
-
 def _message(octets: bytes, at: int) -> tuple[int, State]:
     first = octets.find(b"\n", at)
     if first < 0:

@@ -135,10 +135,7 @@ def smpp(
     known = _read_accounts(accounts)
     if connect and len(known) != 1:
         raise Failed(f"{accounts}: accounts={len(known)}, bound=1 with --connect")
-    if connect:
-        context = _tls_to(smpp_tls, smpp_ca, smpp_certificate, smpp_key)
-    else:
-        context = _tls_of(smpp_certificate, smpp_key)
+    context = _tls(connect is not None, smpp_tls, smpp_ca, smpp_certificate, smpp_key)
 
     def lose(began: int, ended: int) -> None:
         stream.lose(began, ended)
@@ -203,35 +200,24 @@ def _read_accounts(path: Path) -> dict[str, str]:
     return accounts
 
 
-def _tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise click.UsageError("--smpp-certificate and --smpp-key go together")
-    return _with_certificate(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), certificate, key)
-
-
-def _tls_to(
-    wanted: bool, ca: Path | None, certificate: Path | None, key: Path | None
+def _tls(
+    connects: bool, wanted: bool, ca: Path | None, certificate: Path | None, key: Path | None
 ) -> ssl.SSLContext | None:
-    if not wanted and ca is None:
-        if certificate or key:
-            raise click.UsageError("--smpp-certificate goes with --smpp-tls or --smpp-ca")
+    """For connections to a centre, or from gateways; None = without TLS."""
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--smpp-certificate and --smpp-key go together")
+    if not connects and (wanted or ca):
+        raise click.UsageError("--smpp-tls and --smpp-ca go with --connect")
+    if connects and certificate and not (wanted or ca):
+        raise click.UsageError("--smpp-certificate goes with --smpp-tls or --smpp-ca")
+    if not (wanted or ca or certificate):
         return None
     try:
-        context = ssl.create_default_context(cafile=ca)
-    except OSError as error:
-        raise Failed(f"{ca}: {error.strerror or error}") from None
-    if certificate is None and key is None:
-        return context
-    if certificate is None or key is None:
-        raise click.UsageError("--smpp-certificate and --smpp-key go together")
-    return _with_certificate(context, certificate, key)
-
-
-def _with_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> ssl.SSLContext:
-    try:
-        context.load_cert_chain(certificate, key)
+        purpose = ssl.Purpose.SERVER_AUTH if connects else ssl.Purpose.CLIENT_AUTH
+        context = ssl.create_default_context(purpose, cafile=ca)
+        if certificate:
+            context.load_cert_chain(certificate, key)
     except OSError as error:  # also of what is in them
-        raise Failed(f"{certificate}, {key}: {error.strerror or error}") from None
+        files = ", ".join(str(each) for each in (ca, certificate, key) if each)
+        raise Failed(f"{files}: {error.strerror or error}") from None
     return context

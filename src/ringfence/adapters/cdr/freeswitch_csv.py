@@ -70,4 +70,6 @@ def _cells(text: str) -> list[str]:
         if len(text) < 2 or not text.endswith('"'):
             raise Unreadable("record_quotes")
         return text[1:-1].split('","')
+    if '"' in text:
+        raise Unreadable("record_quotes")
     return text.split(",")
