@@ -8,7 +8,7 @@ from support.switch_traffic import AT, chunk, framed, hep, sip
 
 from ringfence import EventKind
 from ringfence.adapters.base import Attempt
-from ringfence.adapters.hep import TCP, read_datagram
+from ringfence.adapters.hep import read_datagram
 from ringfence.adapters.hep_reader import LATE_S, HepReader
 from ringfence.adapters.sip_pieces import PIECES_MAX, WAIT_S, Pieces
 from ringfence.adapters.sip_stream import BODY_MAX
@@ -29,7 +29,7 @@ class Stream:
         self.made: list[Attempt] = []
 
     def piece(self, payload: bytes, after_s: int = 0, port: int = 15080) -> "Stream":
-        octets = hep(payload, transport=TCP, at=AT + after_s, port=port)
+        octets = hep(payload, transport=6, at=AT + after_s, port=port)
         self.made += self.reader.read(octets, AT + after_s)
         return self
 
@@ -234,7 +234,7 @@ def test_method_that_nobody_knows_is_lost_time_on_a_stream_only() -> None:
 
 
 def take(pieces: Pieces, port: int, payload: bytes) -> list[str]:
-    piece = read_datagram(hep(payload, transport=TCP, port=port))
+    piece = read_datagram(hep(payload, transport=6, port=port))
     return [part.outcome or "message" for part in pieces.take(piece, AT, AT)]
 
 

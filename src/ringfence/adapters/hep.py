@@ -28,7 +28,8 @@ PAYLOAD_MAX = 65_535
 SIP = 1
 LOG = 100
 
-TCP = 6
+_PACKETS = frozenset((17, 132))
+"""What carries each message by itself: UDP and SCTP. Of TLS FreeSWITCH says 22."""
 
 _TRANSPORT, _SECONDS, _PROTOCOL, _CAPTURE_ID, _AUTH_KEY = 2, 9, 11, 12, 14
 _PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
@@ -48,7 +49,7 @@ class Datagram:
     protocol: int
     """1 = SIP, 100 = log line; see the specification for others."""
     transport: int
-    """What carried the payload, by its number in IP: 6 = TCP, 17 = UDP; 0 = not said."""
+    """What carried the payload, by its number in IP; 0 = not said."""
     payload: bytes = field(repr=False)
     captured_at: int
     """Unix seconds; 0 = not said."""
@@ -63,6 +64,12 @@ class Datagram:
     """The address that the agent sent it from; empty when that is not known."""
     named: int = -1
     """Which of the named agents that is."""
+    version: int = 3
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether the payload is a piece of a stream, or may be one."""
+        return self.transport not in _PACKETS
 
     @property
     def addresses(self) -> tuple[bytes | None, ...]:

@@ -1,4 +1,4 @@
-"""From a HEP3 datagram to the attempts in it, with the outcome of everything read counted.
+"""From a HEP datagram to the attempts in it, with the outcome of everything read counted.
 
 A datagram holds one message, and so has one outcome. Where the agent copied it from a TCP stream it
 may hold several, and each of them has one, or a part of one, which has another when it is complete.
@@ -32,7 +32,8 @@ from ringfence.adapters.callers import read_caller
 from ringfence.adapters.calls import Calls, Sighting
 from ringfence.adapters.clocks import Clocks
 from ringfence.adapters.doubt import begins_like_hep, is_understood, may_hide_a_call
-from ringfence.adapters.hep import LOG, SIP, TCP, Datagram, find_signature, read_datagram
+from ringfence.adapters.hep import LOG, SIP, Datagram, find_signature, read_datagram
+from ringfence.adapters.hep_former import find_former_signature, read_former
 from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, Request, read_request
 from ringfence.adapters.sip_names import CALL_ID
@@ -49,6 +50,7 @@ AHEAD_MAX_S = 300
 BEHIND_MAX_S = 600
 """How far an agent's clock may be behind, or its report late, if no more is asked for."""
 
+_FORMER = frozenset((b"\1", b"\2"))
 _OF_STRANGERS = frozenset(("hep_agent", "hep_auth_key"))
 
 
@@ -95,7 +97,7 @@ class HepReader:
                 self._lose(received_at, received_at)
             return []
         at = self._time(datagram, received_at)
-        if datagram.protocol == SIP and datagram.transport == TCP:
+        if datagram.protocol == SIP and datagram.is_piece:
             return self._read_parts(self._pieces.take(datagram, at, received_at))
         attempt = self._read_payload(datagram, datagram.payload, at, received_at)
         return [attempt] if attempt else []
@@ -105,7 +107,8 @@ class HepReader:
 
         Of an agent that was named by its id alone this cannot be told before the id is there.
         """
-        signature = find_signature(octets)
+        find = find_former_signature if octets[:1] in _FORMER else find_signature
+        signature = find(octets)
         if self._auth_key and not hmac.compare_digest(signature.auth_key, self._auth_key):
             return True
         if octets and not begins_like_hep(octets):
@@ -141,7 +144,7 @@ class HepReader:
     def _open(self, octets: bytes, sender: str) -> Datagram:
         if not self.agents.may_send_from(sender):
             raise Unreadable("hep_agent")
-        datagram = read_datagram(octets)
+        datagram = read_former(octets) if octets[:1] in _FORMER else read_datagram(octets)
         datagram.sender = sender
         if datagram.trailing:
             self.tally["note_trailing_octets"] += 1
