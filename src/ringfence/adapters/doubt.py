@@ -2,9 +2,9 @@
 
 Doubted are what begins like an INVITE or MESSAGE, every piece of a TCP stream that cannot be read,
 every log line, datagrams that begin as those of HEP do and cannot be opened, and what is not
-understood of the former versions of HEP, which say less of themselves. Not doubted is the rest, such
-as what a scanner sends. Of an agent that was named and never understood everything is doubted; of
-strangers nothing is, see `agents.py`.
+understood of the former versions of HEP, which say less of themselves. Not doubted is the rest,
+such as what a scanner sends. Of an agent that was named and never understood everything is
+doubted; of strangers nothing is, see `agents.py`.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     version 2 also: u32 seconds | u32 microseconds | u16 agent | two octets to fill up
     then the payload, to the end
 
-Ports and addresses are big-endian, times and agent as the sender's processor writes them. The length
-of the header is not to be trusted: Kamailio and captagent count all but the time, FreeSWITCH that
-too, and sngrep writes the upper octet of the length of everything. The family is the sender's
+Ports and addresses are big-endian, times and agent as the sender's processor writes them. The
+length of the header is not to be trusted: Kamailio and captagent count all but the time, FreeSWITCH
+that too, and sngrep writes the upper octet of the length of everything. The family is the sender's
 AF_INET6, which each system numbers in its own way. Source: the structures in these programs.
 """
 
