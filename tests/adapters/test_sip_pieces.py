@@ -282,3 +282,33 @@ def test_agent_that_says_no_addresses_cannot_be_waited_for() -> None:
     piece = read_datagram(framed(chunk(2, b"\x06"), chunk(11, b"\x01"), chunk(15, sip()[:90])))
     (part,) = pieces.take(piece, AT, AT)
     assert (part.outcome, part.doubted, len(pieces)) == ("sip_truncated", True, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"To: <sip:+447700900123@switch.example>\r", b"\nTo: <sip:+447700900456@x>\r\n"),
+        (b"Call-ID: c1\r\n", b"rds: 70\r\nContent-Length: 0\r\n\r\n"),
+        (b"Call-ID: c1\r\nCSeq: 1 INVITE\r\nCo", b"ards: 70\r\nl: 0\r\n\r\n"),
+        (b"Max-Forwards: 7", b"0\r\nMax-Forwards: 70\r\nCSeq: 1 INVITE\r\ni: c\r\nl: 0\r\n\r\n"),
+        (b"CSeq: 1 INVITE\r\ni: c", b"2\r\nCSeq: 1 BYE\r\nl: 0\r\n\r\n"),
+        (b"CSeq: 1 INVITE\r\ni: c\r\nSupp", b"a line without a name\r\nl: 0\r\n\r\n"),
+    ],
+)
+def test_headers_of_two_messages_are_lost_time_until_the_last_of_them(
+    before: bytes, after: bytes
+) -> None:
+    head, _, _ = sip().partition(b"Call-ID")
+    head = head if before.startswith((b"Call", b"Max", b"CSeq")) else head.partition(b"To:")[0]
+    stream = Stream().piece(head + before, 0).piece(after, 2).wait(WAIT_S + 3)
+    assert stream.lost == (0, 3)
+
+
+@pytest.mark.parametrize("name", [b"Session-ID", b"X-Colour", b"p-charging-vector", b"s"])
+def test_known_headers_may_go_over_a_seam(name: bytes) -> None:
+    for written, lost in ((name, None), (b"Colour", (0, 1))):
+        message = sip().replace(b"Max-Forwards", written + b": 1\r\nMax-Forwards")
+        at = message.index(written + b": 1") + len(written)
+        stream = Stream().piece(message[:at]).piece(message[at:])
+        assert stream.called == [FIRST]
+        assert stream.lost == lost, written

@@ -38,7 +38,7 @@ from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, Request, read_request
 from ringfence.adapters.sip_names import CALL_ID
 from ringfence.adapters.sip_pieces import Part, Pieces
-from ringfence.adapters.sip_seam import line_is_of_two
+from ringfence.adapters.sip_seam import head_is_of_two
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
 
@@ -94,12 +94,12 @@ class HepReader:
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
             if unreadable.reason not in _OF_STRANGERS and self._may_be_a_report(octets, sender):
-                self._lose(received_at, received_at)
+                self._lose(received_at, received_at, received_at)
             return []
         at = self._time(datagram, received_at)
         if datagram.protocol == SIP and datagram.is_piece:
             return self._read_parts(self._pieces.take(datagram, at, received_at))
-        attempt = self._read_payload(datagram, datagram.payload, at, received_at)
+        attempt = self._read_payload(datagram, datagram.payload, at, received_at, received_at)
         return [attempt] if attempt else []
 
     def is_of_a_stranger(self, octets: bytes, sender: str) -> bool:
@@ -165,14 +165,14 @@ class HepReader:
             return received_at
         return datagram.captured_at or received_at
 
-    def _lose(self, at: int, received_at: int, until: int = 0) -> None:
+    def _lose(self, at: int, received_at: int, until: int) -> None:
         self._lost.add((min(at, received_at - LATE_S), max(at, received_at, until) + 1))
 
     def _read_parts(self, parts: Iterable[Part]) -> list[Attempt]:
         attempts = []
         for part in parts:
             datagram, at, received_at = part.origin
-            if part.doubted or (part.line_in_pieces and line_is_of_two(part.octets, self._plan)):
+            if part.doubted or head_is_of_two(part.octets, part.seams, self._plan):
                 self._lose(at, received_at, part.until)
             if part.outcome:
                 self.tally[part.outcome] += 1
@@ -180,12 +180,12 @@ class HepReader:
                     part.outcome, datagram
                 ):
                     self._lose(at, received_at, part.until)
-            elif attempt := self._read_payload(datagram, part.octets, at, received_at):
+            elif attempt := self._read_payload(datagram, part.octets, at, received_at, part.until):
                 attempts.append(attempt)
         return attempts
 
     def _read_payload(
-        self, datagram: Datagram, payload: bytes, at: int, received_at: int
+        self, datagram: Datagram, payload: bytes, at: int, received_at: int, until: int
     ) -> Attempt | None:
         try:
             attempt = self._read_attempt(datagram, payload, at, received_at)
@@ -196,7 +196,7 @@ class HepReader:
         self.tally[outcome] += 1
         never = self._is_never_understood(outcome, datagram, payload)
         if never or may_hide_a_call(outcome, datagram, payload):
-            self._lose(at, received_at)
+            self._lose(at, received_at, until)
         return attempt
 
     def _is_never_understood(self, outcome: str, datagram: Datagram, payload: bytes = b"") -> bool:
