@@ -312,3 +312,25 @@ def test_known_headers_may_go_over_a_seam(name: bytes) -> None:
         stream = Stream().piece(message[:at]).piece(message[at:])
         assert stream.called == [FIRST]
         assert stream.lost == lost, written
+
+
+@pytest.mark.parametrize(
+    ("rest", "lost"),
+    [
+        (b"", None),
+        (SDP.encode(), None),
+        (b"\r\n\r\n", None),
+        (b"hello", None),
+        (b"I", (0, 1)),
+        (b"INVITE sip:", (0, 1)),
+        (b"SIP/2.0 404 Not Found\r\nl: 0\r\n\r\nIN", (0, 1)),
+        (b"SIP/2.0 404 Not Found\r\nl: 0\r\n\r\n", (0, 1)),
+        (OTHER, (0, 1)),
+    ],
+)
+def test_message_without_a_length_that_may_hold_another_is_lost_time(
+    rest: bytes, lost: tuple[int, int] | None
+) -> None:
+    stream = Stream().piece(sip().replace(b"Content-Length: 0\r\n", b"") + rest)
+    assert stream.called[0] == FIRST
+    assert stream.lost == lost

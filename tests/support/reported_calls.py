@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
@@ -36,6 +38,17 @@ class Arrival:
 class _Piece:
     payload: bytes
     calls: frozenset[int]
+
+
+class _Way(NamedTuple):
+    """How an agent reports a connection, or packets."""
+
+    stream: int
+    transport: int
+    version: int
+
+
+_VERSIONS = st.sampled_from((3, 3, 3, 2, 1))
 
 
 def _header_order(message: bytes, turn: int) -> bytes:
@@ -155,19 +168,28 @@ def _stream(draw: st.DrawFn, numbers: list[int]) -> list[_Piece]:
     ]
 
 
-def times(now: int) -> tuple[int, ...]:
+def _times(now: int, ahead: bool) -> tuple[int, ...]:
     """What agents may say of now: rightly, not at all, and with clocks that are wrong."""
     reversed_octets = struct.unpack("<I", struct.pack(">I", now))[0]
-    wrong = (0, 1, 86_400, reversed_octets, now + 100, now + 1_000, now - 100, 2**32 - 1)
-    return (now, now, now, now - 1, *wrong)
+    wrong = (0, 1, 86_400, reversed_octets, now + 1_000, now - 100, 2**32 - 1)
+    return (now, now, now, now - 1, *wrong, now + 100 * ahead)
 
 
 @st.composite
-def _datagram(draw: st.DrawFn, payload: bytes, stream: int, transport: int, now: int) -> bytes:
-    at = draw(st.sampled_from(times(now)))
-    version = draw(st.sampled_from((3, 3, 3, 2, 1)))
+def _datagram(
+    draw: st.DrawFn,
+    payload: bytes,
+    way: _Way,
+    times: tuple[int, ...],
+) -> bytes:
+    stream, transport, version = way
+    at = draw(st.sampled_from(times))
+    if draw(st.integers(0, 9)) == 0:
+        version = draw(_VERSIONS)
     if version < 3:
-        return former(payload, version=version, transport=transport or 6, at=at, agent=stream)
+        return former(
+            payload, version=version, transport=transport or 6, at=at, port=15080 + stream
+        )
     chunks = [
         chunk(1, b"\2"),
         chunk(2, bytes((transport,))) if transport else b"",
@@ -177,7 +199,7 @@ def _datagram(draw: st.DrawFn, payload: bytes, stream: int, transport: int, now:
         chunk(8, struct.pack(">H", 15060)),
         chunk(9, struct.pack(">I", at)),
         chunk(11, b"\1"),
-        chunk(12, struct.pack(">I", draw(st.sampled_from((2001, stream))))),
+        chunk(12, struct.pack(">I", 2001)),
         chunk(15, payload),
     ]
     for _ in range(draw(st.integers(0, 2))):
@@ -194,28 +216,39 @@ _GARBAGE = st.sampled_from(
 
 
 @st.composite
-def reports(draw: st.DrawFn, now: int = AT, wait_s: int = 2) -> list[Arrival]:
-    """What arrives, in order, and when: several connections and packets, mixed, with garbage."""
+def reports(
+    draw: st.DrawFn,
+    begin: Callable[[], tuple[int, int]] = lambda: (AT, FIRST),
+    *,
+    wait_s: int = 2,
+    ahead: bool = True,
+) -> list[Arrival]:
+    """What arrives, in order, and when: several connections and packets, mixed, with garbage.
+
+    `begin` gives the time at which it begins and the first number, `ahead`: with clocks that are
+    ahead and believed, whose time cannot be claimed for as long.
+    """
+    now, first = begin()
     count = draw(st.integers(1, CALLS_MAX))
-    numbers = [FIRST + n for n in range(count)]
-    queues: list[tuple[list[_Piece], int, int]] = []
+    numbers = [first + n for n in range(count)]
+    queues: list[tuple[list[_Piece], _Way]] = []
     while numbers:
         taken = draw(st.integers(1, len(numbers)))
         mine, numbers = numbers[:taken], numbers[taken:]
         if draw(st.integers(0, 3)) == 0:
             pieces = [_Piece(draw(_call(number)), frozenset((number,))) for number in mine]
-            queues.append((pieces, len(queues), 17))
+            queues.append((pieces, _Way(len(queues), 17, draw(_VERSIONS))))
         else:
             transport = draw(st.sampled_from((6, 6, 6, 22, 0)))
-            queues.append((draw(_stream(mine)), len(queues), transport))
+            queues.append((draw(_stream(mine)), _Way(len(queues), transport, draw(_VERSIONS))))
     arrivals = []
     while queues := [queue for queue in queues if queue[0]]:
-        if draw(st.integers(0, 5)) == 0:
+        if draw(st.integers(0, 9)) == 0:
             arrivals.append(Arrival(0, draw(_GARBAGE), frozenset()))
-        pieces, stream, transport = queues[draw(st.integers(0, len(queues) - 1))]
+        pieces, way = queues[draw(st.integers(0, len(queues) - 1))]
         piece = pieces.pop(0)
         after_s = draw(st.integers(0, wait_s))
         now += after_s
-        datagram = draw(_datagram(piece.payload, stream, transport, now))
+        datagram = draw(_datagram(piece.payload, way, _times(now, ahead)))
         arrivals.append(Arrival(after_s, datagram, piece.calls))
     return arrivals

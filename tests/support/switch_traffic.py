@@ -112,10 +112,11 @@ def former(
     agent: int = 2001,
     order: str = "<",
     fill: bytes = b"\0\0",
+    port: int = 15080,
 ) -> bytes:
     """A message of HEP version 1 or 2."""
     address = bytes((127, 0, 0, 1)) if family == 2 else bytes(15) + b"\1"
-    fixed = struct.pack(">BBBBHH", version, header, family, transport, 15080, 15060)
+    fixed = struct.pack(">BBBBHH", version, header, family, transport, port, 15060)
     time = struct.pack(f"{order}IIH", at, 0, agent) + fill if version == 2 else b""
     return fixed + address + address + time + payload
 
