@@ -8,6 +8,7 @@ another read as one that is whole in every way, nothing in the octets tells.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -78,7 +79,8 @@ def body_is_of_two(message: bytes) -> bool:
 def head_is_of_two(message: bytes, seams: Iterable[int], plan: DialPlan) -> bool:
     """Whether start line and headers may be half of one message and half of another.
 
-    `seams` is where pieces met. A call that was passed on to another number looks the same.
+    `seams` is where pieces met, in order. A call that was passed on to another number looks like
+    it.
     """
     end = END_OF_HEADERS.search(message)
     head = message[: end.start()] if end else message
@@ -111,7 +113,8 @@ def _headers_are_of_two(head: bytes, seams: list[int]) -> bool:
     counts: Counter[bytes] = Counter()
     for begin, end, name in _headers(head):
         counts[name] += 1
-        met = any(begin < seam < end for seam in seams)
+        next_seam = bisect_right(seams, begin)
+        met = next_seam < len(seams) and seams[next_seam] < end
         if met and name not in _KNOWN and not name.startswith(_FREE):
             return True
     is_reply = head.startswith(b"SIP/")
