@@ -18,7 +18,8 @@ _READ = (
     "called_not_a_number",
 )
 _CAUSES = {
-    "hep_magic": "it is not HEP version 3: set the version where it is sent",
+    "hep_magic": "it is not HEP: set the protocol, and version 3, where it is sent",
+    "hep_agent": "it is from no agent that --agent names",
     "hep_auth_key": "its key is not the one of --auth-key, or it has none",
     "hep_type": "it holds neither SIP nor log lines",
     "log_unreadable": "its log lines are not JSON with ev, called and caller",
