@@ -57,7 +57,7 @@ def seen(sink: ListSink) -> Counter[object]:
 @pytest.mark.parametrize(
     ("scenario", "defines", "count", "transport"),
     [
-        ("uac_invite.xml", "WITH_MIRROR_ALL", 600, ""),
+        ("uac_invite.xml", "WITH_MIRROR_ALL", 60, ""),
         ("uac_invite.xml", "WITH_MIRROR_ALL", 60, ";transport=tcp"),
         ("uac_message.xml", "WITH_MIRROR_ALL", 60, ""),
         ("uac_auth.xml", "WITH_MIRROR_ALL WITH_AUTH", 60, ""),

@@ -11,7 +11,6 @@ from pathlib import Path
 from support.sip_switch import PATIENCE_S, free_ports
 
 CONFIG = "kamailio-report.cfg"
-WAYS = ("evapi", "mqueue over HTTP", "mqueue over a socket")
 
 
 @dataclass
@@ -25,7 +24,7 @@ class Wiring:
 
 
 def wired(way: str, folder: Path, *, queue_size: int = 100_000) -> Wiring:
-    """Ports and paths that nobody else uses, for one of the three ways."""
+    """Ports and paths that nobody else uses, for `evapi`, `mqueue over HTTP` or `... a socket`."""
     sip_port, evapi_port = free_ports(2)
     socket, evapi = folder / "rpc.sock", f"127.0.0.1:{evapi_port}"
     return Wiring(

@@ -1,4 +1,4 @@
-"""A server that judges by what one feed of a switch reports, and what it should say of calls.csv."""
+"""A server that judges by what one feed reports, and what it should say of calls.csv."""
 
 import asyncio
 import socket
@@ -10,8 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from oracle import Oracle, Record
-from support.server_process import ServerProcess, serving
-from support.sip_switch import PATIENCE_S
 
 from ringfence import Client, Measure, Verdict
 from ringfence import Feed as ClientFeed
@@ -20,6 +18,8 @@ from ringfence import Pool as ClientPool
 from ringfence import Rule as ClientRule
 from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule
 from ringfence.engine.words import State
+from support.server_process import ServerProcess, serving
+from support.sip_switch import PATIENCE_S
 
 FEED = "sip-1"
 TALKED_TO = 447700900998
@@ -68,6 +68,14 @@ def called_so_far(client: Client) -> Counter[int]:
     return Counter(
         {number: count for number, count in found.items() if count and number != TALKED_TO}
     )
+
+
+def numbers_called(calls: Counter[object]) -> Counter[int]:
+    """How often each number is called in these."""
+    wanted: Counter[int] = Counter()
+    for (called, *_), count in calls.items():  # type: ignore[misc]
+        wanted[called] += count
+    return wanted
 
 
 async def called_in_all(client: Client, events: int) -> None:
