@@ -80,7 +80,10 @@ def test_verdicts_on_what_a_script_reports_while_the_adapter_is_killed_half_way(
     async def written_down(moment: float) -> None:
         """Waits until the next run would go on from a moment."""
         async with asyncio.timeout(PATIENCE_S):
-            while (left := read_state(state, "sip-1")) is None or left.heard < moment:  # noqa: ASYNC110
+            while True:
+                left = read_state(state, "sip-1")
+                if left and left.heard >= moment:
+                    return
                 await asyncio.sleep(0.1)
 
     async def run(server: str, client: Client) -> None:
