@@ -24,8 +24,8 @@ FOLDER = DATA / "switch" / "smpp"
 def read(*pdus: Pdu, country: int = 44) -> tuple[list[tuple[int, int, EventKind]], Counter[str]]:
     """Called, caller and kind of each event, and the outcomes."""
     reader = SmppReader(DialPlan.of_country(country))
-    attempts = [attempt for pdu in pdus for attempt in reader.read(pdu, AT)[0]]
-    return [(each.called, each.caller, each.kind) for each in attempts], reader.tally
+    taken = [reader.read(pdu, AT) for pdu in pdus]
+    return [(called, *each.sender) for each in taken for called in each.called], reader.tally
 
 
 def bodies(*texts: bytes, **more: object) -> list[Pdu]:
@@ -40,10 +40,9 @@ def test_every_row_of_the_truth_of_kannel_is_one_event_and_nothing_else_is() -> 
     found = []
     for at, pdu in made.captured(FOLDER / "kannel.pcap", 12775):
         if pdu.command in MESSAGES:
-            for attempt in reader.read(pdu, at)[0]:
-                found.append(
-                    (f"1:{pdu.sequence}", attempt.called, attempt.caller, attempt.kind.name)
-                )
+            taken = reader.read(pdu, at)
+            caller, kind = taken.sender
+            found += [(f"1:{pdu.sequence}", called, caller, kind.name) for called in taken.called]
     assert found == [
         (
             row["call_id"],
