@@ -57,7 +57,7 @@ class Session:
         self._recent: deque[tuple[float, bytes]] = deque(maxlen=RECENT_MAX)
         self._asked = False
         self._silence_s = SILENCE_S
-        self._heard_at = self._opened_at = asyncio.get_running_loop().time()
+        self._heard_at = self._opened_at = self._desk.stopwatch()
         self.last_heard = desk.clock()
         """Unix seconds."""
         self.name: str | None = None
@@ -88,7 +88,7 @@ class Session:
             self._desk.tally["note_connection_lost"] += 1
 
     async def _take(self, octets: bytes) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = self._desk.stopwatch()
         self._silence_s, self._asked = SILENCE_S, False
         now = self._desk.clock()
         send_wait, at = self._desk.sink.send_wait, int(now)
@@ -194,12 +194,12 @@ class Session:
         """Asks whether the other side is there, which it must say within a time."""
         if not self._asked or within_s < self._silence_s:
             self._asked = True
-            self._silence_s = asyncio.get_running_loop().time() - self._heard_at + within_s
+            self._silence_s = self._desk.stopwatch() - self._heard_at + within_s
             self.send(smpp.ENQUIRE_LINK)
 
     def look(self) -> None:
         """Called every second: asks who is silent, and ends who is too silent."""
-        at = asyncio.get_running_loop().time()
+        at = self._desk.stopwatch()
         if self.name is None:
             if at - self._opened_at > BIND_S:
                 self._desk.tally["note_never_bound"] += 1
