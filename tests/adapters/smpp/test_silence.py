@@ -92,6 +92,7 @@ def test_who_does_not_bind_within_10_seconds_is_let_go_and_costs_no_time() -> No
     run(test)
 
 
+@pytest.mark.slow
 def test_who_does_not_read_its_answers_is_let_go_and_known_when_it_sends_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
