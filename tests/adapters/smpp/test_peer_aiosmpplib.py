@@ -31,7 +31,7 @@ from ringfence.adapters.smpp import pdu as smpp
 from ringfence.adapters.smpp.pdu import RESPONSE, Framing, Pdu
 
 # It ends a connection by writing, and leaves the closing to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 CALLED, CALLER = int(made.CALLED), int(made.CALLER)
 LONG = "This is more than one message can hold. " * 10
