@@ -180,22 +180,15 @@ class EventStream:
         if buffer.is_full or self._failure is not None:
             buffer.drop(occurred_at)
             return False
-        was_empty = not buffer.has_unfinished
-        buffer.take(called, caller, occurred_at, kind)
-        if not buffer.has_unfinished:
-            self._pulse()
-        elif was_empty and self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
+        self._take(called, caller, occurred_at, kind)
         return True
 
     async def send_wait(self, called: int, caller: int, occurred_at: int, kind: int) -> None:
         """Takes an event over as soon as there is room; raises what stopped the stream."""
-        self._raise_if_stopped()
-        while self._buffer.is_full:
-            await self._moved.wait()
+        while self._failure is not None or self._buffer.is_full:
             self._raise_if_stopped()
-        self.send(called, caller, occurred_at, kind)
-        if not self._buffer.has_unfinished:  # a batch is full: let it go before the next one
+            await self._moved.wait()
+        if self._take(called, caller, occurred_at, kind):  # let it go before the next one
             await asyncio.sleep(0)
 
     async def flush(self) -> None:
@@ -210,8 +203,7 @@ class EventStream:
 
     async def wait_stopped(self) -> None:
         """Waits until the stream stops, and raises what stopped it."""
-        while not self._running.done():
-            await self._moved.wait()
+        await asyncio.wait({self._running})
         self._raise_if_stopped()
 
     def lose(self, began_at: int, ended_at: int) -> None:
@@ -243,6 +235,15 @@ class EventStream:
     def answering(self) -> bool | None:
         """Whether the server answered last, and was not lost since; None = neither, as yet."""
         return self._answering
+
+    def _take(self, called: int, caller: int, occurred_at: int, kind: int) -> bool:
+        """Takes an event over, for which there is room; whether a batch is full with it."""
+        if self._buffer.take(called, caller, occurred_at, kind):
+            self._pulse()
+            return True
+        if self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
+        return False
 
     def _lingered(self) -> None:
         self._linger = None

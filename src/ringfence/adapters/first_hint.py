@@ -49,6 +49,13 @@ async def hint_after_a_while(
     tally: Tally, say: Callable[[str], None], *, wait_s: float = WAIT_S
 ) -> None:
     """Says after `wait_s` that nothing came of it, if so; once."""
+    await say_after_a_while(lambda: hint_of(tally), say, wait_s=wait_s)
+
+
+async def say_after_a_while(
+    hint: Callable[[], str], say: Callable[[str], None], *, wait_s: float = WAIT_S
+) -> None:
+    """Says after `wait_s` what is wrong then, unless it is ""; once."""
     await asyncio.sleep(wait_s)
-    if hint := hint_of(tally):
-        say(f"after {wait_s:g} s {hint}")
+    if found := hint():
+        say(f"after {wait_s:g} s {found}")
