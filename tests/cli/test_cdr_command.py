@@ -101,6 +101,23 @@ def test_a_record_that_cannot_be_read_keeps_the_claim_back_and_can_be_mended(
     assert len(client.get_number(called).recent) == 2
 
 
+def test_how_many_were_turned_away_is_said_by_reason(
+    ringfence, feed, quarantined, tmp_path: Path
+) -> None:
+    (called,) = quarantined(1)
+    good = row(called, NOW - 9 * DAY_S, 1)
+    wrong_time = good.replace(moment(NOW - 9 * DAY_S), "yesterday")
+    (tmp_path / "Master.csv").write_text(good + 2 * (good[:60] + "\n") + wrong_time)
+    options = ("--format", "asterisk", str(tmp_path / "Master.csv"))
+    told, _ = ran(ringfence, feed, *options, code=1)
+    assert told["bad_lines"] == 3
+    assert told["turned_away"] == {"record_quotes": 2, "time_unreadable": 1}
+    said = ringfence("adapter", "cdr", "--country", "44", "--feed", feed, *options, code=1).stdout
+    lines = [line.split() for line in said.splitlines()]
+    assert ["record", "quotes", "2"] in lines
+    assert ["time", "unreadable", "1"] in lines
+
+
 RECORDS = {
     "freeswitch": (
         '"x","+441632960321","+{called}","default","{at}","","{end}","9","0","NO_ANSWER",'
