@@ -101,7 +101,7 @@ class _Counted:
         self._rejects = rejects
         self._counts = counts
 
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
         """Takes one."""
         name = reason.partition(":")[0]
         self._counts[name] = self._counts.get(name, 0) + 1
