@@ -6,7 +6,6 @@ import re
 from typing import NamedTuple
 
 from ringfence.adapters.cdr.ts32298.elements import (
-    CONSTRUCTED,
     INDEFINITE,
     Torn,
     begins_record,
@@ -19,6 +18,9 @@ _CDR_COUNT, _LOST = slice(18, 22), 47
 _COUNT_UNKNOWN = (1 << 32) - 1
 _RELEASE_EXTENDED = 7
 _BER = 1
+_CONTEXT = 0x80
+CONTEXT_CONSTRUCTED = 0xA0
+SEQUENCES = (0x30, 0x31)
 CDR_HEADER_MAX = 5
 
 # A tag, a length, and a recordType of one octet, with which each record begins.
@@ -63,24 +65,31 @@ def cdr_header(octets: bytes, at: int, end: int) -> int:
         return 0
     begin = at + size
     try:
-        first, _, _, stop = head(octets, begin, end)
+        first, _, inside, stop = head(octets, begin, end)
     except Torn:
+        return 0
+    if first & 0xE0 != CONTEXT_CONSTRUCTED and first not in SEQUENCES:
+        return 0
+    if inside >= end or (octets[inside] & 0xC0 != _CONTEXT and octets[inside] not in SEQUENCES):
         return 0
     if stop == INDEFINITE:
         ends = begin + length <= end and octets[begin + length - 2 : begin + length] == b"\0\0"
     else:
         ends = stop == begin + length
-    return size if ends and first & CONSTRUCTED else 0
+    return size if ends else 0
 
 
-def next_beginning(octets: bytes, at: int, end: int) -> int:
-    """Where the next record seems to begin, with its header; -1 = nowhere up to the end."""
-    for found in _BEGINNING.finditer(octets, at, end):
+def next_beginning(octets: bytes, at: int, before: int | None) -> int:
+    """Where the next record seems to begin, with its header, in front of a place; -1 = nowhere."""
+    end = len(octets)
+    before = end if before is None else before
+    for found in _BEGINNING.finditer(octets, at, min(end, before + BEGINNING_MAX)):
         begins = found.start()
-        _, number, inside, stop = head(octets, begins, len(octets))
+        _, number, inside, stop = head(octets, begins, end)
         if begins_record(octets, number, inside, stop):
             for size in (4, CDR_HEADER_MAX):
                 if begins - size >= at and cdr_header(octets, begins - size, end) == size:
-                    return begins - size
-            return begins
+                    begins -= size
+                    break
+            return begins if begins < before else -1
     return -1

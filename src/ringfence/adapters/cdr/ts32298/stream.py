@@ -21,13 +21,16 @@ from ringfence.adapters.cdr.ts32298.elements import (
     TAGS,
     Torn,
     begins_record,
+    end_of,
     fields_of,
     head,
 )
 from ringfence.adapters.cdr.ts32298.framing import (
     BEGINNING_MAX,
     CDR_HEADER_MAX,
+    CONTEXT_CONSTRUCTED,
     FILE_HEADER_MAX,
+    SEQUENCES,
     FileHeader,
     cdr_header,
     file_header,
@@ -42,8 +45,6 @@ _VAIN_MAX = 1 << 22
 """Octets that may be walked in vain, and so many times the octets of the file besides."""
 _VAIN_TIMES = 16
 _PADDING = re.compile(rb"[\0\xff]+")
-_SEQUENCES = (0x30, 0x31)
-_CONTEXT = 0x80
 
 
 class Found(NamedTuple):
@@ -69,7 +70,8 @@ class RecordFinder:
         """How many octets were there before it."""
         self._is_whole = False
         """Whether all of the file is held."""
-        self._vain = 0
+        self.in_vain = 0
+        """Octets that were walked and made no record."""
 
     def __iter__(self) -> Iterator[Found]:
         """All records in their order. Raises what reading the file raises."""
@@ -120,7 +122,7 @@ class RecordFinder:
                 first, _, begin, stop = head(held, at, end)
             except Torn:
                 return False
-            if first in _SEQUENCES:
+            if first in SEQUENCES:
                 wraps = held[begin : begin + 2] != b"\x80\x01"
             else:
                 wraps = first & CONSTRUCTED != 0 and self._wraps(begin, stop)
@@ -139,23 +141,42 @@ class RecordFinder:
         return max(at + 1, stop - CDR_HEADER_MAX) if is_cut else stop
 
     def _wraps(self, begin: int, stop: int) -> bool:
-        """Whether a content is one of records: the first of them where it is long, or else all."""
+        """Whether all elements of a content have elements in them, as lists of records do: records
+        have plain ones too. Of a long one, and behind one whose end is marked, that is believed.
+        """
         held, at = self._held, begin
-        is_long = stop == INDEFINITE or stop - begin > RECORD_MAX
-        if not is_long and stop > len(held):
-            return False
-        while at < stop or is_long:
+        limit = min(len(held), begin + RECORD_MAX)
+        while at < limit and at != stop:
+            if stop == INDEFINITE and held[at : at + 2] == b"\0\0":
+                return at > begin
             try:
-                first, number, inside, at = head(held, at, len(held))
+                first, _, inside, at = head(held, at, len(held))
             except Torn:
                 return False
-            if not first & CONSTRUCTED or not begins_record(held, number, inside, at):
+            if not first & CONSTRUCTED:
                 return False
-            if is_long:
-                return True
             if at == INDEFINITE:
-                return False
-        return at == stop
+                if self._is_vain:
+                    return True
+                try:
+                    at = end_of(held, inside, limit) + 2
+                except Torn as torn:
+                    self.in_vain += torn.at - inside
+                    return True
+        return at == stop > begin or not begin <= stop <= begin + RECORD_MAX
+
+    def _begins(self, at: int) -> bool:
+        """Whether a record begins here, without anything around it."""
+        try:
+            _, number, begin, stop = head(self._held, at, len(self._held))
+        except Torn:
+            return False
+        return begins_record(self._held, number, begin, stop)
+
+    @property
+    def _is_vain(self) -> bool:
+        """Whether too much was walked in vain."""
+        return self.in_vain > _VAIN_MAX + _VAIN_TIMES * (self._base + self._at)
 
     def _next(self) -> Found:
         """The record, or what is none, that is here; goes on behind it."""
@@ -164,24 +185,28 @@ class RecordFinder:
         what: Record | Unreadable | NoAttempt
         try:
             first, number, begin, stop = head(held, at, end)
-            if not first & CONSTRUCTED or (first & 0xC0 != _CONTEXT and first not in _SEQUENCES):
+            if first & 0xE0 != CONTEXT_CONSTRUCTED and first not in SEQUENCES:
                 raise Torn(at)
             if stop - begin > RECORD_MAX:
                 raise Unreadable("record_too_long")
             if stop > end:
                 raise Torn(at)
             own_end = stop
-            if first not in _SEQUENCES and held[begin : begin + 1] in (b"0", b"1"):
+            marks = b"\0\0" * (stop == INDEFINITE)
+            if first not in SEQUENCES and held[begin : begin + 1] in (b"0", b"1"):
                 # The record stands as a whole in its tag.
-                _, _, begin, inner = head(held, begin, end)
-                if inner not in (stop, INDEFINITE):
+                _, _, begin, stop = head(held, begin, end)
+                marks += b"\0\0" * (stop == INDEFINITE)
+                if stop > end:
                     raise Torn(at)
-                stop = inner
-            limit = min(end, begin + RECORD_MAX)
-            fields, finish = fields_of(held, begin, stop, limit)
-            own_end = own_end if own_end != INDEFINITE else finish + 2
-            walked = own_end
-            if first in _SEQUENCES:
+            fields, finish = fields_of(held, begin, stop, min(end, begin + RECORD_MAX))
+            ends = finish + len(marks)
+            if held[finish:ends] != marks or own_end not in (INDEFINITE, ends):
+                raise Torn(at)
+            own_end = walked = ends
+            if not self._begins(own_end) and next_beginning(held, at + 1, own_end) >= 0:
+                raise Torn(at)  # it adds up with octets of the next one
+            if first in SEQUENCES:
                 kind = held[begin + 2]
                 number = TAGS.get(kind, kind)
             what = self._read(number, held, fields)
@@ -201,14 +226,13 @@ class RecordFinder:
         held, at = self._held, self._at
         began = self._base + at
         octets = held[at : at + RECORD_MAX]
-        self._vain += max(walked - at, 0)
-        if self._vain > _VAIN_MAX + _VAIN_TIMES * began:
+        self.in_vain += max(walked - at, 0)
+        if self._is_vain:
             self._at = max(own_end, walked, at + 1)
             return Found(began, octets[: self._at - at], why)
         self._at = at + 1
         while True:
-            known = own_end if own_end > at else len(self._held)
-            following = next_beginning(self._held, self._at, known)
+            following = next_beginning(self._held, self._at, own_end if own_end > at else None)
             if following >= 0:
                 self._at = following
             elif own_end > at:
