@@ -26,12 +26,17 @@ _CAUSES = {
 }
 
 
-def hint_of(tally: Tally) -> str:
-    """What is wrong with what has arrived so far; "" when something came of it."""
+_NOTHING = "nothing has arrived: is the switch sending here, and may it, on UDP or TCP?"
+
+
+def hint_of(tally: Tally, nothing: str = _NOTHING) -> str:
+    """What is wrong with what has arrived so far; "" when something came of it. `nothing` is said
+    when nothing has.
+    """
     outcomes = {name: count for name, count in tally.items() if not name.startswith("note_")}
     total = sum(outcomes.values())
     if not total:
-        return "nothing has arrived: is the switch sending here, and may it, on UDP or TCP?"
+        return nothing
     if not any(outcomes.get(name) for name in _READ):
         reason = max(outcomes, key=lambda name: outcomes[name])
         cause = _CAUSES.get(reason, "see what the reason means in the adapter's page")
@@ -46,10 +51,14 @@ def hint_of(tally: Tally) -> str:
 
 
 async def hint_after_a_while(
-    tally: Tally, say: Callable[[str], None], *, wait_s: float = WAIT_S
+    tally: Tally,
+    say: Callable[[str], None],
+    *,
+    wait_s: float = WAIT_S,
+    nothing: str = _NOTHING,
 ) -> None:
     """Says after `wait_s` that nothing came of it, if so; once."""
-    await say_after_a_while(lambda: hint_of(tally), say, wait_s=wait_s)
+    await say_after_a_while(lambda: hint_of(tally, nothing), say, wait_s=wait_s)
 
 
 async def say_after_a_while(

@@ -16,6 +16,7 @@ from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.cdr.ts32298.tags import TagMap, usual_tags
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
+from ringfence.cli.cdr_follow import LONGEST_CALL_S, Following, follow_options, run_follow
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
     Moment,
@@ -42,7 +43,7 @@ _KINDS = [kind.name for kind in EventKind if kind]
     metavar="FILE...",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
 )
 @click.option(
     "--format", "format_", type=click.Choice(sorted(FORMATS)), required=True, help="Who wrote them."
@@ -88,6 +89,7 @@ _KINDS = [kind.name for kind in EventKind if kind]
     "--yes", is_flag=True, help="Claim that time though a file has no record, as nothing came."
 )
 @click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
+@follow_options
 @rejects_option
 @json_option
 @connection_options
@@ -111,6 +113,10 @@ def cdr(
     complete_to: int | None,
     yes: bool,
     restart: bool,
+    follow: bool,
+    longest_call: int,
+    state: Path | None,
+    pattern: str,
     rejects: Path | None,
     as_json: bool,
     server: str,
@@ -123,6 +129,9 @@ def cdr(
     answered, as `ringfence import events` does: a run that was cut off goes on where it was,
     records that cannot be read go to a file and keep back the claim, and a second run does no harm.
     The exit code is 1 if something could not be read, or nothing is claimed though asked for.
+
+    With --follow it reads on while the switch writes, through rotation too, until SIGTERM, and goes
+    on there the next time.
     """
     now = int(time.time())
     claim = claim_of(complete_from, complete_to, now)
@@ -145,6 +154,22 @@ def cdr(
         raise click.BadParameter(str(error), param_hint=option) from None
     asked = [server, str(plan.code), format_, zone, str(template), str(date_format), str(kind)]
     asked += [*map(str, columns.items()), *withheld.more, tags_said]
+    reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
+    if follow:
+        if claim or yes or rejects or as_json:
+            raise click.UsageError(
+                "--follow goes without --complete-from, --complete-to, --yes, --rejects and --json"
+            )
+        run_follow(
+            Following(
+                *(paths, format_, feed, longest_call, state, pattern, restart),
+                *(server, tls, timeout),
+            ),
+            reader,
+        )
+        return
+    if state or pattern != "*" or longest_call != LONGEST_CALL_S:
+        raise click.UsageError("--longest-call, --state and --pattern go with --follow")
     wanted = Import(
         files=_files(paths),
         feed=feed,
@@ -159,7 +184,6 @@ def cdr(
         timeout=timeout,
         actor=None,
     )
-    reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
     if not run_import(wanted, reader):
         ctx.exit(1)
 
@@ -179,6 +203,8 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
     """All files, those of directories by name; each once, whatever ways lead to it."""
     files: dict[Path, Path] = {}
     for path in paths:
+        if not path.exists():
+            raise click.BadParameter(f"path {str(path)!r} does not exist", param_hint="'FILE...'")
         inside = sorted(each for each in path.rglob("*")) if path.is_dir() else [path]
         for each in inside:
             if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):

@@ -7,6 +7,7 @@ newest first: it is an attempt at each of them.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -41,26 +42,42 @@ def json_records(times: LocalTimes) -> Format:
     return records
 
 
+def objects_end(octets: bytes) -> int:
+    """Where the last object ends that more octets behind would not change."""
+    end = 0
+    for _, written, ends_at in _spans(io.BytesIO(octets)):
+        if ends_at and (ends_at < len(octets) or octets.endswith(b"\n") or _is_object(written)):
+            end = ends_at
+    return end
+
+
 def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Line and octets of each object. One that is torn ends where the next begins a line."""
-    held, began, depth, line = b"", 1, 0, 0
+    for line, written, _ in _spans(file):
+        yield line, written
+
+
+def _spans(file: IO[bytes]) -> Iterator[tuple[int, bytes, int]]:
+    """Line and octets of each object, and how many octets were read when it ended."""
+    held, began, depth, line, read = b"", 1, 0, 0, 0
     while octets := file.readline(OBJECT_MAX):
         line += 1
+        read += len(octets)
         if (not held and not octets.strip()) or octets.startswith(b"# line "):
             continue
         more = _depth(octets)
         if held and octets.startswith(b"{") and more == 0 and b'"variables"' in octets:
-            yield began, held  # torn
+            yield began, held, read - len(octets)  # torn
             held, depth = b"", 0
         if not held:
             began = line
         held += octets
         depth += more
         if depth <= 0 or len(held) > OBJECT_MAX:
-            yield began, held
+            yield began, held, read
             held, depth = b"", 0
     if held:
-        yield began, held
+        yield began, held, 0
 
 
 def _depth(octets: bytes) -> int:
@@ -76,6 +93,14 @@ def _object(octets: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise Unreadable("json_unreadable")
     return values
+
+
+def _is_object(octets: bytes) -> bool:
+    try:
+        _object(octets)
+    except Unreadable:
+        return False
+    return True
 
 
 def _attempts(values: dict[str, Any], times: LocalTimes) -> Iterator[Record]:

@@ -33,7 +33,7 @@ class CdrReader:
         self, format_: Format, plan: DialPlan, *, latest: int, withheld: Withheld = USUAL
     ) -> None:
         self._format = format_
-        self._latest = latest
+        self.latest = latest
         self._calls = Calls()
         self._number = lru_cache(_KEPT)(plan.number)
         self._caller = lru_cache(_KEPT)(lambda text: read_caller(_whole(text), plan, withheld))
@@ -62,7 +62,7 @@ class CdrReader:
             return found.reason
         if isinstance(found, NoAttempt):
             return Passed(str(found), 0)
-        if found.occurred_at > self._latest:
+        if found.occurred_at > self.latest:
             return f"time_ahead: bound=at most {AHEAD_S_MAX} s after the import began"
         return self._event(found)
 
