@@ -14,18 +14,16 @@ from ringfence.adapters.cdr.freeswitch_csv import EXAMPLE
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
+from ringfence.cli.import_options import files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
-    Moment,
     check_columns,
     columns_option,
     connection_options,
     date_format_option,
     feed_option,
-    json_option,
     switch_country_option,
 )
-from ringfence.cli.reject_file import rejects_option
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -68,19 +66,7 @@ _KINDS = [kind.name for kind in EventKind if kind]
     help="With --format csv: the kind of the events whose rows name none.",
 )
 @withheld_option
-@click.option(
-    "--complete-from",
-    type=Moment(),
-    metavar="TIME",
-    help="With --complete-to: the files hold everything that came from then on, so silence counts.",
-)
-@click.option("--complete-to", type=Moment(), metavar="TIME", help="Up to then, itself not in it.")
-@click.option(
-    "--yes", is_flag=True, help="Claim that time though a file has no record, as nothing came."
-)
-@click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
-@rejects_option
-@json_option
+@import_options
 @connection_options
 @patience_option
 @click.pass_context
@@ -133,7 +119,7 @@ def cdr(
     asked = [server, str(plan.code), format_, zone, str(template), str(date_format), str(kind)]
     asked += [*map(str, columns.items()), *withheld.more]
     wanted = Import(
-        files=_files(paths),
+        files=files_of(paths),
         feed=feed,
         asked=asked,
         claim=claim,
@@ -149,18 +135,3 @@ def cdr(
     reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
     if not run_import(wanted, reader):
         ctx.exit(1)
-
-
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """All files, those of directories by name; each once, whatever ways lead to it."""
-    files: dict[Path, Path] = {}
-    for path in paths:
-        inside = sorted(each for each in path.rglob("*")) if path.is_dir() else [path]
-        for each in inside:
-            if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):
-                continue
-            if each.is_file():
-                files.setdefault(each.resolve(), each)
-    if not files:
-        raise click.UsageError(f"no file in {paths[0]}: nothing to read")
-    return list(files.values())
