@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from ringfence import EventStream, Tls
-from ringfence.adapters.base import Tally
+from ringfence import Tls
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_table import AHEAD_S_MAX
-from ringfence.adapters.first_hint import WAIT_S, hint_of
-from ringfence.adapters.ndjson.desk import Desk
-from ringfence.adapters.ndjson.hearing import Hearing
 from ringfence.adapters.ndjson.records import line_records
 from ringfence.adapters.ndjson.schema import schema_text
 from ringfence.adapters.ndjson.standard_input import StandardInput
 from ringfence.adapters.run import run_live
 from ringfence.cli.adapter_run import (
-    Say,
     patience_option,
     run_beside_look,
     said_by,
@@ -29,6 +22,7 @@ from ringfence.cli.adapter_run import (
 )
 from ringfence.cli.import_options import files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
+from ringfence.cli.live_lines import live_desk, say_what_is_missing
 from ringfence.cli.options import connection_options, feed_option, switch_country_option
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
@@ -143,37 +137,3 @@ def _run_live(
         )
         hint = say_what_is_missing(desk.tally, lambda: hearing.said, _say)
         run_beside_look(running, server, feed, tls, _say, hint)
-
-
-def live_desk(
-    feed: str, plan: DialPlan, withheld: Withheld, server: str, tls: Tls | None
-) -> tuple[EventStream, Desk, Hearing]:
-    """What takes lines live, and the stream that it fills; claims are what was heard."""
-
-    def lose(began: int, ended: int) -> None:
-        stream.lose(began, ended)
-
-    hearing = Hearing(lose, time.time())
-    try:
-        stream = EventStream(
-            server, feed, lateness_s=0.0, heard_until=lambda: float(hearing.until), tls=tls
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    return stream, Desk(stream, hearing, plan, withheld=withheld), hearing
-
-
-async def say_what_is_missing(
-    tally: Tally, has_heard: Callable[[], bool], say: Say, *, wait_s: float = WAIT_S
-) -> None:
-    """Says once, after a while, that nothing comes, or that nothing is claimed."""
-    await asyncio.sleep(wait_s)
-    if not any(tally.values()):
-        say(f"after {wait_s:g} s nothing has arrived: does the program that should write run?")
-    elif hint := hint_of(tally):
-        say(f"after {wait_s:g} s {hint}")
-    if not has_heard():
-        say(
-            f"after {wait_s:g} s no line said heard_from and heard_to: nothing is claimed, so that"
-            " silence proves nothing"
-        )

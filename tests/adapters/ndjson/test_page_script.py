@@ -1,7 +1,6 @@
 """The script of the page, as it is written there, connects a switch that writes a log."""
 
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.places import ROOT
 from support.server_process import Peer, ServerProcess, wait_until
+from support.sip_switch import needs
 from support.told_claims import put_feed, status_of
 
 from ringfence.v1 import number_service_pb2 as numbers
@@ -19,11 +19,10 @@ PATIENCE_S = 60.0
 
 
 @pytest.mark.slow
+@needs("perl")
 def test_the_perl_script_follows_a_log_and_says_what_it_heard(
     server: ServerProcess, peer: Peer, fresh_numbers, tmp_path: Path
 ) -> None:
-    if shutil.which("perl") is None:
-        pytest.skip("perl is not installed")
     (text,) = re.findall(r"^```perl\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     script, log = tmp_path / "follow.pl", tmp_path / "calls.log"
     script.write_text(text)

@@ -53,14 +53,14 @@ class Heard:
     until: int
 
 
+class Twice(dict[str, Any]):
+    """An object that has a member twice: which of the two counts, everybody decides differently."""
+
+
 def object_of(octets: bytes) -> object:
     """What a line, or a text of many, holds as JSON; raises BadLine."""
     try:
-        return json.loads(
-            octets.decode("utf-8", "surrogateescape"),
-            object_pairs_hook=_members,
-            parse_constant=_no_number,
-        )
+        return DECODER.decode(octets.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         raise BadLine("json_unreadable", "line: value=not JSON, bound=an object") from None
 
@@ -69,6 +69,8 @@ def read_values(values: object) -> Record | Heard:
     """The attempt, or what was heard; raises BadLine."""
     if not isinstance(values, dict):
         raise BadLine("json_not_an_object", f"line: value={_sort(values)}, bound=an object")
+    if isinstance(values, Twice):
+        raise BadLine("json_member_twice", "line: value=a member twice, bound=each member once")
     if not _HEARD.isdisjoint(values):
         return _heard(values)
     at = _time(values, "occurred_at")
@@ -158,10 +160,11 @@ def _sort(value: object) -> str:
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
-    if len(values) != len(pairs):  # which of the two counts, everybody decides differently
-        raise BadLine("json_member_twice", "line: value=a member twice, bound=each member once")
-    return values
+    return values if len(values) == len(pairs) else Twice()
 
 
 def _no_number(name: str) -> float:
     raise ValueError(name)
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number)
