@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import inspect
 import json
 import logging
 import os
@@ -16,10 +17,11 @@ from support.run_seed import run_seed
 from support.server_process import wait_until
 from support.switch_traffic import AT, CALLER
 
+from ringfence import EventStream
 from ringfence.adapters.http import listener as listener_module
 from ringfence.adapters.http.app import UNANSWERED_MAX
 from ringfence.adapters.http.body import BODY_MAX
-from ringfence.adapters.http.room import Room
+from ringfence.adapters.http.room import OCTETS_MAX, Room
 from ringfence.adapters.ndjson.schema import SCHEMA
 from ringfence.errors import Internal
 
@@ -138,6 +140,12 @@ def test_who_comes_when_there_is_no_room_is_told_to_come_again() -> None:
         assert it.stream.lost == []
 
     run(work, room=Room(requests_max=1, octets_max=8_192))
+
+
+def test_what_there_is_room_for_fits_into_the_buffer_of_a_stream() -> None:
+    shortest = len(b'{"called":"7","occurred_at":1,"kind":"SMS"}\n')
+    buffer = inspect.signature(EventStream).parameters["buffer_events"].default
+    assert UNANSWERED_MAX + OCTETS_MAX // shortest < buffer
 
 
 def test_only_the_token_opens() -> None:

@@ -28,7 +28,7 @@ from ringfence.adapters.ndjson.schema import LINE_MAX, SCHEMA
 ANSWER_S = 10.0
 """How long a request waits until the server has its events."""
 AWAY_S = 5
-UNANSWERED_MAX = 262_144
+UNANSWERED_MAX = 131_072
 REFUSED_SHOWN = 100
 TURN = 1_000
 """Lines that are read before others get their turn."""
@@ -128,8 +128,8 @@ class Events:
             lines = await items(body, json=form.json)
             before = self._lost()
             try:
+                counts = await self._hand_in(body, lines)
                 async with asyncio.timeout(self._answer_s):
-                    counts = await self._hand_in(body, lines)
                     await self._stream.flush()
             except TimeoutError:
                 raise _away("the Ringfence server has not answered in time") from None

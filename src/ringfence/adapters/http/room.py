@@ -7,7 +7,8 @@ from http import HTTPStatus
 from ringfence.adapters.http.problem import later
 
 REQUESTS_MAX = 64
-OCTETS_MAX = 64 << 20
+OCTETS_MAX = 32 << 20
+"""Of bodies; the events in so many, and those without an answer, have room in a stream's buffer."""
 AGAIN_S = 1
 
 
