@@ -133,6 +133,7 @@ class EventStream:
         self._due = False  # unfinished events are to go
         self._one_by_one = 0  # so many batches go only when the one before is answered
         self._closing = False
+        self._beat_at = 0.0  # of the event loop's clock: when an empty batch is due
         self._failure: BaseException | None = None
         self._connections = self._failures = 0
         self._answering: bool | None = None
@@ -308,13 +309,18 @@ class EventStream:
             await self._write_all(call)
 
     async def _write_all(self, call: Any) -> None:
+        self._beat_at = self._next_beat()
         while not (self._closing and self._buffer.is_empty):
             request = self._next_request()
             if request is None:
                 await self._wait_or_beat()
                 continue
+            self._beat_at = self._next_beat()
             await call.write(request)
         await call.done_writing()
+
+    def _next_beat(self) -> float:
+        return asyncio.get_running_loop().time() + self._heartbeat_s
 
     def _next_request(self) -> StreamEventsRequest | None:
         if self._buffer.in_flight >= (1 if self._one_by_one else UNANSWERED_BATCHES_MAX):
@@ -325,9 +331,11 @@ class EventStream:
 
     async def _wait_or_beat(self) -> None:
         try:
-            async with asyncio.timeout(self._heartbeat_s):
+            # Since what was last sent: whoever asks for answers all the time moves a lot.
+            async with asyncio.timeout_at(self._beat_at):
                 await self._moved.wait()
         except TimeoutError:
+            self._beat_at = self._next_beat()
             if self._buffer.is_empty:  # else what is on its way says as much
                 self._buffer.finish()
 

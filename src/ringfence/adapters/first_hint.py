@@ -15,7 +15,7 @@ WAIT_S = 45.0
 
 _READ = (
     *("event", "repeat", "reply", "other_method", "in_dialog", "not_a_message", "keepalive"),
-    "called_not_a_number",
+    *("heard", "called_not_a_number"),
 )
 _CAUSES = {
     "hep_magic": "it is not HEP: set the protocol, and version 3, where it is sent",

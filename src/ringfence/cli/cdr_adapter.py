@@ -17,18 +17,16 @@ from ringfence.adapters.cdr.ts32298.tags import TagMap, usual_tags
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
 from ringfence.cli.cdr_follow import LONGEST_CALL_S, Following, follow_options, run_follow
+from ringfence.cli.import_options import files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
-    Moment,
     check_columns,
     columns_option,
     connection_options,
     date_format_option,
     feed_option,
-    json_option,
     switch_country_option,
 )
-from ringfence.cli.reject_file import rejects_option
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -78,20 +76,8 @@ _KINDS = [kind.name for kind in EventKind if kind]
     " than TS 32.298 says.",
 )
 @withheld_option
-@click.option(
-    "--complete-from",
-    type=Moment(),
-    metavar="TIME",
-    help="With --complete-to: the files hold everything that came from then on, so silence counts.",
-)
-@click.option("--complete-to", type=Moment(), metavar="TIME", help="Up to then, itself not in it.")
-@click.option(
-    "--yes", is_flag=True, help="Claim that time though a file has no record, as nothing came."
-)
-@click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
 @follow_options
-@rejects_option
-@json_option
+@import_options
 @connection_options
 @patience_option
 @click.pass_context
@@ -171,7 +157,7 @@ def cdr(
     if state or pattern != "*" or longest_call != LONGEST_CALL_S:
         raise click.UsageError("--longest-call, --state and --pattern go with --follow")
     wanted = Import(
-        files=_files(paths),
+        files=files_of(paths),
         feed=feed,
         asked=asked,
         claim=claim,
@@ -197,20 +183,3 @@ def _tag_map(file: TextIO | None) -> tuple[TagMap | None, str]:
         return usual_tags().with_file(said), said
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--tags") from None
-
-
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """All files, those of directories by name; each once, whatever ways lead to it."""
-    files: dict[Path, Path] = {}
-    for path in paths:
-        if not path.exists():
-            raise click.BadParameter(f"path {str(path)!r} does not exist", param_hint="'FILE...'")
-        inside = sorted(each for each in path.rglob("*")) if path.is_dir() else [path]
-        for each in inside:
-            if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):
-                continue
-            if each.is_file():
-                files.setdefault(each.resolve(), each)
-    if not files:
-        raise click.UsageError(f"no file in {paths[0]}: nothing to read")
-    return list(files.values())
