@@ -46,9 +46,13 @@ def hint_of(tally: Tally) -> str:
 
 
 async def hint_after_a_while(
-    tally: Tally, say: Callable[[str], None], *, wait_s: float = WAIT_S
+    tally: Tally,
+    say: Callable[[str], None],
+    *,
+    more: Callable[[], str] = str,
+    wait_s: float = WAIT_S,
 ) -> None:
-    """Says after `wait_s` that nothing came of it, if so; once."""
+    """Says after `wait_s` that nothing came of it, if so, or else what `more` says; once."""
     await asyncio.sleep(wait_s)
-    if hint := hint_of(tally):
+    if hint := hint_of(tally) or more():
         say(f"after {wait_s:g} s {hint}")
