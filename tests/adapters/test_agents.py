@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from support.hep_adapter import adapter
 from support.server_process import ServerProcess
-from support.switch_traffic import AT, ListSink, chunk, framed, hep, sip
+from support.switch_traffic import AT, ListSink, chunk, former, framed, hep, sip
 
 from ringfence.adapters.agents import ID_MAX, STRANGER, Agent, Agents
 from ringfence.adapters.hep_listener import STALL_S, HepListener
@@ -219,6 +219,9 @@ BROKEN = [(AT - int(STALL_S), AT + 1)]
     ("agents", "auth_key", "octets", "tally", "lost"),
     [
         ((), "", hep(sip())[:-5], {"note_tcp_cut": 1}, BROKEN),
+        ((), "", b"HE", {"note_tcp_cut": 1}, BROKEN),
+        ((), "", former(sip()), {"hep_magic": 1}, BROKEN),
+        ((), "", former(sip())[:9], {"hep_magic": 1}, BROKEN),
         ((), "", hep(sip()) + b"GET /", {"event": 1, "hep_magic": 1}, BROKEN),
         ((), "", b"GET / HTTP/1.1\r\n\r\n", {"hep_magic": 1}, []),
         ((), KEY, hep(sip())[:-5], {"note_tcp_cut": 1}, []),

@@ -13,7 +13,7 @@ import re
 
 from ringfence.adapters.base import Unreadable
 from ringfence.adapters.hep import LOG, MAGIC, SIP, Datagram
-from ringfence.adapters.hep_former import is_former
+from ringfence.adapters.hep_former import FORMER_VERSIONS, OCTETS_MIN, is_former
 from ringfence.adapters.sip_stream import cut_stream
 
 _READ = frozenset(("event", "repeat"))
@@ -77,3 +77,8 @@ def is_understood(outcome: str, datagram: Datagram, payload: bytes) -> bool:
 def begins_like_hep(octets: bytes) -> bool:
     """Whether a message is meant to be one of HEP, of whatever version."""
     return octets.startswith(MAGIC) or is_former(octets)
+
+
+def may_become_hep(octets: bytes) -> bool:
+    """Whether so few octets have come, if any, that it may be one when more do."""
+    return MAGIC.startswith(octets) or (len(octets) <= OCTETS_MIN and octets[0] in FORMER_VERSIONS)
