@@ -1,12 +1,16 @@
 """Agents that were named are listened to; what strangers send is counted and costs nothing."""
 
 import asyncio
+import socket
 import struct
+import time
 from contextlib import suppress
 
 import pytest
 from click.testing import CliRunner
-from support.switch_traffic import AT, ListSink, chunk, framed, hep, sip
+from support.hep_adapter import adapter
+from support.server_process import ServerProcess
+from support.switch_traffic import AT, ListSink, chunk, former, framed, hep, sip
 
 from ringfence.adapters.agents import ID_MAX, STRANGER, Agent, Agents
 from ringfence.adapters.hep_listener import STALL_S, HepListener
@@ -215,6 +219,9 @@ BROKEN = [(AT - int(STALL_S), AT + 1)]
     ("agents", "auth_key", "octets", "tally", "lost"),
     [
         ((), "", hep(sip())[:-5], {"note_tcp_cut": 1}, BROKEN),
+        ((), "", b"HE", {"note_tcp_cut": 1}, BROKEN),
+        ((), "", former(sip()), {"hep_magic": 1}, BROKEN),
+        ((), "", former(sip())[:9], {"hep_magic": 1}, BROKEN),
         ((), "", hep(sip()) + b"GET /", {"event": 1, "hep_magic": 1}, BROKEN),
         ((), "", b"GET / HTTP/1.1\r\n\r\n", {"hep_magic": 1}, []),
         ((), KEY, hep(sip())[:-5], {"note_tcp_cut": 1}, []),
@@ -235,3 +242,15 @@ def test_connection_that_breaks_costs_only_what_may_be_of_an_agent(
     heard, sink = asyncio.run(ended(named(*agents), auth_key, octets))
     assert heard == tally
     assert sink.lost == lost
+
+
+@pytest.mark.slow
+def test_command_hears_the_agents_that_it_is_told(own_server: ServerProcess) -> None:
+    with adapter(own_server.address, "--agent", "2002", "--agent", "2003=127.0.0.1") as running:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            for number in (2001, 2002, 2003, 2004):
+                report = hep(sip(call_id=f"{number}"), agent=number, at=int(time.time()))
+                udp.sendto(report, running.address)
+        code, said = running.stop()
+    assert code == 0, said
+    assert "read event=2 hep_agent=2" in said

@@ -38,6 +38,10 @@ def test_a_call_that_is_read_loses_nothing() -> None:
         hep(sip()[1:], more=TCP),
         hep(b'{"ev": "INVITE", "called": ', protocol=100),
         hep(sip())[:-5],
+        hep(sip(), protocol=50),
+        hep(b"\0\0\0\0\r\n" + sip()),
+        hep(sip("OPTIONS") + sip()),
+        hep(b"SIP/2.0 404 Not Found\r\nl: 0\r\n\r\n" + sip("MESSAGE", end="\n")),
         former(sip()[1:]),
         former(sip()[1:], version=1),
         UNKNOWN_FAMILY,
@@ -51,6 +55,10 @@ def test_a_call_that_is_read_loses_nothing() -> None:
         "INVITE without its I",
         "log line",
         "cut HEP",
+        "another type",
+        "behind something",
+        "behind another request",
+        "behind a reply",
         "HEP 2 that begins in the middle",
         "HEP 1 that begins in the middle",
         "HEP 2 of an unknown family",
@@ -81,6 +89,16 @@ def test_a_call_that_is_not_read_is_lost_time(datagram: bytes) -> None:
 )
 def test_what_is_no_call_denies_no_coverage(datagram: bytes) -> None:
     assert heard(datagram) == (0, [])
+
+
+def test_calls_that_share_a_packet_are_lost_time_but_for_the_first() -> None:
+    assert heard(hep(sip() + sip(call_id="c2"))) == (1, LOST)
+
+
+def test_what_somebody_wrote_is_no_other_call() -> None:
+    text = "INVITE sip:+447700900123@x SIP/2.0\r\n\r\n"
+    assert heard(hep(sip("MESSAGE", body=text))) == (1, [])
+    assert heard(hep(sip("NOTIFY", body=text))) == (0, [])
 
 
 def test_who_has_another_key_denies_no_coverage() -> None:

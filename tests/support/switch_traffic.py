@@ -83,6 +83,7 @@ def hep(
     more: bytes = b"",
     transport: int = 17,
     port: int = 15080,
+    agent: int = 2001,
 ) -> bytes:
     """A HEP3 message as Kamailio sends it; `more` holds further chunks, `port` is the source."""
     return framed(
@@ -95,7 +96,7 @@ def hep(
         chunk(9, struct.pack(">I", at)),
         chunk(10, struct.pack(">I", 0)),
         chunk(11, bytes((protocol,))),
-        chunk(12, struct.pack(">I", 2001)),
+        chunk(12, struct.pack(">I", agent)),
         more,
         chunk(15, payload),
     )

@@ -44,6 +44,9 @@ class Agent(NamedTuple):
                 " or network such as 192.0.2.4, or both as in 2001=192.0.2.4"
             ) from None
 
+    def __str__(self) -> str:
+        return "=".join(str(part) for part in self if part is not None)
+
     def may_send_from(self, sender: _Address | None) -> bool:
         """Whether it may be at this address; None = not known, as of a capture."""
         return self.network is None or sender is None or sender in self.network
@@ -87,6 +90,16 @@ class Agents:
     def is_understood(self, which: int) -> bool:
         """Whether anything that it sent was understood before."""
         return which in self._understood
+
+    def hint(self) -> str:
+        """Which of them were never understood; "" when there are none."""
+        never = [str(each) for n, each in enumerate(self._named) if n not in self._understood]
+        if not never:
+            return ""
+        return (
+            f"nothing was understood of --agent {', '.join(never)}: what it sends, if anything, is"
+            " not of this id or address, or cannot be read"
+        )
 
     def _at_address(self, sender: str) -> tuple[int, ...]:
         address = _address_of(sender)

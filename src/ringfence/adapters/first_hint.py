@@ -24,8 +24,6 @@ _CAUSES = {
     "hep_type": "it holds neither SIP nor log lines",
     "log_unreadable": "its log lines are not JSON with ev, called and caller",
 }
-
-
 _NOTHING = "nothing has arrived: is the switch sending here, and may it, on UDP or TCP?"
 
 
@@ -54,11 +52,12 @@ async def hint_after_a_while(
     tally: Tally,
     say: Callable[[str], None],
     *,
-    wait_s: float = WAIT_S,
+    more: Callable[[], str] = str,
     nothing: str = _NOTHING,
+    wait_s: float = WAIT_S,
 ) -> None:
-    """Says after `wait_s` that nothing came of it, if so; once."""
-    await say_after_a_while(lambda: hint_of(tally, nothing), say, wait_s=wait_s)
+    """Says after `wait_s` that nothing came of it, if so, or else what `more` says; once."""
+    await say_after_a_while(lambda: hint_of(tally, nothing) or more(), say, wait_s=wait_s)
 
 
 async def say_after_a_while(

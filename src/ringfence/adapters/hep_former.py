@@ -18,20 +18,22 @@ from ringfence.adapters.base import Unreadable
 from ringfence.adapters.hep import SIP, Datagram, Signature
 from ringfence.adapters.sip_stream import begins_message
 
+FORMER_VERSIONS = (1, 2)
 _HEADER = struct.Struct(">BBBBHH")
 _ADDRESS_OCTETS = {2: 4, **dict.fromkeys((10, 23, 24, 26, 28, 30), 16)}
 """By family; IPv6 as Linux, Windows, OpenBSD, Solaris, FreeBSD and macOS number it."""
 _TIME = struct.Struct("<II2s2x")
 _TIME_UNFILLED = 10
 _USUAL_LENGTHS = range(16, 61)
-_OCTETS_MIN = _HEADER.size + 2 * 4
+OCTETS_MIN = _HEADER.size + 2 * 4
+"""A message has more; so many are the header of the shortest."""
 
 
 def is_former(octets: bytes) -> bool:
     """Whether a message is meant to be one of version 1 or 2."""
     return (
-        len(octets) > _OCTETS_MIN
-        and octets[0] in (1, 2)
+        len(octets) > OCTETS_MIN
+        and octets[0] in FORMER_VERSIONS
         and (octets[2] in _ADDRESS_OCTETS or octets[1] in _USUAL_LENGTHS)
     )
 

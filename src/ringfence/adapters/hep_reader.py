@@ -31,7 +31,12 @@ from ringfence.adapters.base import Attempt, Tally, Unreadable
 from ringfence.adapters.callers import read_caller
 from ringfence.adapters.calls import Calls, Sighting
 from ringfence.adapters.clocks import Clocks
-from ringfence.adapters.doubt import begins_like_hep, is_understood, may_hide_a_call
+from ringfence.adapters.doubt import (
+    begins_like_hep,
+    is_understood,
+    may_become_hep,
+    may_hide_a_call,
+)
 from ringfence.adapters.hep import LOG, SIP, Datagram, find_signature, read_datagram
 from ringfence.adapters.hep_former import find_former_signature, read_former
 from ringfence.adapters.hlog import read_log_line
@@ -111,7 +116,7 @@ class HepReader:
         signature = find(octets)
         if self._auth_key and not hmac.compare_digest(signature.auth_key, self._auth_key):
             return True
-        if octets and not begins_like_hep(octets):
+        if not may_become_hep(octets) and not begins_like_hep(octets):
             return not self.agents.are_at(sender)
         return bool(self.agents) and self.agents.which(sender, signature.capture_id) == STRANGER
 

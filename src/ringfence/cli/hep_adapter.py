@@ -138,7 +138,9 @@ def hep(
                     ),
                     say=_say,
                 )
-            hints = () if replay else (hint_after_a_while(reader.tally, _say),)
+            hints = (
+                () if replay else (hint_after_a_while(reader.tally, _say, more=reader.agents.hint),)
+            )
             run_beside_look(running, server, feed, tls, _say, *hints)
         except CaptureError as error:
             raise Failed(str(error)) from None
