@@ -131,6 +131,15 @@ def with_headers(records_: list[bytes], random: Random, *, count: int = -1, lost
     return (size + len(body)).to_bytes(4, "big") + size.to_bytes(4, "big") + rest + body
 
 
+@pytest.mark.parametrize("padding", [b"", b"\0" * 5, b"\xff" * 40])
+def test_headers_of_vendors_are_skipped_by_their_size(padding: bytes) -> None:
+    whole = [gateway(NUMBER + each) for each in range(5)]
+    for header in (b"\0\x49", b"\x01" * 16, b"\0\0\0\xa3\x80"):
+        octets = b"\x42" * 33 + b"".join(header + each + padding for each in whole)
+        tags = f"file_header = 33\nrecord_header = {len(header)}\n"
+        assert [each[0] for each in events(octets, tags)] == [NUMBER + each for each in range(5)]
+
+
 def test_what_a_file_says_of_lost_records_keeps_the_claim_back() -> None:
     whole = [gateway(NUMBER + each) for each in range(3)]
     for framed, reason in (
@@ -238,6 +247,7 @@ def test_an_operators_file_moves_tags_and_names_others() -> None:
         ("other = 3.5", "bound=tags from 0"),
         ("[[record]]\ntag = 3", "record 1: no kind"),
         ("others = []", "bound=other, record"),
+        ("record_header = -1", "bound=0 to 1024 octets"),
         ("record = 1", "no list of tables"),
         ("[record", "not TOML"),
     ],

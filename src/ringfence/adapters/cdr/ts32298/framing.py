@@ -85,11 +85,12 @@ def next_beginning(octets: bytes, at: int, before: int | None) -> int:
     before = end if before is None else before
     for found in _BEGINNING.finditer(octets, at, min(end, before + BEGINNING_MAX)):
         begins = found.start()
+        if begins >= before:
+            break
         _, number, inside, stop = head(octets, begins, end)
         if begins_record(octets, number, inside, stop):
             for size in (4, CDR_HEADER_MAX):
                 if begins - size >= at and cdr_header(octets, begins - size, end) == size:
-                    begins -= size
-                    break
-            return begins if begins < before else -1
+                    return begins - size
+            return begins
     return -1

@@ -33,7 +33,13 @@ def ts32298_records(tags: TagMap) -> Format:
                 if _GIVEN_BACK.match(stream.peek(64)):
                     yield from given_back(stream)
                 else:
-                    for at, record, what in RecordFinder(stream, read):
+                    finder = RecordFinder(
+                        stream,
+                        read,
+                        file_header=tags.file_header,
+                        record_header=tags.record_header,
+                    )
+                    for at, record, what in finder:
                         yield Entry(f"octet {at}", record.hex(), what)
             finally:
                 stream.detach()

@@ -60,9 +60,13 @@ class Found(NamedTuple):
 class RecordFinder:
     """Finds the records of one file."""
 
-    def __init__(self, file: IO[bytes], read: ReadRecord) -> None:
+    def __init__(
+        self, file: IO[bytes], read: ReadRecord, *, file_header: int = 0, record_header: int = 0
+    ) -> None:
         self._file = file
         self._read = read
+        self._file_header = file_header
+        self._front = record_header
         self._held = b""
         self._at = 0
         """Where in what is held the next record begins."""
@@ -77,6 +81,7 @@ class RecordFinder:
         """All records in their order. Raises what reading the file raises."""
         self._fill()
         header = file_header(self._held)
+        self._at = min(self._file_header, len(self._held))
         count = 0
         if header is not None:
             yield from self._told(header)
@@ -115,6 +120,8 @@ class RecordFinder:
         held, at, end = self._held, self._at, len(self._held)
         if size := cdr_header(held, at, end):
             self._at = at + size
+        elif self._front and self._begins(at + self._front):
+            self._at = at + self._front
         elif padding := _PADDING.match(held, at):
             self._at = self._behind(at, padding.end())
         else:
@@ -137,8 +144,11 @@ class RecordFinder:
         for begin in range(max(at, stop - CDR_HEADER_MAX + 1), stop):
             if size := cdr_header(held, begin, end):
                 return begin + size
+        for begin in range(max(at, stop - self._front), stop):
+            if self._begins(begin + self._front):
+                return begin + self._front
         is_cut = stop == end and not self._is_whole
-        return max(at + 1, stop - CDR_HEADER_MAX) if is_cut else stop
+        return max(at + 1, stop - max(CDR_HEADER_MAX, self._front)) if is_cut else stop
 
     def _wraps(self, begin: int, stop: int) -> bool:
         """Whether all elements of a content have elements in them, as lists of records do: records

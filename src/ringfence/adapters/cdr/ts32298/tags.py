@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -15,6 +15,8 @@ from ringfence.adapters.cdr.ts32298.values import FORMS
 Path = tuple[int, ...]
 _TAG_MAX = 0x1FFFFF
 _DEPTH_MAX = 8
+HEADER_MAX = 1_024
+_HEADERS = ("file_header", "record_header")
 _KINDS = {"call": EventKind.CALL, "message": None}
 _TEXTS = ("kind", "hint", "sequence", "teleservice", "method", "report")
 _LISTS = ("called", "caller", "time", "names")
@@ -52,13 +54,17 @@ class TagMap:
 
     attempts: Mapping[int, Shape]
     others: frozenset[int]
+    file_header: int = 0
+    """Octets in front of all records."""
+    record_header: int = 0
+    """Octets in front of each record."""
 
     def with_file(self, text: str) -> TagMap:
         """With what an operator's file says of its tags; raises ValueError."""
         own = _parsed(text)
         attempts = {tag: shape for tag, shape in self.attempts.items() if tag not in own.others}
         others = self.others - own.attempts.keys()
-        return TagMap({**attempts, **own.attempts}, others | own.others)
+        return replace(own, attempts={**attempts, **own.attempts}, others=others | own.others)
 
 
 @lru_cache(1)
@@ -72,7 +78,7 @@ def _parsed(text: str) -> TagMap:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"not TOML: {error}") from None
-    _check_keys("the file", values, ("other", "record"))
+    _check_keys("the file", values, ("other", "record", *_HEADERS))
     others = frozenset(_tags("other", values.get("other", [])))
     attempts: dict[int, Shape] = {}
     tables = values.get("record", [])
@@ -87,7 +93,7 @@ def _parsed(text: str) -> TagMap:
             if tag in attempts or tag in others:
                 raise ValueError(f"{where}, tag: value={tag} twice, bound=each once")
             attempts[tag] = shape
-    return TagMap(attempts, others)
+    return TagMap(attempts, others, *(_size(name, values.get(name, 0)) for name in _HEADERS))
 
 
 def _shape(where: str, table: dict[str, Any]) -> Shape:
@@ -139,6 +145,12 @@ def _path(where: str, text: str) -> Path:
     if len(tags) > _DEPTH_MAX or not all(each.isascii() and each.isdigit() for each in tags):
         raise ValueError(f"{where}: value={text!r}, bound=a tag, or tags as in 2.1")
     return tuple(_tags(where, [int(each[:9]) for each in tags]))
+
+
+def _size(name: str, value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value <= HEADER_MAX:
+        raise ValueError(f"{name}: value={value!r}, bound=0 to {HEADER_MAX} octets")
+    return value
 
 
 def _tags(where: str, value: Any) -> list[int]:
