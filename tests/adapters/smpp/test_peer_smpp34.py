@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import smpp34
 from support import smpp_pdus as made
+from support.programs import free_ports
 from support.run_seed import run_seed
-from support.sip_switch import free_ports
 from support.smpp_peer import NAME, PASSWORD, PATIENCE_S, Centre, Clock, SafeList, run
 from support.switch_traffic import AT
 
