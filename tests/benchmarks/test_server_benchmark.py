@@ -67,3 +67,16 @@ def test_fairness_benchmark_measures_beside_both_kinds_of_others(tmp_path: Path)
     printed = run("fairness.py", "--times", "2", "--small", "20", "--folder", str(tmp_path))
     assert [row[0].partition(" ")[0] for row in rows(printed)] == ["alone", "4", "20"]
     assert not list(tmp_path.iterdir())
+
+
+def test_hep_benchmark_accounts_for_every_datagram(tmp_path: Path) -> None:
+    printed = run("hep.py", "--smoke", "--folder", str(tmp_path))
+    reader, rates = (part.splitlines()[2:] for part in printed.strip().split("\n\n")[1:])
+    for line in reader:
+        assert all(float(cell.replace(",", "")) > 0 for cell in line.split("|")[2:-1])
+    assert [line.split("|")[1].strip() for line in rates] == ["INVITE", "INVITE, reply, ACK"]
+    for line in rates:
+        sent, lost = (int(cell.replace(",", "")) for cell in line.split("|")[4:6])
+        assert sent == 300
+        assert lost <= sent
+    assert not list(tmp_path.iterdir())

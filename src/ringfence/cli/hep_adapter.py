@@ -17,6 +17,7 @@ from ringfence.adapters.first_hint import hint_after_a_while
 from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
+from ringfence.adapters.pauses import keep_pauses_short
 from ringfence.adapters.run import run_live, run_replay
 from ringfence.cli.adapter_run import (
     lateness_option,
@@ -121,6 +122,7 @@ def hep(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    keep_pauses_short()
     with summed_up(server, reader.tally, stream, _say):
         try:
             if replay:
