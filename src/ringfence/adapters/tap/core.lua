@@ -26,10 +26,11 @@ local VALUES = {
   "diameter.Accounting-Record-Type", "diameter.3GPP-SIP-Method", "diameter.SM-Message-Type",
   "diameter.Service-Context-Id", "diameter.Calling-Party-Address",
   "diameter.Called-Party-Address", "diameter.Address-Data", "diameter.IMS-Charging-Identifier",
+  "diameter.Subscription-Id-Type", "diameter.Subscription-Id-Data",
   "sip.Method", "sip.r-uri", "sip.From", "sip.P-Asserted-Identity", "sip.Privacy", "sip.to.tag",
   "sip.Call-ID", "sip.CSeq.seq", "sip.icid_value", "sip.Content-Type", "sdp.media",
-  "smpp.command_id", "smpp.sequence_number", "smpp.source_addr_ton", "smpp.source_addr",
-  "smpp.dest_addr_ton", "smpp.destination_addr", "smpp.esm.submit.msg_type",
+  "smpp.command_id", "smpp.sequence_number", "smpp.source_addr_ton", "smpp.source_addr_npi",
+  "smpp.source_addr", "smpp.dest_addr_ton", "smpp.dest_addr_npi", "smpp.destination_addr", "smpp.esm.submit.msg_type",
   "smpp.sar_msg_ref_num",
 }
 -- Where something begins; what it holds is not printed.
@@ -39,7 +40,7 @@ local MARKS = {
   "diameter.Originator-Address",
 }
 local FILTER = "isup.message_type in {1,2} or bicc.cic or tcap or gsm_sms or sip.Method in"
-  .. ' {"INVITE","MESSAGE"} or smpp.command_id in {4,5,33,259} or diameter.flags.request == 1'
+  .. ' {"INVITE","MESSAGE","OPTIONS","SUBSCRIBE","PUBLISH","REFER","NOTIFY","INFO"} or smpp.command_id in {4,5,33,259} or diameter.flags.request == 1'
 
 -- Collected Field objects take their fields out of the tree: these are kept.
 local kept, values, marks = {}, {}, {}

@@ -15,7 +15,9 @@ class Told(Enum):
     CALL = "CALL"
     MESSAGE = "MESSAGE"
     ASKED = "ASKED"
-    """Somebody asked where a user is: for a call, unless a message to that user is seen."""
+    """Somebody asked where a user is: for a call, unless a request to that user says otherwise."""
+    OTHER = "OTHER"
+    """A request that is no attempt, and for which somebody may have asked."""
 
 
 @dataclass(slots=True)
