@@ -10,7 +10,8 @@ A back-to-back agent makes the next leg of a call with a Call-ID of its own. Leg
 when something names both: Session-ID, the charging id, the other leg's Call-ID (`Sighting.names`).
 Where nothing does, they are one when number and class (call or message) are the same, callers agree
 or one leg carries none, and they are a few seconds apart, over another leg: the same caller over
-the same leg again has tried again. What carries no caller has none to try again. A caller who withholds a number is one like that, and no other.
+the same leg again has tried again, and what carries no caller has nobody who could. A caller who
+withholds a number is one like that, and no other.
 
 A call that is passed on to *another* number (diverted, redirected, dialled digit by digit) is an
 attempt at each number it reaches, and one event at each. What a hop makes of a number by putting a

@@ -6,6 +6,7 @@ from ringfence.cli.cdr_adapter import cdr
 from ringfence.cli.hep_adapter import hep
 from ringfence.cli.kamailio_adapter import kamailio
 from ringfence.cli.smpp_adapter import smpp
+from ringfence.cli.tap_adapter import tap
 
 
 @click.group()
@@ -20,3 +21,4 @@ adapter.add_command(cdr)
 adapter.add_command(hep)
 adapter.add_command(kamailio)
 adapter.add_command(smpp)
+adapter.add_command(tap)

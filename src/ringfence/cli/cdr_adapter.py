@@ -14,6 +14,7 @@ from ringfence.adapters.cdr.freeswitch_csv import EXAMPLE
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
+from ringfence.cli.files_in import files_in
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
     Moment,
@@ -133,7 +134,7 @@ def cdr(
     asked = [server, str(plan.code), format_, zone, str(template), str(date_format), str(kind)]
     asked += [*map(str, columns.items()), *withheld.more]
     wanted = Import(
-        files=_files(paths),
+        files=files_in(paths),
         feed=feed,
         asked=asked,
         claim=claim,
@@ -149,18 +150,3 @@ def cdr(
     reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
     if not run_import(wanted, reader):
         ctx.exit(1)
-
-
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """All files, those of directories by name; each once, whatever ways lead to it."""
-    files: dict[Path, Path] = {}
-    for path in paths:
-        inside = sorted(each for each in path.rglob("*")) if path.is_dir() else [path]
-        for each in inside:
-            if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):
-                continue
-            if each.is_file():
-                files.setdefault(each.resolve(), each)
-    if not files:
-        raise click.UsageError(f"no file in {paths[0]}: nothing to read")
-    return list(files.values())

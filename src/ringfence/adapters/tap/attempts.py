@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 from ringfence import EventKind
-from ringfence.adapters.base import Attempt, Tally
+from ringfence.adapters.base import Attempt
 from ringfence.adapters.callers import WITHHELD, Caller
 from ringfence.adapters.calls import Calls, Message, Sighting
 from ringfence.adapters.tap.seen import Seen, Told
@@ -39,8 +39,7 @@ class _Held:
 class Attempts:
     """Sightings become attempts; in bounded memory, for one thread."""
 
-    def __init__(self, tally: Tally, *, hold_s: float = HOLD_S) -> None:
-        self._tally = tally
+    def __init__(self, *, hold_s: float = HOLD_S) -> None:
         self._calls = Calls()
         self._hold_s = hold_s
         self._held: OrderedDict[Hashable, _Held] = OrderedDict()
@@ -51,33 +50,44 @@ class Attempts:
         self._others: OrderedDict[Hashable, float] = OrderedDict()
         """Numbers at which a request that is no attempt was seen, and when."""
 
-    def see(self, seen: Seen, at: float) -> Iterator[Attempt]:
-        """Takes a sighting at `at`, unix seconds; what is an attempt now, and who makes it."""
+    def see(self, seen: Seen, at: float) -> Iterator[Attempt | str]:
+        """Takes a sighting at `at`, unix seconds; what is an attempt now, and the names of outcomes
+        of sightings that are none.
+        """
         first_at = at if seen.at is None else seen.at
         if seen.told is Told.OTHER:
-            self._answer(seen.called, at)
+            if self._answer(seen.called, at) is not None:
+                yield "repeat"
             self._others[seen.called] = at
             self._others.move_to_end(seen.called)
-            self._tally["other_method"] += 1
+            yield "other_method"
             return
         if seen.told is Told.ASKED and self._is_answered(seen.called, at):
-            self._tally["repeat"] += 1
+            yield "repeat"
             return
         if seen.told is Told.MESSAGE:
-            first_at = min(first_at, self._answer(seen.called, at) or first_at)
+            asked_at = self._answer(seen.called, at)
+            if asked_at is not None:
+                yield "repeat"
+                first_at = min(first_at, asked_at)
         call, is_first = self._calls.meet(_sighting(seen, first_at))
         if not is_first and seen.told is Told.CALL:
             is_first = self._answered.pop(call, None) is not None
         if not is_first:
-            self._tally["repeat"] += 1
+            yield "repeat"
             if held := self._held.get(call):
                 yield from self._joined(call, held, seen, first_at)
             return
         held = _Held(
-            seen.called, first_at, seen.kind, seen.told is Told.ASKED, at + self._hold_s, seen.caller
+            seen.called,
+            first_at,
+            seen.kind,
+            seen.told is Told.ASKED,
+            at + self._hold_s,
+            seen.caller,
         )
         if seen.caller is not None:
-            yield self._made(held)
+            yield held.attempt()
             return
         self._held[call] = held
         if held.asked:
@@ -110,7 +120,6 @@ class Attempts:
         if asked is None or held is None:
             return None
         self._answered[asked] = at + self._hold_s
-        self._tally["repeat"] += 1
         return held.at
 
     def _joined(self, call: Hashable, held: _Held, seen: Seen, at: float) -> Iterator[Attempt]:
@@ -128,10 +137,6 @@ class Attempts:
         held = self._held.pop(call)
         if self._asked.get(held.called) is call:
             del self._asked[held.called]
-        return self._made(held)
-
-    def _made(self, held: _Held) -> Attempt:
-        self._tally["event"] += 1
         return held.attempt()
 
 

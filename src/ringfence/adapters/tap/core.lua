@@ -37,10 +37,10 @@ local VALUES = {
 local MARKS = {
   "isup", "bicc", "tcap", "gsm_sms", "diameter", "sip", "smpp", "camel.invoke_element",
   "diameter.Recipient-Address", "diameter.Originator-Received-Address",
-  "diameter.Originator-Address",
+  "diameter.Originator-Address", "_ws.malformed",
 }
 local FILTER = "isup.message_type in {1,2} or bicc.cic or tcap or gsm_sms or sip.Method in"
-  .. ' {"INVITE","MESSAGE","OPTIONS","SUBSCRIBE","PUBLISH","REFER","NOTIFY","INFO"} or smpp.command_id in {4,5,33,259} or diameter.flags.request == 1'
+  .. ' {"INVITE","MESSAGE","OPTIONS","SUBSCRIBE","PUBLISH","REFER","NOTIFY","INFO"} or smpp.command_id in {4,5,33,259} or diameter.flags.request == 1 or _ws.malformed'
 
 -- Collected Field objects take their fields out of the tree: these are kept.
 local kept, values, marks = {}, {}, {}
@@ -75,4 +75,11 @@ function packets.packet(info)
     end
   end
   print(table.concat(line, "\t"))
+end
+
+-- Frames of the adapter itself, which say how far tshark is: `mark` and the number in it.
+local marked = Listener.new("frame", "eth.type == 0x88b5")
+
+function marked.packet(_, buffer)
+  print("mark\t" .. buffer(14, 4):uint())
 end

@@ -13,6 +13,7 @@ from ringfence.adapters.tap.packets import SignallingMessage
 from ringfence.adapters.tap.seen import Nothing, Seen, Told
 from ringfence.adapters.tap.written import called_of, caller_of, sender_of, tbcd
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _SEND_ROUTING, _FROM_MOBILE, _LOCATION, _CREDIT, _ACCOUNTING = 8388647, 8388645, 302, 272, 271
 _STATUS_REPORT = 1
@@ -24,7 +25,7 @@ _DELIVERY_REPORT = 1  # of SM-Message-Type; 0 is a submission
 _MESSAGES_CONTEXT = "32274@3gpp.org"
 
 
-def read_diameter(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen]:
+def read_diameter(message: SignallingMessage, plan: DialPlan, withheld: Withheld) -> Iterator[Seen]:
     """What a request tells of; raises Nothing."""
     if message.get("diameter.flags.request") not in ("true", "1", "True"):
         raise Nothing("answer")
@@ -32,7 +33,7 @@ def read_diameter(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen]:
     read = _COMMANDS.get(command)
     if read is None:
         raise Nothing("other_command")
-    found = [each for each in read(message, plan) if each is not None]
+    found = [each for each in read(message, plan, withheld) if each is not None]
     if not found:
         raise Nothing("called_not_a_number")
     for each in found:
@@ -51,7 +52,9 @@ def _names(message: SignallingMessage) -> Iterator[bytes]:
         yield b"i:" + charging.encode()
 
 
-def _send_routing(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | None]:
+def _send_routing(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen | None]:
     if message.get("diameter.SM-Delivery-Not-Intended") is not None:
         raise Nothing("look_up")
     if message.whole("diameter.SM-RP-MTI") == _STATUS_REPORT:
@@ -59,15 +62,22 @@ def _send_routing(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen |
     called = called_of("+" + tbcd(message.get("diameter.MSISDN") or ""), plan)
     sender = message.get("diameter.SM-RP-SMEA")
     if called is not None:
-        yield Seen(Told.MESSAGE, called, None if sender is None else sender_of(sender, plan))
+        yield Seen(
+            Told.MESSAGE, called, None if sender is None else sender_of(sender, plan, withheld)
+        )
 
 
-def _from_mobile(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | None]:
+def _from_mobile(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen | None]:
     digits = tbcd(message.get("diameter.MSISDN") or "")
-    yield submitted(message, caller_of(f"+{digits}", digits, plan), plan)
+    caller = caller_of(f"+{digits}", digits, plan, withheld)
+    yield submitted(message, caller, plan, withheld)
 
 
-def _location(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | None]:
+def _location(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen | None]:
     if message.whole("diameter.Originating-Request") >= 0:
         raise Nothing("about_the_caller")
     called = called_of(_user(message.get("diameter.Public-Identity")), plan)
@@ -75,34 +85,42 @@ def _location(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | Non
         yield Seen(Told.ASKED, called, None, kind=EventKind.CALL)
 
 
-def _credit(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | None]:
+def _credit(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen | None]:
     what = message.whole("diameter.CC-Request-Type")
     debits = message.whole("diameter.Requested-Action") == _DIRECT_DEBITING
     if what != _INITIAL and not (what == _EVENT and debits):
         raise Nothing("within_a_session")
-    yield from _charged(message, plan)
+    yield from _charged(message, plan, withheld)
 
 
-def _accounting(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | None]:
+def _accounting(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen | None]:
     if message.whole("diameter.Accounting-Record-Type") not in _ACCOUNTED:
         raise Nothing("within_a_session")
-    yield from _charged(message, plan)
+    yield from _charged(message, plan, withheld)
 
 
-def _charged(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | None]:
+def _charged(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen | None]:
     if message.get("diameter.Service-Context-Id") == _MESSAGES_CONTEXT:
-        yield from _short_message(message, plan)
+        yield from _short_message(message, plan, withheld)
         return
     told = _METHODS.get(message.get("diameter.3GPP-SIP-Method") or "INVITE")
     if told is None:
         raise Nothing("other_method")
     called = called_of(_user(message.get("diameter.Called-Party-Address")), plan)
     if called is not None:
-        caller = read_caller(_user(message.get("diameter.Calling-Party-Address")), plan)
+        caller = read_caller(_user(message.get("diameter.Calling-Party-Address")), plan, withheld)
         yield Seen(told, called, caller, kind=EventKind.CALL if told is Told.CALL else None)
 
 
-def _short_message(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen | None]:
+def _short_message(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen | None]:
     if message.whole("diameter.SM-Message-Type") == _DELIVERY_REPORT:
         raise Nothing("receipt")
     # Whom the operator charges for a submission is who sends, where no address says so.
@@ -118,7 +136,7 @@ def _short_message(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen 
                 recipients.append(value)
             elif whose == "originator":
                 sender = sender or value
-    caller = read_caller(_international(sender or charged), plan)
+    caller = read_caller(_international(sender or charged), plan, withheld)
     for recipient in recipients:
         called = called_of(_international(recipient), plan)
         if called is not None:

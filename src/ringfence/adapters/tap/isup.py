@@ -16,6 +16,7 @@ from ringfence.adapters.tap.packets import Fields, SignallingMessage
 from ringfence.adapters.tap.seen import Nothing, Seen, Told
 from ringfence.adapters.tap.written import called_of, caller_of, isup_text
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _INITIAL, _SUBSEQUENT = 1, 2
 _TEST_CALL = 13  # Q.763 3.11: the operator's own
@@ -38,8 +39,9 @@ class _Opened:
 class Circuits:
     """Calls that are set up digit by digit."""
 
-    def __init__(self, plan: DialPlan) -> None:
+    def __init__(self, plan: DialPlan, withheld: Withheld) -> None:
         self._plan = plan
+        self._withheld = withheld
         self._open: OrderedDict[Circuit, _Opened] = OrderedDict()
 
     def read(self, message: SignallingMessage) -> Iterator[Seen]:
@@ -57,7 +59,7 @@ class Circuits:
         if digits is None:
             raise Nothing("isup_without_called")
         nature = message.whole("isup.called_party_nature_of_address_indicator")
-        caller = calling_party(message.fields, self._plan)
+        caller = calling_party(message.fields, self._plan, self._withheld)
         opened = _Opened(message.at, message.at, digits, nature, caller, message.link)
         if before := self._open.pop(circuit, None):
             if before.digits == digits and before.caller == caller:
@@ -104,7 +106,7 @@ class Circuits:
             )
 
 
-def calling_party(fields: Fields, plan: DialPlan) -> Caller:
+def calling_party(fields: Fields, plan: DialPlan, withheld: Withheld) -> Caller:
     """Who calls. Other numbers of the same message write the same indicators: those just before the
     calling party's digits are its own."""
     nature, shown = -1, False
@@ -116,5 +118,5 @@ def calling_party(fields: Fields, plan: DialPlan) -> Caller:
         elif name == "isup.calling":
             if not shown:
                 return NOBODY
-            return caller_of(isup_text(value, nature, plan), value, plan)
+            return caller_of(isup_text(value, nature, plan), value, plan, withheld)
     return NOBODY

@@ -21,6 +21,7 @@ from ringfence.adapters.tap.written import (
     ton_text,
 )
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _INVOKE = 1
 _ROUTING, _ROUTING_FOR_MESSAGE, _MESSAGE_FROM, _MESSAGE_TO = 22, 45, 46, 44
@@ -31,12 +32,14 @@ _CALL_STARTS = frozenset((2, 3, 12))  # collected information, analysed informat
 _MESSAGE_STARTS = 1
 
 
-def read_operation(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen]:
+def read_operation(
+    message: SignallingMessage, plan: DialPlan, withheld: Withheld
+) -> Iterator[Seen]:
     """What an operation tells of; raises Nothing."""
     if message.get("gsm_map.old.Component") == str(_INVOKE):
-        found = _read_map(message, plan)
+        found = _read_map(message, plan, withheld)
     elif message.get("camel.invoke_element") is not None:
-        found = _read_cap(message, plan)
+        found = _read_cap(message, plan, withheld)
     else:
         raise Nothing("other_operation")
     if found is None:
@@ -48,15 +51,13 @@ def read_operation(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen]
 
 
 def _names(message: SignallingMessage) -> tuple[bytes, ...]:
-    names = [
-        b"o:" + value.encode() for name, value in message.transaction if name == "tcap.otid"
-    ]
+    names = [b"o:" + value.encode() for name, value in message.transaction if name == "tcap.otid"]
     references = message.all("gsm_map.ch.callReferenceNumber")
     references += message.all("camel.callReferenceNumber")
     return (*names, *(b"r:" + reference.upper().encode() for reference in references))
 
 
-def _read_map(message: SignallingMessage, plan: DialPlan) -> Seen | None:
+def _read_map(message: SignallingMessage, plan: DialPlan, withheld: Withheld) -> Seen | None:
     operation = message.whole("gsm_old.localValue")
     if operation == _ROUTING:
         asked = message.get("gsm_map.ch.msisdn") or message.get("gsm_old.msisdn") or ""
@@ -74,15 +75,19 @@ def _read_map(message: SignallingMessage, plan: DialPlan) -> Seen | None:
         sender = message.get("gsm_map.sm.sm_RP_SMEA")
         if called is None:
             return None
-        return Seen(Told.MESSAGE, called, None if sender is None else sender_of(sender, plan))
+        return Seen(
+            Told.MESSAGE, called, None if sender is None else sender_of(sender, plan, withheld)
+        )
     if operation in (_MESSAGE_FROM, _MESSAGE_TO):
         own = message.get("gsm_map.sm.msisdn") or message.get("gsm_old.msisdn") or ""
-        caller = caller_of(address_text(own, plan), tbcd(own[2:]), plan)
-        return submitted(message, caller, plan)
+        caller = caller_of(address_text(own, plan), tbcd(own[2:]), plan, withheld)
+        return submitted(message, caller, plan, withheld)
     raise Nothing("other_operation")
 
 
-def submitted(message: SignallingMessage, caller: Caller, plan: DialPlan) -> Seen | None:
+def submitted(
+    message: SignallingMessage, caller: Caller, plan: DialPlan, withheld: Withheld
+) -> Seen | None:
     """The SMS-SUBMIT that a message carries, None if to no number; raises Nothing for others."""
     if message.whole("gsm_sms.tp-mti") != _SUBMIT:
         raise Nothing("not_a_message")
@@ -96,7 +101,7 @@ def submitted(message: SignallingMessage, caller: Caller, plan: DialPlan) -> See
     return Seen(Told.MESSAGE, called, caller, names)
 
 
-def _read_cap(message: SignallingMessage, plan: DialPlan) -> Seen | None:
+def _read_cap(message: SignallingMessage, plan: DialPlan, withheld: Withheld) -> Seen | None:
     operation = message.whole("camel.local")
     if operation == _INITIAL_DP:
         if message.whole("camel.eventTypeBCSM") not in _CALL_STARTS:
@@ -111,7 +116,7 @@ def _read_cap(message: SignallingMessage, plan: DialPlan) -> Seen | None:
         if called is None:
             return None
         return Seen(
-            Told.CALL, called, calling_party(message.fields, plan), kind=EventKind.CALL
+            Told.CALL, called, calling_party(message.fields, plan, withheld), kind=EventKind.CALL
         )
     if operation == _INITIAL_DP_SMS:
         if message.whole("camel.eventTypeSMS") != _MESSAGE_STARTS:
@@ -123,6 +128,6 @@ def _read_cap(message: SignallingMessage, plan: DialPlan) -> Seen | None:
         if called is None:
             return None
         return Seen(
-            Told.MESSAGE, called, caller_of(address_text(own, plan), tbcd(own[2:]), plan)
+            Told.MESSAGE, called, caller_of(address_text(own, plan), tbcd(own[2:]), plan, withheld)
         )
     raise Nothing("other_operation")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Fields = list[tuple[str, str]]
 
@@ -17,6 +18,7 @@ _MEANT = {"t": "\t", "n": "\n", "r": "\r"}
 _PLACES = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport")
 _POINTS = ("mtp3.opc", "mtp3.dpc")
 _PROTOCOLS = frozenset(("isup", "bicc", "tcap", "diameter", "sip", "smpp"))
+MALFORMED = "_ws.malformed"
 _OPERATIONS = frozenset(("gsm_map.old.Component", "camel.invoke_element"))
 
 
@@ -47,8 +49,18 @@ class SignallingMessage:
         return int(value) if value.isascii() and value.isdigit() else -1
 
 
-def packet_of(line: str) -> tuple[float, Fields]:
-    """The time and the fields of a line; raises ValueError for what is none."""
+class Packet(NamedTuple):
+    """What tshark printed of a packet."""
+
+    number: int
+    """Of the frame, from 1 on in each run of tshark."""
+    at: float
+    """Unix seconds."""
+    fields: Fields
+
+
+def packet_of(line: str) -> Packet:
+    """The packet of a line; raises ValueError for what is none."""
     what, number, at, *cells = line.rstrip("\n").split("\t")
     if what != "packet" or not number.isdigit():
         raise ValueError("not a line of a packet")
@@ -60,15 +72,16 @@ def packet_of(line: str) -> tuple[float, Fields]:
         if "\\" in value:
             value = _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), value)
         fields.append((name, value))
-    return float(at), fields
+    return Packet(int(number), float(at), fields)
 
 
-def messages_of(at: float, fields: Fields) -> Iterator[SignallingMessage]:
+def messages_of(packet: Packet) -> Iterator[SignallingMessage]:
     """The messages of a packet."""
+    at = packet.at
     places: dict[str, str] = {}
     points: dict[str, str] = {}
     message: SignallingMessage | None = None
-    for name, value in fields:
+    for name, value in packet.fields:
         if name in _PLACES:
             places[name] = value
         elif name in _POINTS:

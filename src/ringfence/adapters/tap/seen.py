@@ -41,3 +41,8 @@ class Seen:
 
 class Nothing(Exception):
     """A message that is no attempt; the argument is the outcome's name."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it would be something else, were it not for what could not be read."""
+        return str(self) in {"called_not_a_number", "isup_without_called"}

@@ -9,14 +9,12 @@ from ringfence.adapters.smpp.meaning import called_number, sender
 from ringfence.adapters.tap.packets import SignallingMessage
 from ringfence.adapters.tap.seen import Nothing, Seen, Told
 from ringfence.wording.dialled import DialPlan
-from ringfence.wording.withheld import USUAL, Withheld
+from ringfence.wording.withheld import Withheld
 
 _COMMANDS = frozenset((0x4, 0x5, 0x21, 0x103))  # submit_sm, deliver_sm, submit_multi, data_sm
 
 
-def read_smpp(
-    message: SignallingMessage, plan: DialPlan, withheld: Withheld = USUAL
-) -> Iterator[Seen]:
+def read_smpp(message: SignallingMessage, plan: DialPlan, withheld: Withheld) -> Iterator[Seen]:
     """What a PDU tells of; raises Nothing."""
     if message.whole("smpp.command_id") not in _COMMANDS:
         raise Nothing("other_command")

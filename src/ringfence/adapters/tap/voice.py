@@ -18,12 +18,13 @@ from ringfence.adapters.tap.packets import SignallingMessage
 from ringfence.adapters.tap.seen import Nothing, Seen, Told
 from ringfence.adapters.tap.written import called_of
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _SHORT_MESSAGE = "application/vnd.3gpp.sms"
 _VIDEO = re.compile(r"video [1-9]", re.IGNORECASE)
 
 
-def read_sip(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen]:
+def read_sip(message: SignallingMessage, plan: DialPlan, withheld: Withheld) -> Iterator[Seen]:
     """What a request tells of; raises Nothing and Unreadable."""
     method = message.get("sip.Method")
     if message.get("sip.to.tag") is not None:
@@ -32,9 +33,9 @@ def read_sip(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen]:
     if not call_id:
         raise Unreadable("header_missing")
     uri = _octets(message.get("sip.r-uri"))
-    sender = _caller(message.get("sip.From"), message.all("sip.Privacy"), plan)
+    sender = _caller(message.get("sip.From"), message.all("sip.Privacy"), plan, withheld)
     if method == "MESSAGE":
-        found = _message(message, uri, sender, plan)
+        found = _message(message, uri, sender, plan, withheld)
     elif method == "INVITE":
         video = any(_VIDEO.match(media) for media in message.all("sdp.media"))
         kind = EventKind.VIDEO if video else EventKind.CALL
@@ -54,26 +55,24 @@ def read_sip(message: SignallingMessage, plan: DialPlan) -> Iterator[Seen]:
 
 
 def _message(
-    message: SignallingMessage, uri: bytes, sender: Caller, plan: DialPlan
+    message: SignallingMessage, uri: bytes, sender: Caller, plan: DialPlan, withheld: Withheld
 ) -> Seen | None:
     content = _octets(message.get("sip.Content-Type"))
     if content.partition(b";")[0].strip().lower() == _SHORT_MESSAGE.encode():
         asserted = message.get("sip.P-Asserted-Identity")
         if asserted and not message.all("sip.Privacy"):
-            sender = _caller(asserted, [], plan)
-        return submitted(message, sender, plan)
+            sender = _caller(asserted, [], plan, withheld)
+        return submitted(message, sender, plan, withheld)
     if is_signal(content, b"", b""):
         raise Nothing("not_a_message")
     called = called_of(read_uri(uri).user, plan)
     return None if called is None else Seen(Told.MESSAGE, called, sender)
 
 
-def _caller(header: str | None, privacy: list[str], plan: DialPlan) -> Caller:
+def _caller(header: str | None, privacy: list[str], plan: DialPlan, withheld: Withheld) -> Caller:
     text = shown_caller(_octets(header), [_octets(each) for each in privacy])
-    return NOBODY if not text else read_caller(text, plan)
+    return NOBODY if not text else read_caller(text, plan, withheld)
 
 
 def _octets(text: str | None) -> bytes:
     return (text or "").encode("utf-8", "replace")
-
-

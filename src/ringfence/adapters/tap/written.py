@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ringfence.adapters.callers import NOBODY, Caller, read_caller
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
 
 _ISUP = {4: "international", 3: "national", 2: "dialled", 0: "dialled"}  # Q.763 3.9
 _TON = {1: "international", 2: "national", 0: "dialled"}  # TS 29.002 17.7.8, SMPP 5.2.5
@@ -54,21 +55,21 @@ def called_of(text: str | None, plan: DialPlan) -> int | None:
     return plan.number(text) if text else None
 
 
-def caller_of(text: str | None, digits: str, plan: DialPlan) -> Caller:
+def caller_of(text: str | None, digits: str, plan: DialPlan, withheld: Withheld) -> Caller:
     """Who calls: withheld without digits; digits of no E.164 number are somebody."""
     digits = digits.upper().rstrip(_END)
-    return read_caller(text or digits, plan) if digits else NOBODY
+    return read_caller(text or digits, plan, withheld) if digits else NOBODY
 
 
-def sender_of(octets: str, plan: DialPlan) -> Caller:
+def sender_of(octets: str, plan: DialPlan, withheld: Withheld) -> Caller:
     """Who sends, as TP-OA and SM-RP-SMEA write it (TS 23.040 9.1.2.5)."""
     if len(octets) < 4:
         return NOBODY
     length, ton, rest = int(octets[:2], 16), int(octets[2:4], 16) >> 4 & 7, octets[4:]
     if ton == _ALPHANUMERIC:
-        return read_caller(seven_bits(rest, length * 4 // 7), plan)
+        return read_caller(seven_bits(rest, length * 4 // 7), plan, withheld)
     digits = tbcd(rest)[:length]
-    return caller_of(ton_text(digits, ton, plan), digits, plan)
+    return caller_of(ton_text(digits, ton, plan), digits, plan, withheld)
 
 
 def seven_bits(octets: str, count: int) -> str:

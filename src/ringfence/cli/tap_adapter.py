@@ -1,0 +1,115 @@
+"""`ringfence adapter tap`: the signalling of a core network, as captures have it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from ringfence import Tls
+from ringfence.adapters.event_table import AHEAD_S_MAX
+from ringfence.adapters.tap.capture_files import CaptureFiles
+from ringfence.adapters.tap.reader import TapReader
+from ringfence.adapters.tap.tshark import NoTshark, Tshark
+from ringfence.cli.adapter_run import patience_option
+from ringfence.cli.files_in import files_in
+from ringfence.cli.import_run import Import, claim_of, run_import
+from ringfence.cli.options import (
+    Failed,
+    Moment,
+    connection_options,
+    feed_option,
+    json_option,
+    switch_country_option,
+)
+from ringfence.cli.reject_file import rejects_option
+from ringfence.cli.withheld_option import withheld_option
+from ringfence.wording.dialled import DialPlan
+from ringfence.wording.withheld import Withheld
+
+
+@click.command()
+@click.argument(
+    "paths",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.option("--read", is_flag=True, required=True, help="Read capture files.")
+@feed_option
+@switch_country_option
+@click.option(
+    "--decode-as",
+    multiple=True,
+    metavar="RULE",
+    help="A rule of tshark's -d, such as tcp.port==12775,smpp; repeatable.",
+)
+@withheld_option
+@click.option(
+    "--complete-from",
+    type=Moment(),
+    metavar="TIME",
+    help="With --complete-to: the files hold everything that came from then on, so silence counts.",
+)
+@click.option("--complete-to", type=Moment(), metavar="TIME", help="Up to then, itself not in it.")
+@click.option(
+    "--yes", is_flag=True, help="Claim that time though a file has no record, as nothing came."
+)
+@click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
+@rejects_option
+@json_option
+@connection_options
+@patience_option
+@click.pass_context
+def tap(
+    ctx: click.Context,
+    *,
+    paths: tuple[Path, ...],
+    read: bool,
+    feed: str,
+    plan: DialPlan,
+    decode_as: tuple[str, ...],
+    withheld: Withheld,
+    complete_from: int | None,
+    complete_to: int | None,
+    yes: bool,
+    restart: bool,
+    rejects: Path | None,
+    as_json: bool,
+    server: str,
+    tls: Tls | None,
+    timeout: float,
+) -> None:
+    """Send the attempts that the signalling of a core network tells of, each once.
+
+    ISUP, BICC, MAP, CAP, Diameter, SIP and SMPP in capture files (pcap, pcapng, also packed), and
+    in all files of directories, by name. Needs tshark and bwrap. Ends when all is answered, as
+    `ringfence import events` does. The exit code is 1 if something could not be read, or nothing
+    is claimed though asked for.
+    """
+    now = int(time.time())
+    files = files_in(paths)
+    wanted = Import(
+        files=files,
+        feed=feed,
+        asked=[server, str(plan.code), *decode_as, *withheld.more],
+        claim=claim_of(complete_from, complete_to, now),
+        rejects=rejects,
+        yes=yes,
+        restart=restart,
+        as_json=as_json,
+        server=server,
+        tls=tls,
+        timeout=timeout,
+        actor=None,
+    )
+    try:
+        tshark = Tshark(decode_as)
+    except NoTshark as error:
+        raise Failed(str(error)) from None
+    with tshark:
+        reads = CaptureFiles(files, tshark, TapReader(plan, withheld), latest=now + AHEAD_S_MAX)
+        if not run_import(wanted, reads):
+            ctx.exit(1)
