@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from ringfence import Tls
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.adapters.tap.capture_files import CaptureFiles
 from ringfence.adapters.tap.reader import TapReader
+from ringfence.adapters.tap.relay import Relay
 from ringfence.adapters.tap.tshark import NoTshark, Tshark
 from ringfence.cli.adapter_run import patience_option
 from ringfence.cli.files_in import files_in
@@ -106,10 +109,10 @@ def tap(
         actor=None,
     )
     try:
-        tshark = Tshark(decode_as)
+        relay = Relay(partial(Tshark, decode_as))
     except NoTshark as error:
         raise Failed(str(error)) from None
-    with tshark:
-        reads = CaptureFiles(files, tshark, TapReader(plan, withheld), latest=now + AHEAD_S_MAX)
+    with closing(relay):
+        reads = CaptureFiles(files, relay, TapReader(plan, withheld), latest=now + AHEAD_S_MAX)
         if not run_import(wanted, reads):
             ctx.exit(1)

@@ -7,6 +7,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ringfence.adapters.event_table import Passed
 from ringfence.adapters.tap.capture_files import CaptureFiles
 from ringfence.adapters.tap.frames import Frame, frames_of
 from ringfence.adapters.tap.reader import TapReader
+from ringfence.adapters.tap.relay import FRAMES_MAX, Relay
 from ringfence.adapters.tap.tshark import Tshark
 from ringfence.adapters.tap.written_frames import WrittenFrames
 from ringfence.wording.dialled import DialPlan
@@ -40,12 +42,14 @@ class Turned:
         self.rows.append((line, reason))
 
 
-def read(paths: Sequence[Path]) -> tuple[list[Event], Counter[str], list[tuple[int, str]]]:
+def read(
+    paths: Sequence[Path], *, frames_max: int = FRAMES_MAX
+) -> tuple[list[Event], Counter[str], list[tuple[int, str]]]:
     """The events of files, the outcomes of what is none, and what was turned away."""
     turned = Turned()
     events, passed = [], Counter[str]()
-    with Tshark() as tshark:
-        reads = CaptureFiles(paths, tshark, TapReader(BRITISH), latest=LATEST)
+    with closing(Relay(Tshark, frames_max=frames_max)) as relay:
+        reads = CaptureFiles(paths, relay, TapReader(BRITISH), latest=LATEST)
         for path in paths:
             with open(path, "rb") as file:
                 for _, outcome in reads(file, turned, 0):
@@ -79,9 +83,10 @@ def without_names(events: list[Event]) -> Counter[Event]:
     )
 
 
+@pytest.mark.parametrize("frames_max", [FRAMES_MAX, 200], ids=["one run", "every 200 frames"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_truth_file_is_met_exactly(name: str) -> None:
-    events, _, _ = read([capture(name)])
+def test_a_truth_file_is_met_exactly(name: str, frames_max: int) -> None:
+    events, _, _ = read([capture(name)], frames_max=frames_max)
     assert without_names(events) == truth(name)
     assert len(events) >= 40
 

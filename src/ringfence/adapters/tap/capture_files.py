@@ -16,9 +16,8 @@ from ringfence.adapters.base import Attempt, Unreadable
 from ringfence.adapters.cdr.unpacked import in_words, unpacked
 from ringfence.adapters.event_table import AHEAD_S_MAX, Event, Passed, Rejects
 from ringfence.adapters.tap.frames import frames_of
-from ringfence.adapters.tap.packets import packet_of
 from ringfence.adapters.tap.reader import Outcome, TapReader
-from ringfence.adapters.tap.tshark import Tshark
+from ringfence.adapters.tap.relay import Lost, Mark, Relay
 from ringfence.wording.tables import TableError
 
 _END_OF_TIME = float("inf")
@@ -28,10 +27,11 @@ class CaptureFiles:
     """Reads files in the order in which they were given; for one thread, and once."""
 
     def __init__(
-        self, paths: Sequence[Path], tshark: Tshark, reader: TapReader, *, latest: int
+        self, paths: Sequence[Path], relay: Relay, reader: TapReader, *, latest: int
     ) -> None:
         self._paths = paths
-        self._tshark = tshark
+        self._relay = relay
+        self._packets = relay.lines()
         self._reader = reader
         self._latest = latest
         self._next = 0
@@ -75,29 +75,29 @@ class CaptureFiles:
 
     def _outcomes(self, file: IO[bytes], index: int) -> Iterator[tuple[int, int, Outcome]]:
         """Frame, unix second and outcome of each message; the frame is the last that was read."""
-        pump = _Pump(self._tshark, file, index)
+        pump = _Pump(self._relay, file, index)
         number, at = 0, 0
-        for line in self._tshark.lines:
-            text = line.decode("utf-8", "replace")
-            if text == f"mark\t{index}\n":
-                break
-            packet = packet_of(text)
-            number, at = packet.number - self._frames, int(packet.at)
-            for outcome in self._reader.read(packet):
-                yield number, at, outcome
-        else:
-            raise TableError(f"frame {number} or behind it: {self._tshark.why_ended()}")
-        self._frames += pump.join() + 1
+        for printed in self._packets:
+            if isinstance(printed, Mark):
+                if printed.number == index:
+                    break
+            elif isinstance(printed, Lost):
+                yield number, at, Unreadable(f"lost behind it: {printed.why}")
+            else:
+                number, at = printed.number - self._frames, int(printed.at)
+                for outcome in self._reader.read(printed):
+                    yield number, at, outcome
+        self._frames += pump.join()
         if index + 1 == len(self._paths):
             for outcome in self._reader.due(_END_OF_TIME):
                 yield number, at, outcome
 
 
 class _Pump:
-    """Gives tshark a file's frames, and a mark behind them, beside what it prints of them."""
+    """Hands on a file's frames, and a mark behind them, beside what is read of them."""
 
-    def __init__(self, tshark: Tshark, file: IO[bytes], mark: int) -> None:
-        self._tshark = tshark
+    def __init__(self, relay: Relay, file: IO[bytes], mark: int) -> None:
+        self._relay = relay
         self._file = file
         self._mark = mark
         self._count = 0
@@ -106,25 +106,24 @@ class _Pump:
         self._thread.start()
 
     def join(self) -> int:
-        """How many frames there were; raises TableError."""
+        """How many frames and marks there were; raises TableError."""
         self._thread.join()
         if self._failed is not None:
             raise self._failed
         return self._count
 
     def _run(self) -> None:
-        at_ns = 0
         try:
             with in_words(), unpacked(self._file) as octets:
                 for frame in frames_of(octets):
-                    at_ns = frame.at_ns
-                    self._tshark.give(frame)
+                    self._relay.give(frame)
                     self._count += 1
         except TableError as error:
             self._failed = error
         except BrokenPipeError:
-            return  # who reads the lines sees that tshark has ended, and says why
-        self._tshark.mark(self._mark, at_ns)
+            return  # the relay was closed
+        self._relay.mark(self._mark)
+        self._count += 1
 
 
 def _event(attempt: Attempt) -> Event:

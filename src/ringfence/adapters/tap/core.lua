@@ -77,9 +77,17 @@ function packets.packet(info)
   print(table.concat(line, "\t"))
 end
 
--- Frames of the adapter itself, which say how far tshark is: `mark` and the number in it.
+-- Frames of the adapter itself, which say how far tshark is: `mark`, its number, and the number in
+-- it.
 local marked = Listener.new("frame", "eth.type == 0x88b5")
 
-function marked.packet(_, buffer)
-  print("mark\t" .. buffer(14, 4):uint())
+function marked.packet(info, buffer)
+  print("mark\t" .. info.number .. "\t" .. buffer(14, 4):uint())
+end
+
+-- Behind a segment that the capture lost, tshark waits on this connection for good.
+local deaf = Listener.new("frame", "tcp.analysis.lost_segment")
+
+function deaf.packet(info)
+  print("deaf\t" .. info.number)
 end

@@ -94,6 +94,15 @@ class Tshark:
         """No frames follow."""
         self._frames.close()
 
+    def kill(self) -> None:
+        """Ends it at once, be it stopped; with it goes all in its sandbox."""
+        self._process.kill()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended, and not well."""
+        return bool(self._process.poll())
+
     def why_ended(self) -> str:
         """How it ended, in a sentence; waits for that."""
         status = self._process.wait()
@@ -117,6 +126,7 @@ class Tshark:
     ) -> None:
         self._process.kill()
         self._process.wait()
+        self._listening.join()
         for pipe in (self._frames, self.lines, _pipe(self._process.stderr)):
             with suppress(BrokenPipeError):  # octets for it that nobody takes any more
                 pipe.close()
