@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -77,6 +78,8 @@ class _Run:
     """Marks that it got and has not printed."""
     is_whole: bool = False
     """It got all that it was to get."""
+    is_over: bool = False
+    """It prints nothing more."""
 
 
 class Relay:
@@ -91,6 +94,8 @@ class Relay:
         hangs_s: float = HANGS_S,
     ) -> None:
         self._start = start
+        # A sandbox ends with the thread that started it: this one lives as long as the relay.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="tshark")
         self._frames_max = frames_max
         self._memory_max = memory_max
         self._hangs_s = hangs_s
@@ -134,6 +139,7 @@ class Relay:
         for run in (self._run, self._reading):
             if run is not None:
                 run.tshark.kill()
+        self._starter.shutdown()
 
     def lines(self) -> Iterator[Packet | Mark | Lost]:
         """What was printed, until the end; numbers of packets are those of the stream."""
@@ -163,6 +169,7 @@ class Relay:
                 self._deaf = True
             elif not what:
                 break
+        run.is_over = True  # before that is said, so that no frame is lost behind it
         why = run.tshark.why_ended()
         if not run.is_whole or run.tshark.has_failed:
             yield Lost(why)
@@ -170,7 +177,7 @@ class Relay:
 
     def _begin(self, *, known: int) -> _Run:
         before = self._again[0].place - 1 if self._again else self._count
-        run = _Run(self._start(), before, known)
+        run = _Run(self._starter.submit(self._start).result(), before, known)
         self._runs.put(run)
         return run
 
@@ -210,8 +217,6 @@ class Relay:
         oldest_ns = self._latest_ns - AGAIN_S * _NANO
         while self._again_bytes > AGAIN_BYTES_MAX or self._again[0].at_ns < oldest_ns:
             self._again_bytes -= self._again.popleft().size
-        if frame is None:
-            self._run.owed.append(mark)
         self._write(given, self._run)
         return self._count
 
@@ -219,7 +224,11 @@ class Relay:
         run.given += 1
         try:
             self._writes_since = time.monotonic()
+            if run.is_over:
+                raise BrokenPipeError
             if given.frame is None:
+                if given.place > run.known:
+                    run.owed.append(given.mark)
                 run.tshark.mark(given.mark, given.at_ns)
             else:
                 run.tshark.give(given.frame)
@@ -230,7 +239,13 @@ class Relay:
             self._again.clear()
             self._again_bytes = 0
             self.replaced += 1
-            self._run = self._begin(known=self._count)
+            if given.frame is None:  # which nothing ends at
+                self._again.append(given)
+                self._again_bytes = given.size
+            self._run = self._begin(known=self._count - len(self._again))
+            if given.frame is None:
+                self._run.owed.append(given.mark)
+                self._run.tshark.mark(given.mark, given.at_ns)
         finally:
             self._writes_since = None
 
