@@ -129,7 +129,7 @@ def test_no_text_of_a_message_leaves_tshark() -> None:
     udp = (5060).to_bytes(2, "big") * 2 + (8 + len(sip)).to_bytes(2, "big") + b"\0\0" + sip
     ip = b"\x45\0" + (20 + len(udp)).to_bytes(2, "big") + bytes(4) + b"\x40\x11\0\0"
     octets = bytes(12) + b"\x08\0" + ip + bytes((192, 0, 2, 1, 192, 0, 2, 2)) + udp
-    with Tshark() as tshark:
+    with closing(Tshark()) as tshark:
         tshark.give(Frame(10**18, 1, octets, len(octets)))
         tshark.mark(1, 10**18)
         tshark.end()

@@ -66,7 +66,7 @@ class _Given(NamedTuple):
         return 64 + (len(self.frame.octets) if self.frame else 0)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Run:
     tshark: Tshark
     before: int
@@ -107,6 +107,7 @@ class Relay:
         self._deaf_at_ns = 0
         self._latest_ns = 0
         self._runs: SimpleQueue[_Run | None] = SimpleQueue()
+        self._open: set[_Run] = set()
         self._waits_since: float | None = None
         self._writes_since: float | None = None
         self._reading: _Run | None = None
@@ -136,17 +137,17 @@ class Relay:
     def close(self) -> None:
         """Ends all processes, whatever they are at."""
         self._closed.set()
-        for run in (self._run, self._reading):
-            if run is not None:
-                run.tshark.kill()
+        for run in list(self._open):
+            run.tshark.close()
         self._starter.shutdown()
 
     def lines(self) -> Iterator[Packet | Mark | Lost]:
         """What was printed, until the end; numbers of packets are those of the stream."""
         while (run := self._runs.get()) is not None:
             self._reading = run
-            with run.tshark:
-                yield from self._lines(run)
+            yield from self._lines(run)
+            run.tshark.close()
+            self._open.discard(run)
             if self._closed.is_set():
                 return
 
@@ -178,6 +179,7 @@ class Relay:
     def _begin(self, *, known: int) -> _Run:
         before = self._again[0].place - 1 if self._again else self._count
         run = _Run(self._starter.submit(self._start).result(), before, known)
+        self._open.add(run)
         self._runs.put(run)
         return run
 

@@ -12,10 +12,9 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.resources import as_file, files
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from ringfence.adapters.tap.frames import Frame
 from ringfence.adapters.tap.written_frames import WrittenFrames
@@ -52,8 +51,8 @@ class Tshark:
                 raise NoTshark(
                     f"{program} is not installed: apt-get install tshark bubblewrap util-linux"
                 )
-        self._script = as_file(files(__package__) / "core.lua")
-        script = self._script.__enter__()
+        self._script = ExitStack()
+        script = self._script.enter_context(as_file(files(__package__) / "core.lua"))
         limits = (f"--as={memory_max}", f"--nofile={_FILES_MAX}", "--fsize=0", "--core=0")
         settings = [each for setting in _SETTINGS for each in ("-o", setting)]
         rules = [each for rule in decode_as for each in ("-d", rule)]
@@ -115,22 +114,15 @@ class Tshark:
             if words := line[:_ERROR_MAX].decode("utf-8", "replace").strip():
                 self._said.append(words)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Ends it, and leaves nothing open; more than once does no harm."""
         self._process.kill()
         self._process.wait()
         self._listening.join()
         for pipe in (self._frames, self.lines, _pipe(self._process.stderr)):
             with suppress(BrokenPipeError):  # octets for it that nobody takes any more
                 pipe.close()
-        self._script.__exit__(None, None, None)
+        self._script.close()
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
