@@ -1,18 +1,16 @@
 """A call that was reported and not read is lost time, and what strangers send is not."""
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.switch_traffic import AT, CALLED, chunk, framed, hep, sip
+from support.switch_traffic import AT, CALLED, chunk, former, framed, hep, sip
 
 from ringfence.adapters.hep_reader import LATE_S, HepReader
 from ringfence.wording.dialled import DialPlan
 
 NUMBER = int(CALLED.removeprefix("+"))
 TCP = chunk(2, b"\x06")
-VERSION_2 = struct.pack("!BBBBHH4s4s", 2, 16, 2, 17, 5060, 5060, b"\xc0\0\2\1", b"\xc0\0\2\2")
+UNKNOWN_FAMILY = former(sip(), family=99)
 LOST = [(AT - LATE_S, AT + 1)]
 
 
@@ -40,7 +38,10 @@ def test_a_call_that_is_read_loses_nothing() -> None:
         hep(sip()[1:], more=TCP),
         hep(b'{"ev": "INVITE", "called": ', protocol=100),
         hep(sip())[:-5],
-        VERSION_2 + sip(),
+        former(sip()[1:]),
+        former(sip()[1:], version=1),
+        UNKNOWN_FAMILY,
+        former(sip())[:25],
     ],
     ids=[
         "cut",
@@ -50,7 +51,10 @@ def test_a_call_that_is_read_loses_nothing() -> None:
         "INVITE without its I",
         "log line",
         "cut HEP",
-        "HEP version 2",
+        "HEP 2 that begins in the middle",
+        "HEP 1 that begins in the middle",
+        "HEP 2 of an unknown family",
+        "HEP 2 that ends in its time",
     ],
 )
 def test_a_call_that_is_not_read_is_lost_time(datagram: bytes) -> None:
@@ -64,6 +68,8 @@ def test_a_call_that_is_not_read_is_lost_time(datagram: bytes) -> None:
         b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x02\x10",
+        former(sip("OPTIONS")),
+        former(b"SIP/2.0 404 Not Found\r\n\r\n", version=1),
         hep(b"SIP/2.0 404 Not Found\r\n\r\n"),
         hep(sip("OPTIONS")),
         hep(sip("OPTIONS"), more=TCP),

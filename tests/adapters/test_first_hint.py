@@ -30,7 +30,7 @@ def test_silence_is_told() -> None:
 @pytest.mark.parametrize(
     ("datagram", "auth_key", "says"),
     [
-        (b"\x02\x10\x02\x11" + bytes(40), "", "hep_magic=2: it is not HEP version 3"),
+        (b"<13>a log line", "", "hep_magic=2: it is not HEP"),
         (hep(sip()), "s3cr3t", "hep_auth_key=2: its key is not the one of --auth-key"),
         (hep(b"{}", protocol=5), "", "hep_type=2: it holds neither SIP"),
         (hep(sip()[:-2]), "", "sip_truncated=2: "),

@@ -107,14 +107,31 @@ async def answering(port: int) -> None:
                     continue
 
 
-async def sipp(scenario: str, to_port: int, calls: str, count: int, folder: Path) -> None:
-    """Makes the calls, and fails when one of them was not answered as it should be."""
+async def sipp(
+    scenario: str, to_port: int, calls: str, count: int, folder: Path, *, transport: str = "u1"
+) -> None:
+    """Makes the calls, and fails when one of them was not answered as it should be.
+
+    `transport` is what SIPp calls it: u1 = UDP, t1 = TCP, all calls on one connection.
+    """
     (folder / "calls.csv").write_text(calls)
     (own_port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         *("sipp", f"127.0.0.1:{to_port}", "-sf", str(FILES / scenario), "-inf", "calls.csv"),
         *("-i", "127.0.0.1", "-mi", "127.0.0.1", "-ci", "127.0.0.1", "-p", str(own_port)),
-        *("-m", str(count), "-r", "200", "-l", "500", "-nostdin", "-cid_str", "live-%u@%s"),
+        *(
+            "-t",
+            transport,
+            "-m",
+            str(count),
+            "-r",
+            "200",
+            "-l",
+            "500",
+            "-nostdin",
+            "-cid_str",
+            "live-%u@%s",
+        ),
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

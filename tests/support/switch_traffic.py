@@ -101,6 +101,26 @@ def hep(
     )
 
 
+def former(
+    payload: bytes,
+    *,
+    version: int = 2,
+    header: int = 16,
+    family: int = 2,
+    transport: int = 17,
+    at: int = AT,
+    agent: int = 2001,
+    order: str = "<",
+    fill: bytes = b"\0\0",
+    port: int = 15080,
+) -> bytes:
+    """A message of HEP version 1 or 2."""
+    address = bytes((127, 0, 0, 1)) if family == 2 else bytes(15) + b"\1"
+    fixed = struct.pack(">BBBBHH", version, header, family, transport, port, 15060)
+    time = struct.pack(f"{order}IIH", at, 0, agent) + fill if version == 2 else b""
+    return fixed + address + address + time + payload
+
+
 def hlog(line: str, call_id: str = "c1@caller.example", at: int = AT) -> bytes:
     """A log line of a switch's script."""
     return hep(line.encode(), protocol=100, at=at, more=chunk(17, call_id.encode()))

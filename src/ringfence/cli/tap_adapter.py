@@ -16,17 +16,14 @@ from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
 from ringfence.adapters.tap.tshark import NoTshark, Tshark
 from ringfence.cli.adapter_run import patience_option
-from ringfence.cli.files_in import files_in
+from ringfence.cli.import_options import files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
     Failed,
-    Moment,
     connection_options,
     feed_option,
-    json_option,
     switch_country_option,
 )
-from ringfence.cli.reject_file import rejects_option
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -50,19 +47,7 @@ from ringfence.wording.withheld import Withheld
     help="A rule of tshark's -d, such as tcp.port==12775,smpp; repeatable.",
 )
 @withheld_option
-@click.option(
-    "--complete-from",
-    type=Moment(),
-    metavar="TIME",
-    help="With --complete-to: the files hold everything that came from then on, so silence counts.",
-)
-@click.option("--complete-to", type=Moment(), metavar="TIME", help="Up to then, itself not in it.")
-@click.option(
-    "--yes", is_flag=True, help="Claim that time though a file has no record, as nothing came."
-)
-@click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
-@rejects_option
-@json_option
+@import_options
 @connection_options
 @patience_option
 @click.pass_context
@@ -93,7 +78,7 @@ def tap(
     is claimed though asked for.
     """
     now = int(time.time())
-    files = files_in(paths)
+    files = files_of(paths)
     wanted = Import(
         files=files,
         feed=feed,
