@@ -20,10 +20,10 @@ def read_smpp(message: SignallingMessage, plan: DialPlan, withheld: Withheld) ->
         raise Nothing("other_command")
     if message.whole("smpp.esm.submit.msg_type") > 0:
         raise Nothing("receipt")
-    source = Address(
+    source = _address(
         message.whole("smpp.source_addr_ton"),
         message.whole("smpp.source_addr_npi"),
-        (message.get("smpp.source_addr") or "").encode(),
+        message.get("smpp.source_addr") or "",
     )
     caller = sender(source, plan, withheld)
     part = message.get("gsm_sms.udh.mm.msg_id") or message.get("smpp.sar_msg_ref_num")
@@ -36,10 +36,14 @@ def read_smpp(message: SignallingMessage, plan: DialPlan, withheld: Withheld) ->
         elif name == "smpp.dest_addr_npi":
             npi = int(value)
         elif name == "smpp.destination_addr":
-            called = called_number(Address(ton, npi, value.encode()), plan)
+            called = called_number(_address(ton, npi, value), plan)
             if called is not None:
                 found = True
                 request = hash((message.link, sequence, called)) or 1
                 yield Seen(Told.MESSAGE, called, caller, names, leg=message.link, request=request)
     if not found:
         raise Nothing("called_not_a_number")
+
+
+def _address(ton: int, npi: int, text: str) -> Address:
+    return bytes((ton & 0xFF, npi & 0xFF)) + text.encode()
