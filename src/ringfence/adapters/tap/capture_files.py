@@ -64,7 +64,7 @@ class CaptureFiles:
                 if isinstance(outcome, Unreadable)
                 else f"time_ahead: bound=at most {AHEAD_S_MAX} s after the import began"
             )
-            rejects.add(None, number, [f"frame {number}"], reason)
+            rejects.add(None, f"frame {number}", (), reason)
             yield count, None
 
     def _index_of(self, file: IO[bytes]) -> int:
