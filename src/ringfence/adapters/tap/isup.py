@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ringfence import EventKind
 from ringfence.adapters.callers import NOBODY, Caller
-from ringfence.adapters.tap.packets import Fields, SignallingMessage
+from ringfence.adapters.tap.packets import Fields, SignallingMessage, whole_of
 from ringfence.adapters.tap.seen import Nothing, Seen, Told
 from ringfence.adapters.tap.written import called_of, caller_of, isup_text
 from ringfence.wording.dialled import DialPlan
@@ -112,7 +112,7 @@ def calling_party(fields: Fields, plan: DialPlan, withheld: Withheld) -> Caller:
     nature, shown = -1, False
     for name, value in fields:
         if name == "isup.calling_party_nature_of_address_indicator":
-            nature = int(value)
+            nature = whole_of(value)
         elif name == "isup.address_presentation_restricted_indicator":
             shown = value == "0"
         elif name == "isup.calling":

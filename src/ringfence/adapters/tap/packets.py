@@ -45,8 +45,12 @@ class SignallingMessage:
 
     def whole(self, name: str) -> int:
         """The first value as an integer, -1 where there is none."""
-        value = self.get(name) or ""
-        return int(value) if value.isascii() and value.isdigit() else -1
+        return whole_of(self.get(name) or "")
+
+
+def whole_of(value: str) -> int:
+    """A value as an integer, -1 if it is none."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else -1
 
 
 class Packet(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ringfence.adapters.smpp.body import Address
 from ringfence.adapters.smpp.meaning import called_number, sender
-from ringfence.adapters.tap.packets import SignallingMessage
+from ringfence.adapters.tap.packets import SignallingMessage, whole_of
 from ringfence.adapters.tap.seen import Nothing, Seen, Told
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -32,9 +32,9 @@ def read_smpp(message: SignallingMessage, plan: DialPlan, withheld: Withheld) ->
     found, ton, npi = False, 0, 0
     for name, value in message.fields:
         if name == "smpp.dest_addr_ton":
-            ton = int(value)
+            ton = whole_of(value)
         elif name == "smpp.dest_addr_npi":
-            npi = int(value)
+            npi = whole_of(value)
         elif name == "smpp.destination_addr":
             called = called_number(_address(ton, npi, value), plan)
             if called is not None:

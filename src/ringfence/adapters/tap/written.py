@@ -6,12 +6,15 @@ same.
 
 from __future__ import annotations
 
+import re
+
 from ringfence.adapters.callers import NOBODY, Caller, read_caller
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
 
 _ISUP = {4: "international", 3: "national", 2: "dialled", 0: "dialled"}  # Q.763 3.9
 _TON = {1: "international", 2: "national", 0: "dialled"}  # TS 29.002 17.7.8, SMPP 5.2.5
+_OCTETS = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 _ALPHANUMERIC = 5
 _END = "F"  # Q.763 3.9 f: the number is complete
 
@@ -45,7 +48,7 @@ def tbcd(octets: str) -> str:
 
 def address_text(octets: str, plan: DialPlan) -> str | None:
     """The text of an AddressString, whose first octet has nature and plan."""
-    if len(octets) < 4:
+    if len(octets) < 4 or not _OCTETS.fullmatch(octets):
         return None
     return ton_text(tbcd(octets[2:]), int(octets[:2], 16) >> 4 & 7, plan)
 
@@ -63,7 +66,7 @@ def caller_of(text: str | None, digits: str, plan: DialPlan, withheld: Withheld)
 
 def sender_of(octets: str, plan: DialPlan, withheld: Withheld) -> Caller:
     """Who sends, as TP-OA and SM-RP-SMEA write it (TS 23.040 9.1.2.5)."""
-    if len(octets) < 4:
+    if len(octets) < 4 or not _OCTETS.fullmatch(octets):
         return NOBODY
     length, ton, rest = int(octets[:2], 16), int(octets[2:4], 16) >> 4 & 7, octets[4:]
     if ton == _ALPHANUMERIC:
