@@ -211,5 +211,5 @@ class _Run:
                 yield file, bad
             finally:
                 self._reject_file = None
-                if reject_file.rows:
+                if bad.text:
                     click.echo(bad.text, err=True)
