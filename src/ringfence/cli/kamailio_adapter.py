@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
 
 from ringfence import EventStream, Tls
 from ringfence.adapters.kamailio.evapi import Evapi
-from ringfence.adapters.kamailio.heard import Heard
 from ringfence.adapters.kamailio.mqueue import Mqueue
+from ringfence.adapters.kamailio.progress import Progress
 from ringfence.adapters.kamailio.reader import ReportReader
 from ringfence.adapters.kamailio.rpc import Rpc, carrier_of
 from ringfence.adapters.kamailio.source import KamailioSource, Way
-from ringfence.adapters.kamailio.state import (
-    State,
-    StateError,
-    StateKeeper,
-    check_writable,
-    read_state,
-)
+from ringfence.adapters.kamailio.state import read_state
 from ringfence.adapters.run import run_live
+from ringfence.adapters.state_keeper import StateError, StateKeeper, check_writable
 from ringfence.cli.adapter_run import (
     lateness_option,
     patience_option,
@@ -107,21 +101,8 @@ def kamailio(
     except (StateError, OSError) as error:
         words = wrong_path(error, state) if isinstance(error, OSError) and state else str(error)
         raise Failed(words) from None
-    began_at = time.time()
-    lost_until = left.claimed if left else int(began_at) + 1
-
-    def lose(began: int, ended: int) -> None:
-        nonlocal lost_until
-        lost_until = max(lost_until, ended)
-        stream.lose(began, ended)
-
-    heard = Heard(
-        lose,
-        began_at=began_at,
-        margin_s=float(lateness),
-        patience_s=float(max(lateness, 1)),
-        mark=left.mark if left else None,
-    )
+    progress = Progress(feed, left, margin_s=float(lateness))
+    heard = progress.heard
     try:
         stream = EventStream(
             server,
@@ -140,20 +121,8 @@ def kamailio(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
-    def progress() -> tuple[int, int]:
-        nonlocal lost_until
-        stats = stream.stats
-        if stats.refused or stats.dropped:  # what the server did not take is lost, up to now
-            lost_until = max(lost_until, int(time.time()) + 1)
-        return stats.answered + stats.unanswered, stats.answered
-
-    def present() -> State:
-        watermark = stream.stats.watermark
-        answered_until = int(watermark.timestamp()) if watermark else 0
-        boot, seq, until = heard.whole
-        return State(feed, boot, seq, until, max(lost_until, answered_until))
-
-    keeper = StateKeeper(state, progress, present, _say) if state else None
+    progress.begin(stream)
+    keeper = StateKeeper(state, progress.count, progress.present, _say) if state else None
     reader = ReportReader(plan, withheld=withheld)
     where = f"rpc={rpc} queue={queue}" if rpc is not None else f"evapi={evapi}"
     source = KamailioSource(way, where, reader=reader, sink=stream, heard=heard, state=keeper)
