@@ -198,6 +198,7 @@ def test_senders_that_were_looked_up_take_bounded_memory() -> None:
     assert agents.which(OURS, None) == 0
 
 
+@pytest.mark.slow
 @given(ours=reports(), others=reports(), order=st.randoms())
 def test_whatever_strangers_send_changes_nothing(
     ours: list[Arrival], others: list[Arrival], order: random.Random
