@@ -8,7 +8,8 @@ record_*, time_*, json_*    a record that cannot be read, and may hide an attemp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import IO
 
@@ -19,6 +20,7 @@ from ringfence.adapters.calls import Calls, Sighting
 from ringfence.adapters.cdr.record import Entry, Format, NoAttempt, Record
 from ringfence.adapters.event_table import AHEAD_S_MAX, Event, Passed, Rejects
 from ringfence.wording.dialled import DialPlan
+from ringfence.wording.tables import Table
 from ringfence.wording.withheld import USUAL, Withheld
 
 _KEPT = 262_144
@@ -55,6 +57,11 @@ class CdrReader:
             else:
                 yield count, outcome
 
+    def remember(self, file: IO[bytes]) -> None:
+        """Learns the calls of a file that was sent before: later files may repeat them."""
+        for _ in self(file, _NoRejects(), sys.maxsize):
+            pass
+
     def _outcome(self, entry: Entry) -> Event | Passed | str:
         found = entry.found
         if isinstance(found, Unreadable):
@@ -82,6 +89,11 @@ class CdrReader:
             return Passed("repeat", found.occurred_at)
         kind = found.kind or (EventKind.SMS if caller is None else caller.message_kind)
         return called, caller.value if caller else 0, found.occurred_at, int(kind)
+
+
+class _NoRejects:
+    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+        """They were turned away before."""
 
 
 def _whole(text: str) -> str:
