@@ -23,6 +23,7 @@ def test_every_folder_of_the_order_is_there_and_no_other(graph: dict[str, set[st
     inner = {
         "adapters.cdr",
         "adapters.cdr.follow",
+        "adapters.cdr.ts32298",
         "adapters.kamailio",
         "adapters.smpp",
         "engine.snapshot",

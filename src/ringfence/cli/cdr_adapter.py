@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -12,6 +13,7 @@ from ringfence.adapters.cdr import any_csv, kamailio_acc
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.freeswitch_csv import EXAMPLE
 from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.cdr.ts32298.tags import TagMap, usual_tags
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
 from ringfence.cli.cdr_follow import LONGEST_CALL_S, Following, follow_options, run_follow
@@ -68,6 +70,13 @@ _KINDS = [kind.name for kind in EventKind if kind]
     type=click.Choice(_KINDS, case_sensitive=False),
     help="With --format csv: the kind of the events whose rows name none.",
 )
+@click.option(
+    "--tags",
+    type=click.File("r", encoding="utf-8"),
+    metavar="FILE.toml",
+    help="With --format ts32298: where things stand in the records of this switch, if elsewhere"
+    " than TS 32.298 says.",
+)
 @withheld_option
 @click.option(
     "--complete-from",
@@ -98,6 +107,7 @@ def cdr(
     columns: dict[str, str],
     date_format: str | None,
     kind: str | None,
+    tags: TextIO | None,
     withheld: Withheld,
     complete_from: int | None,
     complete_to: int | None,
@@ -132,15 +142,18 @@ def cdr(
         raise click.UsageError("--template goes with --format freeswitch")
     if (kind or date_format) and format_ != "csv":
         raise click.UsageError("--kind and --date-format go with --format csv")
+    if tags is not None and format_ != "ts32298":
+        raise click.UsageError("--tags goes with --format ts32298")
+    tag_map, tags_said = _tag_map(tags)
     named = tuple(template.split(",")) if template else EXAMPLE
     default = EventKind[kind.upper()] if kind else None
     try:
-        made = FORMATS[format_](Forms(zone, columns, named, date_format, default))
+        made = FORMATS[format_](Forms(zone, columns, named, date_format, default, tag_map))
     except ValueError as error:
         option = "--template" if format_ == "freeswitch" and "column" in str(error) else "--zone"
         raise click.BadParameter(str(error), param_hint=option) from None
     asked = [server, str(plan.code), format_, zone, str(template), str(date_format), str(kind)]
-    asked += [*map(str, columns.items()), *withheld.more]
+    asked += [*map(str, columns.items()), *withheld.more, tags_said]
     reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
     if follow:
         if claim or yes or rejects or as_json:
@@ -173,6 +186,17 @@ def cdr(
     )
     if not run_import(wanted, reader, reader.remember):
         ctx.exit(1)
+
+
+def _tag_map(file: TextIO | None) -> tuple[TagMap | None, str]:
+    """The map of tags with what the file says, and what the file says."""
+    if file is None:
+        return None, ""
+    try:
+        said = file.read()
+        return usual_tags().with_file(said), said
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--tags") from None
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

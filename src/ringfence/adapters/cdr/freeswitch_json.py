@@ -12,9 +12,9 @@ import json
 import re
 from collections.abc import Iterator
 from typing import IO, Any
-from urllib.parse import unquote
 
 from ringfence.adapters.base import Unreadable
+from ringfence.adapters.cdr.freeswitch_values import dict_of, is_hidden, text_of
 from ringfence.adapters.cdr.local_time import LocalTimes, unix_seconds
 from ringfence.adapters.cdr.record import Entry, Format, Record
 from ringfence.adapters.cdr.unpacked import unpacked
@@ -104,50 +104,36 @@ def _is_object(octets: bytes) -> bool:
 
 
 def _attempts(values: dict[str, Any], times: LocalTimes) -> Iterator[Record]:
-    variables = _dict(values.get("variables"))
+    variables = dict_of(values.get("variables"))
     callflow = values.get("callflow")
-    entries = [_dict(entry) for entry in callflow] if isinstance(callflow, list) else []
-    names = {_text(variables, name) for name in _NAMES}
-    names |= {_text(_dict(entry.get("caller_profile")), "uuid") for entry in entries}
+    entries = [dict_of(entry) for entry in callflow] if isinstance(callflow, list) else []
+    names = {text_of(variables, name) for name in _NAMES}
+    names |= {text_of(dict_of(entry.get("caller_profile")), "uuid") for entry in entries}
     known = tuple(b"u:" + name.encode("utf-8", "replace") for name in sorted(names) if name)
-    hidden = _text(variables, "privacy_hide_number") == "true"
+    hidden = is_hidden(variables, dict_of(values.get("app_log")))
     reached = set()
     for first, entry in enumerate(reversed(entries)):
-        profile = _dict(entry.get("caller_profile"))
-        called = _text(profile, "destination_number")
+        profile = dict_of(entry.get("caller_profile"))
+        called = text_of(profile, "destination_number")
         if not called or called in reached:
             continue
         reached.add(called)
-        caller = "" if hidden else _text(profile, "caller_id_number")
-        moment = _dict(entry.get("times"))
-        written = _text(moment, "profile_created_time" if first else "created_time")
+        caller = "" if hidden else text_of(profile, "caller_id_number")
+        moment = dict_of(entry.get("times"))
+        written = text_of(moment, "profile_created_time" if first else "created_time")
         at = unix_seconds(written[:-6]) if len(written) > 6 else _start(variables, times)
         yield Record(called, caller, at, names=known)
     if not reached:
-        called = _text(variables, "destination_number") or _text(variables, "sip_req_user")
+        called = text_of(variables, "destination_number") or text_of(variables, "sip_req_user")
         if not called:
             raise Unreadable("json_without_called")
-        caller = _text(variables, "caller_id_number") or _text(variables, "sip_from_user")
+        caller = text_of(variables, "caller_id_number") or text_of(variables, "sip_from_user")
         yield Record(called, "" if hidden else caller, _start(variables, times), names=known)
 
 
 def _start(variables: dict[str, Any], times: LocalTimes) -> int:
-    if written := _text(variables, "start_uepoch"):
+    if written := text_of(variables, "start_uepoch"):
         return unix_seconds(written[:-6])
-    if written := _text(variables, "start_epoch"):
+    if written := text_of(variables, "start_epoch"):
         return unix_seconds(written)
-    return times.read(_text(variables, "start_stamp"))
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(values: dict[str, Any], name: str) -> str:
-    """A value, without its URL encoding; no number or name of a time has a % of its own."""
-    value = values.get(name)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
-        value = str(value)
-    if not isinstance(value, str):
-        return ""
-    return unquote(value) if "%" in value else value
+    return times.read(text_of(variables, "start_stamp"))

@@ -2,7 +2,8 @@
 
 event                       the first record of an attempt; `repeat`: further ones
 called_not_a_number         an attempt at something else, such as an extension
-other_method                a record of something else
+other_method, other_record  a record of something else
+receipt                     a report of a message
 record_*, time_*, json_*    a record that cannot be read, and may hide an attempt
 """
 
@@ -82,6 +83,7 @@ class CdrReader:
             None if caller is None else caller.value,
             found.occurred_at,
             found.names,
+            found.hint,
             leg=found.leg,
             is_message=found.kind is None or found.kind in _MESSAGES,
         )
@@ -92,7 +94,7 @@ class CdrReader:
 
 
 class _NoRejects:
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
         """They were turned away before."""
 
 
