@@ -22,7 +22,7 @@ GIVEN_BACK = "# line "
 
 _Read = TypeVar("_Read")
 _Outcome = tuple[Record | Unreadable | NoAttempt, list[str] | None]
-_LINES_MAX = 8
+LINES_MAX = 8
 """Lines of a record."""
 ReadText = Callable[[str], Record]
 ReadCells = Callable[[list[str]], Record]
@@ -111,7 +111,7 @@ def _records(
         outcome = read(text)
         if isinstance(outcome[0], Unreadable) and outcome[0].reason == "record_quotes":
             whole = text
-            for count in range(1, _LINES_MAX):
+            for count in range(1, LINES_MAX):
                 if len(ahead) < count and (after := next(lines, None)):
                     ahead.append(after)
                 if len(ahead) < count or ahead[count - 1][0] != line + count:
