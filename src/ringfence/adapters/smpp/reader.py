@@ -43,6 +43,8 @@ STATUS = {
 }
 """What is answered to what cannot be read, where it is not INVALID_MESSAGE_LENGTH."""
 _ADDRESSES_MAX = 16_384
+_ADDRESS_BYTES_MAX = 64
+"""Of what is remembered; three times what the standard lets anybody write."""
 
 
 class Sender(NamedTuple):
@@ -76,7 +78,7 @@ class SmppReader:
         self._plan = plan
         self._withheld = withheld
         # A few senders send most messages; what an address means never changes.
-        self._sender = lru_cache(_ADDRESSES_MAX)(self._read_sender)
+        self._known_sender = lru_cache(_ADDRESSES_MAX)(self._sender)
 
     def read(self, pdu: Pdu, now: int, repeats: Repeats | None = None) -> Taken:
         """What a PDU in MESSAGES is; no event if it is in `repeats`. `now` is unix seconds.
@@ -99,10 +101,11 @@ class SmppReader:
         if repeats is not None and repeats.is_one(key, now):
             self.tally["repeat"] += 1
             return Taken([], _NOBODY, key)
-        sender = self._sender(message.source)
+        short = len(message.source) <= _ADDRESS_BYTES_MAX
+        sender = (self._known_sender if short else self._sender)(message.source)
         return Taken(self._numbers(message, sender.caller, now), sender, key)
 
-    def _read_sender(self, address: Address) -> Sender:
+    def _sender(self, address: Address) -> Sender:
         caller = read_sender(address, self._plan, self._withheld)
         return Sender(caller.value, caller.message_kind)
 
