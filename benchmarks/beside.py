@@ -7,6 +7,9 @@ nothing, or check 100,000 numbers a call, list pages of 10,000, or read pages of
 in a loop. Between any two of these the client is alone again: ratios are to all of before and
 after, as a machine is never twice the same.
 
+The control is the same load at another server of the machine, which shares its cores but none of
+the first one's processes: what that costs is not the server's to mend.
+
 Not measured: more workers, each of which has its own clients; a network.
 """
 
@@ -18,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import NamedTuple
@@ -103,11 +107,11 @@ def checks(address: str, seconds: float) -> Milliseconds:
     return np.array(taken)
 
 
-def checks_beside(address: str, load: Load, seconds: float) -> Milliseconds:
-    """The same, while others do something."""
+def checks_beside(address: str, others_at: str, load: Load, seconds: float) -> Milliseconds:
+    """The same, while others do something at a server."""
     spawn = multiprocessing.get_context("spawn")
     ready, stop = spawn.Event(), spawn.Event()
-    others = spawn.Process(target=keep_asking, args=(address, load, ready, stop))
+    others = spawn.Process(target=keep_asking, args=(others_at, load, ready, stop))
     others.start()
     try:
         while not ready.wait(1.0):
@@ -127,28 +131,34 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"))
     asked = parser.parse_args()
     console = Console(stderr=True)
-    rows: list[tuple[str, Milliseconds, Milliseconds]] = []
-    with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-        server = Server(Path(folder, "data"), "--capacity", str(asked.numbers), "--workers", "1")
-        try:
+    rows: list[tuple[str, Milliseconds, Milliseconds, Milliseconds]] = []
+    options = ("--capacity", str(asked.numbers), "--workers", "1")
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder, ExitStack() as servers:
+        server, control = (Server(Path(folder, name), *options) for name in ("data", "control"))
+        for each in (server, control):
+            servers.callback(each.stop)
             console.print(f"quarantining {asked.numbers:,} numbers")
-            server.quarantine(asked.numbers)
-            alone = checks(server.address, asked.seconds)
-            for load in loads(asked.numbers):
-                console.print(load.said)
-                beside = checks_beside(server.address, load, asked.seconds)
-                before, alone = alone, checks(server.address, asked.seconds)
-                rows.append((load.said, np.concatenate([before, alone]), beside))
-        finally:
-            server.stop()
+            each.quarantine(asked.numbers)
+        alone = checks(server.address, asked.seconds)
+        for load in loads(asked.numbers):
+            console.print(load.said)
+            beside, elsewhere = (
+                checks_beside(server.address, at.address, load, asked.seconds)
+                for at in (server, control)
+            )
+            before, alone = alone, checks(server.address, asked.seconds)
+            rows.append((load.said, np.concatenate([before, alone]), beside, elsewhere))
     print(f"command: python {shlex.join(sys.argv)}\nmachine: {machine()}\n")
-    print("| others | alone: median, p99 ms | beside: median, p99 ms | median to alone | p99 |")
-    print("|---|---|---|---|---|")
-    for said, alone, beside in rows:
-        (median, p99), (slow, slow99) = (np.percentile(each, (50, 99)) for each in (alone, beside))
+    print("| others | alone: median, p99 ms | beside | control | median to alone | p99 | control |")
+    print("|---|---|---|---|---|---|---|")
+    for said, *taken in rows:
+        (median, p99), (slow, slow99), (other, other99) = (
+            np.percentile(each, (50, 99)) for each in taken
+        )
         print(
             f"| {said} | {median:.2f}, {p99:.2f} | {slow:.2f}, {slow99:.2f}"
-            f" | {slow / median:.1f} | {slow99 / p99:.1f} |"
+            f" | {other:.2f}, {other99:.2f} | {slow / median:.1f} | {slow99 / p99:.1f}"
+            f" | {other99 / p99:.1f} |"
         )
 
 

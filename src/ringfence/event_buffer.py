@@ -68,15 +68,20 @@ class EventBuffer:
         """There are events that no finished batch holds."""
         return bool(self._unfinished)
 
-    def take(self, called: int, caller: int, occurred_at: int, kind: int) -> None:
-        """Takes an event over; there must be room. Raises ValueError for what does not fit."""
+    def take(self, called: int, caller: int, occurred_at: int, kind: int) -> bool:
+        """Takes an event over, for which there must be room; whether a batch is full with it.
+
+        Raises ValueError for what does not fit.
+        """
         event = pack_event(called, caller, occurred_at, kind)
         if self._claims.is_late(occurred_at):
             self.late += 1
         self._unfinished += event
         self.taken += 1
-        if len(self._unfinished) >= self._batch_bytes:
-            self.finish()
+        if len(self._unfinished) < self._batch_bytes:
+            return False
+        self.finish()
+        return True
 
     def drop(self, occurred_at: int) -> None:
         """Counts an event that is not taken over, and keeps it out of the claims."""

@@ -133,6 +133,7 @@ class EventStream:
         self._due = False  # unfinished events are to go
         self._one_by_one = 0  # so many batches go only when the one before is answered
         self._closing = False
+        self._beat_at = 0.0  # of the event loop's clock: when an empty batch is due
         self._failure: BaseException | None = None
         self._connections = self._failures = 0
         self._answering: bool | None = None
@@ -180,22 +181,15 @@ class EventStream:
         if buffer.is_full or self._failure is not None:
             buffer.drop(occurred_at)
             return False
-        was_empty = not buffer.has_unfinished
-        buffer.take(called, caller, occurred_at, kind)
-        if not buffer.has_unfinished:
-            self._pulse()
-        elif was_empty and self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
+        self._take(called, caller, occurred_at, kind)
         return True
 
     async def send_wait(self, called: int, caller: int, occurred_at: int, kind: int) -> None:
         """Takes an event over as soon as there is room; raises what stopped the stream."""
-        self._raise_if_stopped()
-        while self._buffer.is_full:
-            await self._moved.wait()
+        while self._failure is not None or self._buffer.is_full:
             self._raise_if_stopped()
-        self.send(called, caller, occurred_at, kind)
-        if not self._buffer.has_unfinished:  # a batch is full: let it go before the next one
+            await self._moved.wait()
+        if self._take(called, caller, occurred_at, kind):  # let it go before the next one
             await asyncio.sleep(0)
 
     async def flush(self) -> None:
@@ -210,8 +204,7 @@ class EventStream:
 
     async def wait_stopped(self) -> None:
         """Waits until the stream stops, and raises what stopped it."""
-        while not self._running.done():
-            await self._moved.wait()
+        await asyncio.wait({self._running})
         self._raise_if_stopped()
 
     def lose(self, began_at: int, ended_at: int) -> None:
@@ -243,6 +236,15 @@ class EventStream:
     def answering(self) -> bool | None:
         """Whether the server answered last, and was not lost since; None = neither, as yet."""
         return self._answering
+
+    def _take(self, called: int, caller: int, occurred_at: int, kind: int) -> bool:
+        """Takes an event over, for which there is room; whether a batch is full with it."""
+        if self._buffer.take(called, caller, occurred_at, kind):
+            self._pulse()
+            return True
+        if self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
+        return False
 
     def _lingered(self) -> None:
         self._linger = None
@@ -307,13 +309,18 @@ class EventStream:
             await self._write_all(call)
 
     async def _write_all(self, call: Any) -> None:
+        self._beat_at = self._next_beat()
         while not (self._closing and self._buffer.is_empty):
             request = self._next_request()
             if request is None:
                 await self._wait_or_beat()
                 continue
+            self._beat_at = self._next_beat()
             await call.write(request)
         await call.done_writing()
+
+    def _next_beat(self) -> float:
+        return asyncio.get_running_loop().time() + self._heartbeat_s
 
     def _next_request(self) -> StreamEventsRequest | None:
         if self._buffer.in_flight >= (1 if self._one_by_one else UNANSWERED_BATCHES_MAX):
@@ -324,9 +331,11 @@ class EventStream:
 
     async def _wait_or_beat(self) -> None:
         try:
-            async with asyncio.timeout(self._heartbeat_s):
+            # Since what was last sent: whoever asks for answers all the time moves a lot.
+            async with asyncio.timeout_at(self._beat_at):
                 await self._moved.wait()
         except TimeoutError:
+            self._beat_at = self._next_beat()
             if self._buffer.is_empty:  # else what is on its way says as much
                 self._buffer.finish()
 

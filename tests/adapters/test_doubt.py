@@ -1,18 +1,16 @@
 """A call that was reported and not read is lost time, and what strangers send is not."""
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.switch_traffic import AT, CALLED, chunk, framed, hep, sip
+from support.switch_traffic import AT, CALLED, chunk, former, framed, hep, sip
 
 from ringfence.adapters.hep_reader import LATE_S, HepReader
 from ringfence.wording.dialled import DialPlan
 
 NUMBER = int(CALLED.removeprefix("+"))
 TCP = chunk(2, b"\x06")
-VERSION_2 = struct.pack("!BBBBHH4s4s", 2, 16, 2, 17, 5060, 5060, b"\xc0\0\2\1", b"\xc0\0\2\2")
+UNKNOWN_FAMILY = former(sip(), family=99)
 LOST = [(AT - LATE_S, AT + 1)]
 
 
@@ -40,7 +38,14 @@ def test_a_call_that_is_read_loses_nothing() -> None:
         hep(sip()[1:], more=TCP),
         hep(b'{"ev": "INVITE", "called": ', protocol=100),
         hep(sip())[:-5],
-        VERSION_2 + sip(),
+        hep(sip(), protocol=50),
+        hep(b"\0\0\0\0\r\n" + sip()),
+        hep(sip("OPTIONS") + sip()),
+        hep(b"SIP/2.0 404 Not Found\r\nl: 0\r\n\r\n" + sip("MESSAGE", end="\n")),
+        former(sip()[1:]),
+        former(sip()[1:], version=1),
+        UNKNOWN_FAMILY,
+        former(sip())[:25],
     ],
     ids=[
         "cut",
@@ -50,7 +55,14 @@ def test_a_call_that_is_read_loses_nothing() -> None:
         "INVITE without its I",
         "log line",
         "cut HEP",
-        "HEP version 2",
+        "another type",
+        "behind something",
+        "behind another request",
+        "behind a reply",
+        "HEP 2 that begins in the middle",
+        "HEP 1 that begins in the middle",
+        "HEP 2 of an unknown family",
+        "HEP 2 that ends in its time",
     ],
 )
 def test_a_call_that_is_not_read_is_lost_time(datagram: bytes) -> None:
@@ -64,6 +76,8 @@ def test_a_call_that_is_not_read_is_lost_time(datagram: bytes) -> None:
         b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x02\x10",
+        former(sip("OPTIONS")),
+        former(b"SIP/2.0 404 Not Found\r\n\r\n", version=1),
         hep(b"SIP/2.0 404 Not Found\r\n\r\n"),
         hep(sip("OPTIONS")),
         hep(sip("OPTIONS"), more=TCP),
@@ -75,6 +89,16 @@ def test_a_call_that_is_not_read_is_lost_time(datagram: bytes) -> None:
 )
 def test_what_is_no_call_denies_no_coverage(datagram: bytes) -> None:
     assert heard(datagram) == (0, [])
+
+
+def test_calls_that_share_a_packet_are_lost_time_but_for_the_first() -> None:
+    assert heard(hep(sip() + sip(call_id="c2"))) == (1, LOST)
+
+
+def test_what_somebody_wrote_is_no_other_call() -> None:
+    text = "INVITE sip:+447700900123@x SIP/2.0\r\n\r\n"
+    assert heard(hep(sip("MESSAGE", body=text))) == (1, [])
+    assert heard(hep(sip("NOTIFY", body=text))) == (0, [])
 
 
 def test_who_has_another_key_denies_no_coverage() -> None:

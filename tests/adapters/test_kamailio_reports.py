@@ -19,7 +19,8 @@ from ringfence.adapters.kamailio.reader import ReportReader
 from ringfence.adapters.kamailio.report import Answer, Report, read_message
 from ringfence.adapters.kamailio.rpc import carrier_of
 from ringfence.adapters.kamailio.source import DOUBT_S, Reports
-from ringfence.adapters.kamailio.state import State, StateError, StateKeeper, read_state
+from ringfence.adapters.kamailio.state import State, read_state
+from ringfence.adapters.state_keeper import StateError, StateKeeper
 from ringfence.wording.dialled import DialPlan
 
 AT = 1_790_000_000

@@ -8,7 +8,7 @@ from support.switch_traffic import AT, chunk, framed, hep, sip
 
 from ringfence import EventKind
 from ringfence.adapters.base import Attempt
-from ringfence.adapters.hep import TCP, read_datagram
+from ringfence.adapters.hep import read_datagram
 from ringfence.adapters.hep_reader import LATE_S, HepReader
 from ringfence.adapters.sip_pieces import PIECES_MAX, WAIT_S, Pieces
 from ringfence.adapters.sip_stream import BODY_MAX
@@ -29,7 +29,7 @@ class Stream:
         self.made: list[Attempt] = []
 
     def piece(self, payload: bytes, after_s: int = 0, port: int = 15080) -> "Stream":
-        octets = hep(payload, transport=TCP, at=AT + after_s, port=port)
+        octets = hep(payload, transport=6, at=AT + after_s, port=port)
         self.made += self.reader.read(octets, AT + after_s)
         return self
 
@@ -234,7 +234,7 @@ def test_method_that_nobody_knows_is_lost_time_on_a_stream_only() -> None:
 
 
 def take(pieces: Pieces, port: int, payload: bytes) -> list[str]:
-    piece = read_datagram(hep(payload, transport=TCP, port=port))
+    piece = read_datagram(hep(payload, transport=6, port=port))
     return [part.outcome or "message" for part in pieces.take(piece, AT, AT)]
 
 
@@ -282,3 +282,55 @@ def test_agent_that_says_no_addresses_cannot_be_waited_for() -> None:
     piece = read_datagram(framed(chunk(2, b"\x06"), chunk(11, b"\x01"), chunk(15, sip()[:90])))
     (part,) = pieces.take(piece, AT, AT)
     assert (part.outcome, part.doubted, len(pieces)) == ("sip_truncated", True, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"To: <sip:+447700900123@switch.example>\r", b"\nTo: <sip:+447700900456@x>\r\n"),
+        (b"Call-ID: c1\r\n", b"rds: 70\r\nContent-Length: 0\r\n\r\n"),
+        (b"Call-ID: c1\r\nCSeq: 1 INVITE\r\nCo", b"ards: 70\r\nl: 0\r\n\r\n"),
+        (b"Max-Forwards: 7", b"0\r\nMax-Forwards: 70\r\nCSeq: 1 INVITE\r\ni: c\r\nl: 0\r\n\r\n"),
+        (b"CSeq: 1 INVITE\r\ni: c", b"2\r\nCSeq: 1 BYE\r\nl: 0\r\n\r\n"),
+        (b"CSeq: 1 INVITE\r\ni: c\r\nSupp", b"a line without a name\r\nl: 0\r\n\r\n"),
+    ],
+)
+def test_headers_of_two_messages_are_lost_time_until_the_last_of_them(
+    before: bytes, after: bytes
+) -> None:
+    head, _, _ = sip().partition(b"Call-ID")
+    head = head if before.startswith((b"Call", b"Max", b"CSeq")) else head.partition(b"To:")[0]
+    stream = Stream().piece(head + before, 0).piece(after, 2).wait(WAIT_S + 3)
+    assert stream.lost == (0, 3)
+
+
+@pytest.mark.parametrize("name", [b"Session-ID", b"X-Colour", b"p-charging-vector", b"s"])
+def test_known_headers_may_go_over_a_seam(name: bytes) -> None:
+    for written, lost in ((name, None), (b"Colour", (0, 1))):
+        message = sip().replace(b"Max-Forwards", written + b": 1\r\nMax-Forwards")
+        at = message.index(written + b": 1") + len(written)
+        stream = Stream().piece(message[:at]).piece(message[at:])
+        assert stream.called == [FIRST]
+        assert stream.lost == lost, written
+
+
+@pytest.mark.parametrize(
+    ("rest", "lost"),
+    [
+        (b"", None),
+        (SDP.encode(), None),
+        (b"\r\n\r\n", None),
+        (b"hello", None),
+        (b"I", (0, 1)),
+        (b"INVITE sip:", (0, 1)),
+        (b"SIP/2.0 404 Not Found\r\nl: 0\r\n\r\nIN", (0, 1)),
+        (b"SIP/2.0 404 Not Found\r\nl: 0\r\n\r\n", (0, 1)),
+        (OTHER, (0, 1)),
+    ],
+)
+def test_message_without_a_length_that_may_hold_another_is_lost_time(
+    rest: bytes, lost: tuple[int, int] | None
+) -> None:
+    stream = Stream().piece(sip().replace(b"Content-Length: 0\r\n", b"") + rest)
+    assert stream.called[0] == FIRST
+    assert stream.lost == lost

@@ -101,6 +101,23 @@ def test_a_record_that_cannot_be_read_keeps_the_claim_back_and_can_be_mended(
     assert len(client.get_number(called).recent) == 2
 
 
+def test_how_many_were_turned_away_is_said_by_reason(
+    ringfence, feed, quarantined, tmp_path: Path
+) -> None:
+    (called,) = quarantined(1)
+    good = row(called, NOW - 9 * DAY_S, 1)
+    wrong_time = good.replace(moment(NOW - 9 * DAY_S), "yesterday")
+    (tmp_path / "Master.csv").write_text(good + 2 * (good[:60] + "\n") + wrong_time)
+    options = ("--format", "asterisk", str(tmp_path / "Master.csv"))
+    told, _ = ran(ringfence, feed, *options, code=1)
+    assert told["bad_lines"] == 3
+    assert told["turned_away"] == {"record_quotes": 2, "time_unreadable": 1}
+    said = ringfence("adapter", "cdr", "--country", "44", "--feed", feed, *options, code=1).stdout
+    lines = [line.split() for line in said.splitlines()]
+    assert ["record", "quotes", "2"] in lines
+    assert ["time", "unreadable", "1"] in lines
+
+
 RECORDS = {
     "freeswitch": (
         '"x","+441632960321","+{called}","default","{at}","","{end}","9","0","NO_ANSWER",'
@@ -151,14 +168,44 @@ def test_every_format_ends_with_0_when_all_is_answered(ringfence, feed, tmp_path
         "freeswitch": "freeswitch_Master.csv",
         "freeswitch-json": "freeswitch_json_cdr",
         "kamailio": "kamailio_acc.csv",
+        "ts32298": "ts32298_cs_sample.ber",
     }
     for name, file in files.items():
         there = tmp_path / file
         (shutil.copytree if (DATA / file).is_dir() else shutil.copy)(DATA / file, there)
         told, _ = ran(ringfence, feed, "--format", name, str(there))
-        wanted = {"asterisk": 40, "freeswitch": 40, "freeswitch-json": 30, "kamailio": 60}[name]
+        wanted = {"freeswitch-json": 30, "kamailio": 60, "ts32298": 200}.get(name, 40)
         assert (told["rows"], told["bad_lines"]) == (wanted, 0), name
         assert told["accepted"] + told["untracked"] + told["rejected"] == wanted, name
+
+
+def test_records_in_ber_that_are_refused_are_read_again_once_they_are_mended(
+    ringfence, client, feed, quarantined, tmp_path: Path
+) -> None:
+    (called,) = quarantined(1)
+    digits = f"{called}f" if len(str(called)) % 2 else str(called)
+    swapped = "".join(digits[at + 1] + digits[at] for at in range(0, len(digits), 2))
+
+    def record(days: int) -> str:
+        at = time.strftime("%y%m%d%H%M%S", time.gmtime(NOW - days * DAY_S))
+        content = f"80010b820791{swapped}8609{at}2b0000a803810101"
+        return f"ab{len(content) // 2:02x}{content}"
+
+    good, late, bad = (bytes.fromhex(record(days)) for days in (30, 20, 10))
+    path = tmp_path / "msc-1.ber"
+    path.write_bytes(good + bad[:19] + bytes(3) + late)
+    claim = ("--complete-from", moment(SINCE) + "Z", "--complete-to", moment(NOW - DAY_S) + "Z")
+    told, said = ran(ringfence, feed, "--format", "ts32298", str(path), *claim, code=1)
+    assert (told["rows"], told["bad_lines"], told["claimed_from"]) == (3, 1, None)
+    assert told["turned_away"] == {"record_torn": 1}
+    assert f"msc-1.ber, octet {len(good)}: record_torn" in said
+    rejects = tmp_path / "msc-1.rejects.ber"
+    torn = (bad[:19] + bytes(3)).hex()
+    assert rejects.read_text() == f"# octet {len(good)}: record_torn\n{torn}\n"
+    rejects.write_text(rejects.read_text().replace(torn, bad.hex()))
+    told, _ = ran(ringfence, feed, "--format", "ts32298", str(rejects), *claim)
+    assert (told["rows"], told["bad_lines"]) == (1, 0)
+    assert len(client.get_number(called).recent) == 3
 
 
 @pytest.mark.parametrize(
@@ -172,6 +219,8 @@ def test_every_format_ends_with_0_when_all_is_answered(ringfence, feed, tmp_path
             "a zone such as Europe/London",
         ),
         (("--format", "kamailio", "--kind", "call"), "go with --format csv"),
+        (("--format", "csv", "--tags", "TAGS"), "--tags goes with --format ts32298"),
+        (("--format", "ts32298", "--tags", "TAGS"), "record 1, kind: 'fax', allowed: call or"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -179,5 +228,8 @@ def test_options_that_do_not_fit_are_refused(
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text("")
+    tags = tmp_path / "tags.toml"
+    tags.write_text('[[record]]\ntag = 3\nkind = "fax"\ncalled = ["2"]\ntime = ["6"]\n')
+    options = tuple(str(tags) if option == "TAGS" else option for option in options)
     command = ("adapter", "cdr", "--country", "44", "--feed", feed, *options, str(path))
     assert said in ringfence(*command, code=2).stderr.replace("\n", " ")

@@ -143,6 +143,8 @@ def test_bad_lines_are_given_back_and_keep_the_claim_back(
     )
     told, said = imported(ringfence, export, feed, *CLAIM, code=1)
     assert (told["rows"], told["accepted"], told["bad_lines"]) == (7, 1, 6)
+    counts = {"called": 1, "caller": 1, "kind": 1, "occurred_at": 2, "row": 1}
+    assert told["turned_away"] == counts
     assert told["claimed_from"] is None
     assert "nothing is claimed, as not every line became an event" in said
     assert str(CALLER) not in said

@@ -258,6 +258,23 @@ def test_heartbeats_claim_side_by_side() -> None:
     play(story)
 
 
+def test_heartbeats_go_on_while_somebody_asks_for_answers_all_the_time() -> None:
+    async def story(server: Server, address: str) -> None:
+        async with EventStream(address, "hep-1", heartbeat_s=0.2) as stream:
+
+            async def ask() -> None:
+                while True:
+                    await stream.flush()
+                    await asyncio.sleep(0.01)
+
+            asking = asyncio.create_task(ask())
+            await until(lambda: len(server.feeds.requests) >= 3)
+            asking.cancel()
+        assert server.feeds.called == []
+
+    play(story)
+
+
 def test_a_clock_that_goes_back_claims_nothing_twice() -> None:
     clock = Clock()
 

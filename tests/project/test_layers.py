@@ -22,7 +22,11 @@ def test_every_folder_of_the_order_is_there_and_no_other(graph: dict[str, set[st
     assert set(ORDER) <= folders
     inner = {
         "adapters.cdr",
+        "adapters.cdr.follow",
+        "adapters.cdr.ts32298",
+        "adapters.http",
         "adapters.kamailio",
+        "adapters.ndjson",
         "adapters.smpp",
         "engine.snapshot",
         "server.followers.history",

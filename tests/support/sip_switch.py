@@ -2,37 +2,17 @@
 
 import asyncio
 import csv
-import shutil
-import signal
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from support.places import DATA
+from support.programs import PATIENCE_S, free_ports, needs, program  # noqa: F401
 from support.switch_traffic import expected
 
 FILES = DATA / "switch" / "kamailio"
-PATIENCE_S = 60.0
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    missing = [program for program in programs if shutil.which(program) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {' '.join(missing)}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing uses at the moment."""
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 def rows(count: int, method: str = "INVITE") -> tuple[str, Counter[object]]:
@@ -44,27 +24,6 @@ def rows(count: int, method: str = "INVITE") -> tuple[str, Counter[object]]:
         "\n".join([header, *calls[:count], ""]),
         Counter(expected(row) for row in truth[:count]),
     )
-
-
-@asynccontextmanager
-async def program(*arguments: object, ends_with: int = signal.SIGTERM) -> AsyncIterator[None]:
-    """A program that runs for the length of the block."""
-    process = await asyncio.create_subprocess_exec(
-        *map(str, arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={
-            "TERM": "xterm",
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        },
-    )
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            process.send_signal(ends_with)
-        await asyncio.wait_for(process.wait(), PATIENCE_S)
 
 
 @asynccontextmanager

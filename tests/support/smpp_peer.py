@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 
 from ringfence.adapters.smpp.body import bind_body
@@ -32,7 +32,7 @@ class SafeList(ListSink):
 
 
 class Clock:
-    """Unix seconds that a test sets."""
+    """Seconds that a test sets."""
 
     def __init__(self) -> None:
         self.now = float(AT)
@@ -98,14 +98,21 @@ class Centre:
         window: int = 1_000,
         status: int = OK,
         accounts: dict[str, str] | None = None,
+        sessions_max: int = 1,
     ) -> None:
-        self.sink, self.clock = SafeList(), Clock()
+        self.sink, self.clock, self.stopwatch = SafeList(), Clock(), Clock()
         known = accounts or {NAME.decode(): PASSWORD.decode()}
         self.hearing = Hearing(known, self.sink.lose, self.clock())
         reader = SmppReader(DialPlan.of_country(44))
         self.tally = reader.tally
-        desk = Desk(reader, self.sink, self.hearing, window=window, status=status, clock=self.clock)
-        self.smsc = Smsc(desk, known, "127.0.0.1", 0, tls=tls)
+        desk = Desk(
+            *(reader, self.sink, self.hearing),
+            status=status,
+            window=window,
+            clock=self.clock,
+            stopwatch=self.stopwatch,
+        )
+        self.smsc = Smsc(desk, known, "127.0.0.1", 0, tls=tls, sessions_max=sessions_max)
         self.port = 0
         self.gateways: list[Gateway] = []
 
@@ -135,6 +142,17 @@ async def centre(**more: object) -> AsyncIterator[Centre]:
             each.close()
             with suppress(OSError):
                 await each.writer.wait_closed()
+
+
+def run(test: Callable[[Centre], Coroutine[None, None, None]], **more: object) -> Centre:
+    """Runs a test beside an adapter; the adapter as it was at the end."""
+
+    async def running() -> Centre:
+        async with centre(**more) as adapter:
+            await test(adapter)
+        return adapter
+
+    return asyncio.run(running())
 
 
 def malformed(length: int) -> bytes:

@@ -83,6 +83,7 @@ def hep(
     more: bytes = b"",
     transport: int = 17,
     port: int = 15080,
+    agent: int = 2001,
 ) -> bytes:
     """A HEP3 message as Kamailio sends it; `more` holds further chunks, `port` is the source."""
     return framed(
@@ -95,10 +96,30 @@ def hep(
         chunk(9, struct.pack(">I", at)),
         chunk(10, struct.pack(">I", 0)),
         chunk(11, bytes((protocol,))),
-        chunk(12, struct.pack(">I", 2001)),
+        chunk(12, struct.pack(">I", agent)),
         more,
         chunk(15, payload),
     )
+
+
+def former(
+    payload: bytes,
+    *,
+    version: int = 2,
+    header: int = 16,
+    family: int = 2,
+    transport: int = 17,
+    at: int = AT,
+    agent: int = 2001,
+    order: str = "<",
+    fill: bytes = b"\0\0",
+    port: int = 15080,
+) -> bytes:
+    """A message of HEP version 1 or 2."""
+    address = bytes((127, 0, 0, 1)) if family == 2 else bytes(15) + b"\1"
+    fixed = struct.pack(">BBBBHH", version, header, family, transport, port, 15060)
+    time = struct.pack(f"{order}IIH", at, 0, agent) + fill if version == 2 else b""
+    return fixed + address + address + time + payload
 
 
 def hlog(line: str, call_id: str = "c1@caller.example", at: int = AT) -> bytes:

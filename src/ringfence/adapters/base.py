@@ -68,7 +68,9 @@ class Source(Protocol):
         """Begins to hand on."""
 
     async def failed(self) -> None:
-        """Waits until listening has failed for good, and raises what it failed with."""
+        """Waits until listening has failed for good, and raises what it failed with; returns when
+        there is no more to come.
+        """
 
     async def close(self) -> None:
         """Stops listening and hands on what had arrived."""

@@ -18,7 +18,7 @@ from typing import IO, Any, Protocol
 from ringfence import EventStream
 from ringfence.adapters.event_table import Passed, Reads, Rejects
 from ringfence.adapters.run import answered
-from ringfence.wording.tables import TableError
+from ringfence.wording.tables import Table, TableError
 
 PART_ROWS = 131_072  # about a second's work: as much is sent again after a cut
 
@@ -42,6 +42,8 @@ class Sent:
     rows: int = 0
     """Rows of all files that are done."""
     bad_rows: int = 0
+    turned_away: dict[str, int] = field(default_factory=dict)
+    """The bad rows by reason: of records its name, of rows the column."""
     passed: dict[str, int] = field(default_factory=dict)
     """Rows that are no events and hide none, by reason."""
     accepted: int = 0
@@ -92,6 +94,20 @@ class Note:
         self.path.unlink(missing_ok=True)
 
 
+class _Counted:
+    """Counts bad rows by the name of their reason, and hands them on."""
+
+    def __init__(self, rejects: Rejects, counts: dict[str, int]) -> None:
+        self._rejects = rejects
+        self._counts = counts
+
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
+        """Takes one."""
+        name = reason.partition(":")[0]
+        self._counts[name] = self._counts.get(name, 0) + 1
+        self._rejects.add(table, line, cells, reason)
+
+
 def _facts(path: Path) -> list[Any]:
     facts = path.stat()
     return [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
@@ -112,7 +128,12 @@ async def send_files(
     The stream must make no claims. Raises what stopped it, NotAnswered, TableError with the file,
     and OSError.
     """
-    sent = replace(begin, rejections=list(begin.rejections), passed=dict(begin.passed))
+    sent = replace(
+        begin,
+        rejections=list(begin.rejections),
+        passed=dict(begin.passed),
+        turned_away=dict(begin.turned_away),
+    )
 
     async def settle(row: int) -> None:
         """All rows so far are answered."""
@@ -129,7 +150,8 @@ async def send_files(
     async def send_file(path: Path) -> None:
         with opens(path) as (file, rejects):
             row = sent.row
-            for row, event in reads(file, rejects, sent.row):
+            counted = _Counted(rejects, sent.turned_away)
+            for row, event in reads(file, counted, sent.row):
                 if event is None:
                     sent.bad_rows += 1
                 elif isinstance(event, Passed):

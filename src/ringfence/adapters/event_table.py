@@ -47,8 +47,10 @@ class Passed(NamedTuple):
 class Rejects(Protocol):
     """What takes the rows that are no events, each with its reason."""
 
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
-        """Takes one; without a table the only cell is the record."""
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
+        """Takes one; without a table the only cell is the record. In place of a line may be said
+        where it stands.
+        """
 
 
 class Reads(Protocol):

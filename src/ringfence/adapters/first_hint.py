@@ -15,22 +15,26 @@ WAIT_S = 45.0
 
 _READ = (
     *("event", "repeat", "reply", "other_method", "in_dialog", "not_a_message", "keepalive"),
-    "called_not_a_number",
+    *("heard", "called_not_a_number"),
 )
 _CAUSES = {
-    "hep_magic": "it is not HEP version 3: set the version where it is sent",
+    "hep_magic": "it is not HEP: set the protocol, and version 3, where it is sent",
+    "hep_agent": "it is from no agent that --agent names",
     "hep_auth_key": "its key is not the one of --auth-key, or it has none",
     "hep_type": "it holds neither SIP nor log lines",
     "log_unreadable": "its log lines are not JSON with ev, called and caller",
 }
+_NOTHING = "nothing has arrived: is the switch sending here, and may it, on UDP or TCP?"
 
 
-def hint_of(tally: Tally) -> str:
-    """What is wrong with what has arrived so far; "" when something came of it."""
+def hint_of(tally: Tally, nothing: str = _NOTHING) -> str:
+    """What is wrong with what has arrived so far; "" when something came of it. `nothing` is said
+    when nothing has.
+    """
     outcomes = {name: count for name, count in tally.items() if not name.startswith("note_")}
     total = sum(outcomes.values())
     if not total:
-        return "nothing has arrived: is the switch sending here, and may it, on UDP or TCP?"
+        return nothing
     if not any(outcomes.get(name) for name in _READ):
         reason = max(outcomes, key=lambda name: outcomes[name])
         cause = _CAUSES.get(reason, "see what the reason means in the adapter's page")
@@ -45,9 +49,21 @@ def hint_of(tally: Tally) -> str:
 
 
 async def hint_after_a_while(
-    tally: Tally, say: Callable[[str], None], *, wait_s: float = WAIT_S
+    tally: Tally,
+    say: Callable[[str], None],
+    *,
+    more: Callable[[], str] = str,
+    nothing: str = _NOTHING,
+    wait_s: float = WAIT_S,
 ) -> None:
-    """Says after `wait_s` that nothing came of it, if so; once."""
+    """Says after `wait_s` that nothing came of it, if so, or else what `more` says; once."""
+    await say_after_a_while(lambda: hint_of(tally, nothing) or more(), say, wait_s=wait_s)
+
+
+async def say_after_a_while(
+    hint: Callable[[], str], say: Callable[[str], None], *, wait_s: float = WAIT_S
+) -> None:
+    """Says after `wait_s` what is wrong then, unless it is ""; once."""
     await asyncio.sleep(wait_s)
-    if hint := hint_of(tally):
-        say(f"after {wait_s:g} s {hint}")
+    if found := hint():
+        say(f"after {wait_s:g} s {found}")

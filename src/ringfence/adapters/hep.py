@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ringfence.adapters.base import Unreadable
 
@@ -28,15 +28,16 @@ PAYLOAD_MAX = 65_535
 SIP = 1
 LOG = 100
 
-TCP = 6
+_PACKETS = frozenset((17, 132))
+"""What carries each message by itself: UDP and SCTP. Of TLS FreeSWITCH says 22."""
 
-_TRANSPORT, _SECONDS, _PROTOCOL, _AUTH_KEY = 2, 9, 11, 14
+_TRANSPORT, _SECONDS, _PROTOCOL, _CAPTURE_ID, _AUTH_KEY = 2, 9, 11, 12, 14
 _PAYLOAD, _COMPRESSED, _CORRELATION = 15, 16, 17
 _MESSAGES = frozenset((_PAYLOAD, _COMPRESSED))
 _READ = {
     _TRANSPORT: 1, _SECONDS: 4, _PROTOCOL: 1, _AUTH_KEY: 0,
     _PAYLOAD: 0, _COMPRESSED: 0, _CORRELATION: 0,
-    3: 0, 4: 0, 5: 0, 6: 0, 7: 0, 8: 0, 12: 0,  # addresses, ports and the agent's number
+    3: 0, 4: 0, 5: 0, 6: 0, 7: 0, 8: 0, _CAPTURE_ID: 0,  # 3 to 8 are addresses and ports
 }  # fmt: skip
 """Chunk types of vendor 0 that are read, and how many octets each has (0 = any number)."""
 
@@ -48,7 +49,7 @@ class Datagram:
     protocol: int
     """1 = SIP, 100 = log line; see the specification for others."""
     transport: int
-    """What carried the payload, by its number in IP: 6 = TCP, 17 = UDP; 0 = not said."""
+    """What carried the payload, by its number in IP; 0 = not said."""
     payload: bytes = field(repr=False)
     captured_at: int
     """Unix seconds; 0 = not said."""
@@ -59,6 +60,16 @@ class Datagram:
     """Octets followed the end that the header gives."""
     chunks: dict[int, bytes] = field(repr=False)
     """What was read, but for the payload."""
+    sender: str = ""
+    """The address that the agent sent it from; empty when that is not known."""
+    named: int = -1
+    """Which of the named agents that is."""
+    version: int = 3
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether the payload is a piece of a stream, or may be one."""
+        return self.transport not in _PACKETS
 
     @property
     def addresses(self) -> tuple[bytes | None, ...]:
@@ -68,9 +79,15 @@ class Datagram:
         return said(3), said(4), said(5), said(6), said(8)
 
     @property
-    def agent(self) -> bytes:
+    def capture_id(self) -> bytes:
         """The number that the agent has given itself; empty when it has none."""
-        return self.chunks.get(12, b"")
+        return self.chunks.get(_CAPTURE_ID, b"")
+
+    @property
+    def agent(self) -> bytes:
+        """A name for the agent; empty when it has no number. Some do not give each its own."""
+        number = self.capture_id
+        return number and number + self.sender.encode()
 
     @property
     def connection(self) -> bytes:
@@ -79,7 +96,8 @@ class Datagram:
         for source, destination in ((3, 4), (5, 6)):
             ends = [said(kind, b"") for kind in (source, destination, 7, 8)]
             if all(ends):
-                return b"/".join(part.hex().encode() for part in (*ends, said(12, b"")))
+                ends += [self.capture_id, self.sender.encode()]
+                return b"/".join(part.hex().encode() for part in ends)
         return b""
 
 
@@ -124,6 +142,28 @@ def read_datagram(octets: bytes) -> Datagram:
     )
 
 
+class Signature(NamedTuple):
+    """What tells whose a HEP3 message is."""
+
+    capture_id: bytes | None
+    """None when it was not found."""
+    auth_key: bytes
+
+
+def find_signature(octets: bytes) -> Signature:
+    """What can be found of it in a message that is not whole, or is broken further on."""
+    found: dict[int, bytes] = {}
+    at = HEADER.size
+    while at + CHUNK.size <= len(octets):
+        vendor, kind, length = CHUNK.unpack_from(octets, at)
+        if length < CHUNK.size or at + length > len(octets):
+            break
+        if vendor == 0:
+            found[kind] = octets[at + CHUNK.size : at + length]
+        at += length
+    return Signature(found.get(_CAPTURE_ID), found.get(_AUTH_KEY, b""))
+
+
 def _unpack(compressed: bytes | None) -> bytes:
     """A payload of chunk 16: zlib or gzip, and never more than PAYLOAD_MAX octets of it."""
     if compressed is None:
@@ -152,6 +192,11 @@ class Framing:
     def inside(self) -> bool:
         """Whether a message has begun that is not complete."""
         return bool(self._rest)
+
+    @property
+    def rest(self) -> bytes:
+        """What there is of that message, or of what is none."""
+        return self._rest
 
     def feed(self, octets: bytes) -> Iterator[bytes]:
         """The messages that are complete with these octets; what is left waits for more."""

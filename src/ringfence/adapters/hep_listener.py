@@ -66,6 +66,8 @@ class HepListener:
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._idle: dict[asyncio.StreamWriter, None] = {}
         """Connections that wait for their sender, the one that waits longest first."""
+        self._of_agents: set[asyncio.StreamWriter] = set()
+        """Connections on which somebody has sent who is believed."""
 
     @property
     def tally(self) -> Tally:
@@ -171,8 +173,8 @@ class HepListener:
         """Reads what UDP has, BURST_MAX datagrams at most; whether there was that much."""
         try:
             for _ in range(BURST_MAX):
-                octets = self._datagrams.recv(DATAGRAM_MAX)
-                self._send_now(self._reader.read(octets, int(self._clock())))
+                octets, sender = self._datagrams.recvfrom(DATAGRAM_MAX)
+                self._send_now(self._reader.read(octets, int(self._clock()), sender[0]))
         except BlockingIOError:
             return False
         except Exception as error:  # a callback of the loop has nobody above it
@@ -205,6 +207,10 @@ class HepListener:
             self._failure.set_exception(error)
 
     def _connected(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._reader.agents.may_send_from(_sender_of(writer)):
+            self.tally["note_tcp_stranger"] += 1
+            writer.close()
+            return
         if len(self._connections) >= CONNECTIONS_MAX and not self._close_idle():
             self._lose("note_tcp_refused")
             writer.close()
@@ -227,19 +233,30 @@ class HepListener:
         return False
 
     async def _serve(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        framing = Framing()
         try:
-            await self._read_stream(stream, writer)
+            await self._read_stream(stream, writer, framing)
         except Unreadable as unreadable:
-            self._lose(unreadable.reason, since_s=STALL_S)
+            self._broken(unreadable.reason, writer, framing)
         except TimeoutError:
-            self._lose("note_tcp_stalled", since_s=STALL_S)
+            self._broken("note_tcp_stalled", writer, framing)
         except OSError:
-            self._lose("note_tcp_lost", since_s=STALL_S)
+            self._broken("note_tcp_lost", writer, framing)
         except Exception as error:
             self._fail(error)
         finally:
             self._idle.pop(writer, None)
+            self._of_agents.discard(writer)
             writer.close()
+
+    def _broken(self, reason: str, writer: asyncio.StreamWriter, framing: Framing) -> None:
+        """A connection ended in the middle of something; a stranger's is only counted."""
+        if writer not in self._of_agents and self._reader.is_of_a_stranger(
+            framing.rest, _sender_of(writer)
+        ):
+            self.tally[reason] += 1
+        else:
+            self._lose(reason, since_s=STALL_S)
 
     def _lose(self, reason: str, *, since_s: float = LATE_S) -> None:
         """A connection ended, perhaps in the middle of something: what that was is lost."""
@@ -248,9 +265,9 @@ class HepListener:
         self._sink.lose(now - int(since_s), now + 1)
 
     async def _read_stream(
-        self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter, framing: Framing
     ) -> None:
-        framing = Framing()
+        sender = _sender_of(writer)
         loop = asyncio.get_running_loop()
         deadline: float | None = None
         while True:
@@ -262,7 +279,11 @@ class HepListener:
             complete = False
             for message in framing.feed(octets):
                 complete = True
-                attempts = self._reader.read(message, int(self._clock()))
+                if writer not in self._of_agents and not self._reader.is_of_a_stranger(
+                    message, sender
+                ):
+                    self._of_agents.add(writer)
+                attempts = self._reader.read(message, int(self._clock()), sender)
                 self._lose_unread()
                 for attempt in attempts:
                     await self._send(attempt)
@@ -283,6 +304,12 @@ class HepListener:
         except asyncio.CancelledError:
             self._sink.lose(attempt.occurred_at, int(self._clock()) + 1)
             raise
+
+
+def _sender_of(writer: asyncio.StreamWriter) -> str:
+    """The address at the other end; "" when it is gone already."""
+    name = writer.get_extra_info("peername")
+    return str(name[0]) if name else ""
 
 
 def written_address(host: str, port: int) -> str:

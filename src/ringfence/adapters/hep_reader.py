@@ -1,4 +1,4 @@
-"""From a HEP3 datagram to the attempts in it, with the outcome of everything read counted.
+"""From a HEP datagram to the attempts in it, with the outcome of everything read counted.
 
 A datagram holds one message, and so has one outcome. Where the agent copied it from a TCP stream it
 may hold several, and each of them has one, or a part of one, which has another when it is complete.
@@ -13,7 +13,8 @@ sip_piece                   a part of a message that goes on in another datagram
 sip_tail                    the end of a message whose beginning was not seen
 sip_truncated               a message whose end was not seen
 sip_too_many_messages       the rest of a datagram that holds more than 64
-hep_*                       a datagram that cannot be read, is of another type or has no key
+hep_*                       a datagram that cannot be read, or is of another type
+hep_agent, hep_auth_key     a datagram of a stranger: of another agent, or without the key
 note_*                      not an outcome: something worth knowing beside them
 
 What may have been a call and was not read is lost time; see `doubt.py` and `HepReader.lost`.
@@ -25,16 +26,24 @@ import hmac
 from collections.abc import Iterable
 
 from ringfence import EventKind
+from ringfence.adapters.agents import STRANGER, Agents
 from ringfence.adapters.base import Attempt, Tally, Unreadable
 from ringfence.adapters.callers import read_caller
 from ringfence.adapters.calls import Calls, Sighting
-from ringfence.adapters.doubt import may_hide_a_call
-from ringfence.adapters.hep import LOG, SIP, TCP, Datagram, read_datagram
+from ringfence.adapters.clocks import Clocks
+from ringfence.adapters.doubt import (
+    begins_like_hep,
+    is_understood,
+    may_become_hep,
+    may_hide_a_call,
+)
+from ringfence.adapters.hep import LOG, SIP, Datagram, find_signature, read_datagram
+from ringfence.adapters.hep_former import find_former_signature, read_former
 from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, Request, read_request
 from ringfence.adapters.sip_names import CALL_ID
 from ringfence.adapters.sip_pieces import Part, Pieces
-from ringfence.adapters.sip_seam import line_is_of_two
+from ringfence.adapters.sip_seam import head_is_of_two
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
 
@@ -46,6 +55,9 @@ AHEAD_MAX_S = 300
 BEHIND_MAX_S = 600
 """How far an agent's clock may be behind, or its report late, if no more is asked for."""
 
+_FORMER = frozenset((b"\1", b"\2"))
+_OF_STRANGERS = frozenset(("hep_agent", "hep_auth_key"))
+
 
 class HepReader:
     """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads."""
@@ -55,16 +67,19 @@ class HepReader:
         plan: DialPlan,
         *,
         auth_key: str = "",
+        agents: Agents | None = None,
         withheld: Withheld = USUAL,
         behind_max_s: int = BEHIND_MAX_S,
     ) -> None:
         self.tally = Tally()
         self.calls = Calls()
         self._pieces = Pieces()
+        self._clocks = Clocks()
         self._lost: set[tuple[int, int]] = set()
         self._plan = plan
         self._withheld = withheld
         self._auth_key = auth_key.encode()
+        self.agents = agents or Agents()
         self._behind_max_s = max(behind_max_s, BEHIND_MAX_S)
 
     @property
@@ -72,24 +87,38 @@ class HepReader:
         """The time, unix seconds, of the oldest piece whose message is not complete, if any."""
         return self._pieces.waits_since
 
-    def read(self, octets: bytes, received_at: int) -> list[Attempt]:
+    def read(self, octets: bytes, received_at: int, sender: str = "") -> list[Attempt]:
         """The attempts that this datagram is the first to report.
 
         `received_at` (unix seconds) stands in where the agent gives no time, or one that cannot be.
+        `sender` is the address that it came from; "" = not known.
         """
-        datagram, received_at = None, min(received_at, SECONDS_MAX)
+        received_at = min(received_at, SECONDS_MAX)
         try:
-            datagram = self._open(octets)
+            datagram = self._open(octets, sender)
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
-            if may_hide_a_call(unreadable.reason, octets, None, b""):
-                self._lose(received_at, received_at)
+            if unreadable.reason not in _OF_STRANGERS and self._may_be_a_report(octets, sender):
+                self._lose(received_at, received_at, received_at)
             return []
         at = self._time(datagram, received_at)
-        if datagram.protocol == SIP and datagram.transport == TCP:
+        if datagram.protocol == SIP and datagram.is_piece:
             return self._read_parts(self._pieces.take(datagram, at, received_at))
-        attempt = self._read_payload(datagram, datagram.payload, at, received_at)
+        attempt = self._read_payload(datagram, datagram.payload, at, received_at, received_at)
         return [attempt] if attempt else []
+
+    def is_of_a_stranger(self, octets: bytes, sender: str) -> bool:
+        """Whether a message, perhaps not a whole one, is of nobody who is believed.
+
+        Of an agent that was named by its id alone this cannot be told before the id is there.
+        """
+        find = find_former_signature if octets[:1] in _FORMER else find_signature
+        signature = find(octets)
+        if self._auth_key and not hmac.compare_digest(signature.auth_key, self._auth_key):
+            return True
+        if not may_become_hep(octets) and not begins_like_hep(octets):
+            return not self.agents.are_at(sender)
+        return bool(self.agents) and self.agents.which(sender, signature.capture_id) == STRANGER
 
     def look(self, now: int) -> list[Attempt]:
         """The attempts in messages that have waited for their rest for too long."""
@@ -108,12 +137,28 @@ class HepReader:
         lost, self._lost = self._lost, set()
         return sorted(lost)
 
-    def _open(self, octets: bytes) -> Datagram:
-        datagram = read_datagram(octets)
+    def _may_be_a_report(self, octets: bytes, sender: str) -> bool:
+        """Whether a datagram that could not be opened may be of somebody who is believed."""
+        if self.is_of_a_stranger(octets, sender):
+            return False
+        if begins_like_hep(octets):
+            return True
+        named = self.agents.which(sender, None)
+        return bool(self.agents) and not self.agents.is_understood(named)
+
+    def _open(self, octets: bytes, sender: str) -> Datagram:
+        if not self.agents.may_send_from(sender):
+            raise Unreadable("hep_agent")
+        datagram = read_former(octets) if octets[:1] in _FORMER else read_datagram(octets)
+        datagram.sender = sender
         if datagram.trailing:
             self.tally["note_trailing_octets"] += 1
         if self._auth_key and not hmac.compare_digest(datagram.auth_key, self._auth_key):
             raise Unreadable("hep_auth_key")
+        if self.agents:
+            datagram.named = self.agents.which(sender, datagram.capture_id)
+            if datagram.named == STRANGER:
+                raise Unreadable("hep_agent")
         return datagram
 
     def _time(self, datagram: Datagram, received_at: int) -> int:
@@ -125,33 +170,48 @@ class HepReader:
             return received_at
         return datagram.captured_at or received_at
 
-    def _lose(self, at: int, received_at: int, until: int = 0) -> None:
+    def _lose(self, at: int, received_at: int, until: int) -> None:
         self._lost.add((min(at, received_at - LATE_S), max(at, received_at, until) + 1))
 
     def _read_parts(self, parts: Iterable[Part]) -> list[Attempt]:
         attempts = []
         for part in parts:
             datagram, at, received_at = part.origin
-            if part.doubted or (part.line_in_pieces and line_is_of_two(part.octets, self._plan)):
+            if part.doubted or head_is_of_two(part.octets, part.seams, self._plan):
                 self._lose(at, received_at, part.until)
             if part.outcome:
                 self.tally[part.outcome] += 1
-            elif attempt := self._read_payload(datagram, part.octets, at, received_at):
+                if part.outcome != "sip_piece" and self._is_never_understood(
+                    part.outcome, datagram
+                ):
+                    self._lose(at, received_at, part.until)
+            elif attempt := self._read_payload(datagram, part.octets, at, received_at, part.until):
                 attempts.append(attempt)
         return attempts
 
     def _read_payload(
-        self, datagram: Datagram, payload: bytes, at: int, received_at: int
+        self, datagram: Datagram, payload: bytes, at: int, received_at: int, until: int
     ) -> Attempt | None:
         try:
             attempt = self._read_attempt(datagram, payload, at, received_at)
         except Unreadable as unreadable:
-            self.tally[unreadable.reason] += 1
-            if may_hide_a_call(unreadable.reason, b"", datagram, payload):
-                self._lose(at, received_at)
-            return None
-        self.tally["event" if attempt else "repeat"] += 1
+            outcome, attempt = unreadable.reason, None
+        else:
+            outcome = "event" if attempt else "repeat"
+        self.tally[outcome] += 1
+        never = self._is_never_understood(outcome, datagram, payload)
+        if never or may_hide_a_call(outcome, datagram, payload):
+            self._lose(at, received_at, until)
         return attempt
+
+    def _is_never_understood(self, outcome: str, datagram: Datagram, payload: bytes = b"") -> bool:
+        """Whether nothing that a named agent has sent up to this could be read."""
+        if not self.agents or self.agents.is_understood(datagram.named):
+            return False
+        if is_understood(outcome, datagram, payload):
+            self.agents.understand(datagram.named)
+            return False
+        return True
 
     def _read_attempt(
         self, datagram: Datagram, payload: bytes, at: int, received_at: int
@@ -176,7 +236,8 @@ class HepReader:
         # Clocks of agents differ; that of the receipt is one.
         seen = _sighting(datagram, request, called, caller.value, received_at)
         if datagram.captured_at == at:
-            seen.agent, seen.captured_at = datagram.agent, at
+            if (agent := datagram.agent) and self._clocks.is_one(agent, at):
+                seen.agent, seen.captured_at = agent, at
         elif request and datagram.captured_at:
             # Of an agent with a wrong clock it is not known how far apart its copies were seen.
             seen.request = request.transaction()

@@ -47,7 +47,7 @@ _OFTEN = {
 
 # RFC 3323 4.2 and RFC 3325 9.3; `session`, `critical`, `none` and `history` hide no caller.
 _HIDING = frozenset((b"id", b"user", b"header"))
-_HIDDEN_HOSTS = frozenset(("anonymous.invalid", "unknown.invalid"))  # RFC 3323 4.1, TS 29.163
+HIDDEN_HOSTS = frozenset(("anonymous.invalid", "unknown.invalid"))  # RFC 3323 4.1, TS 29.163
 
 
 @dataclass(slots=True)  # not frozen: that takes its time, and there is one for each datagram
@@ -167,7 +167,7 @@ def _shown_caller(sender: bytes, privacy: Sequence[bytes]) -> str | None:
         caller = read_uri(read_address(sender).uri)
     except Unreadable:
         return None
-    return "" if caller.host in _HIDDEN_HOSTS else caller.user
+    return "" if caller.host in HIDDEN_HOSTS else caller.user
 
 
 def _message(

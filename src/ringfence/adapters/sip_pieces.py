@@ -54,8 +54,8 @@ class Part:
     outcome: str = ""
     """What it is, if it is no message to be read."""
     doubted: bool = False
-    line_in_pieces: bool = False
-    """Its request line is from two pieces, and perhaps from two messages."""
+    seams: tuple[int, ...] = ()
+    """Where in it pieces met, which are perhaps of two messages."""
 
 
 @dataclass(slots=True)
@@ -64,8 +64,8 @@ class _Kept:
     origin: Origin
     until: int
     pieces: int
-    first_seam: int = 0
-    """Where its first piece ended."""
+    seams: tuple[int, ...] = ()
+    """Where its pieces ended."""
 
     def given_up(self) -> Part:
         """What has come of it."""
@@ -134,7 +134,7 @@ class Pieces:
                     part = replace(
                         part,
                         doubted=part.doubted or body_is_of_two(part.octets),
-                        line_in_pieces=kept.first_seam <= part.octets.find(b"\n"),
+                        seams=kept.seams,
                     )
                 parts.append(part)
         except Unreadable as unreadable:
@@ -169,7 +169,7 @@ class Pieces:
         self._octets += len(octets) - len(kept.octets)
         kept.octets, kept.until = octets, received_at
         kept.pieces += 1
-        kept.first_seam = kept.first_seam or len(octets)
+        kept.seams += (len(octets),)
         self._kept[stream] = kept
         if not stream:
             yield self._give_up(stream)

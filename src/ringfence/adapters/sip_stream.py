@@ -27,10 +27,12 @@ BODY_MAX = 65_535
 
 _VERSION = rb"(?i:SIP/2\.0)[ \t]*+\r?(?:\n|\Z)"
 _STATUS = rb"SIP/2\.0 [0-9]{3}[ \r\n]"
-_METHODS = (
-    rb"(?:INVITE|MESSAGE|ACK|BYE|CANCEL|OPTIONS|REGISTER|PRACK|SUBSCRIBE|NOTIFY|PUBLISH|INFO|REFER"
-    rb"|UPDATE)"
+_KNOWN_METHODS = (
+    b"INVITE|MESSAGE|ACK|BYE|CANCEL|OPTIONS|REGISTER|PRACK|SUBSCRIBE|NOTIFY|PUBLISH|INFO|REFER"
+    b"|UPDATE"
 )  # RFC 3261, 3262, 3311, 3428, 3515, 3903, 6086, 6665
+_METHODS = rb"(?:" + _KNOWN_METHODS + rb")"
+_FIRST_WORDS = tuple(word + b" " for word in (*_KNOWN_METHODS.split(b"|"), b"SIP/2.0"))
 # What is not quite a request is taken for one if it says that it is a call.
 _START = (
     rb"(?:(?:INVITE|MESSAGE) |" + _STATUS + rb"|[\w.!%*+`'~-]{1,32}+ [^ \r\n]++ " + _VERSION + rb")"
@@ -114,11 +116,21 @@ def _length(octets: bytes, at: int, headers: re.Match[bytes]) -> tuple[int, Stat
         text = FOLD.sub(b" ", text)
     length = _LENGTH.search(text)
     if not length:
-        return len(octets), State.WHOLE
+        other = _may_begin_a_message(octets, headers.end())
+        return len(octets), State.DOUBTED if other else State.WHOLE
     if int(length[1]) > BODY_MAX:
         return len(octets), State.DOUBTED
     end = headers.end() + int(length[1])
     return (len(octets), State.OPEN) if end > len(octets) else (end, State.WHOLE)
+
+
+def _may_begin_a_message(octets: bytes, at: int) -> bool:
+    """Whether a line from there on is the first one of a message, or may become it."""
+    begin = max(octets.rfind(b"\n") + 1, at)
+    last = octets[begin:]
+    return _START_LINE.search(octets, at) is not None or (
+        bool(last) and any(word.startswith(last[: len(word)]) for word in _FIRST_WORDS)
+    )
 
 
 def _tail(octets: bytes, at: int) -> tuple[int, State]:

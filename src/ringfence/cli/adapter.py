@@ -4,7 +4,9 @@ import click
 
 from ringfence.cli.cdr_adapter import cdr
 from ringfence.cli.hep_adapter import hep
+from ringfence.cli.http_adapter import http
 from ringfence.cli.kamailio_adapter import kamailio
+from ringfence.cli.ndjson_adapter import ndjson
 from ringfence.cli.smpp_adapter import smpp
 
 
@@ -18,5 +20,7 @@ def adapter() -> None:
 
 adapter.add_command(cdr)
 adapter.add_command(hep)
+adapter.add_command(http)
 adapter.add_command(kamailio)
+adapter.add_command(ndjson)
 adapter.add_command(smpp)

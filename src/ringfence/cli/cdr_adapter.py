@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -12,20 +13,20 @@ from ringfence.adapters.cdr import any_csv, kamailio_acc
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.freeswitch_csv import EXAMPLE
 from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.cdr.ts32298.tags import TagMap, usual_tags
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
+from ringfence.cli.cdr_follow import LONGEST_CALL_S, Following, follow_options, run_follow
+from ringfence.cli.import_options import files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
-    Moment,
     check_columns,
     columns_option,
     connection_options,
     date_format_option,
     feed_option,
-    json_option,
     switch_country_option,
 )
-from ringfence.cli.reject_file import rejects_option
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -40,7 +41,7 @@ _KINDS = [kind.name for kind in EventKind if kind]
     metavar="FILE...",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
 )
 @click.option(
     "--format", "format_", type=click.Choice(sorted(FORMATS)), required=True, help="Who wrote them."
@@ -67,20 +68,16 @@ _KINDS = [kind.name for kind in EventKind if kind]
     type=click.Choice(_KINDS, case_sensitive=False),
     help="With --format csv: the kind of the events whose rows name none.",
 )
+@click.option(
+    "--tags",
+    type=click.File("r", encoding="utf-8"),
+    metavar="FILE.toml",
+    help="With --format ts32298: where things stand in the records of this switch, if elsewhere"
+    " than TS 32.298 says.",
+)
 @withheld_option
-@click.option(
-    "--complete-from",
-    type=Moment(),
-    metavar="TIME",
-    help="With --complete-to: the files hold everything that came from then on, so silence counts.",
-)
-@click.option("--complete-to", type=Moment(), metavar="TIME", help="Up to then, itself not in it.")
-@click.option(
-    "--yes", is_flag=True, help="Claim that time though a file has no record, as nothing came."
-)
-@click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
-@rejects_option
-@json_option
+@follow_options
+@import_options
 @connection_options
 @patience_option
 @click.pass_context
@@ -96,11 +93,16 @@ def cdr(
     columns: dict[str, str],
     date_format: str | None,
     kind: str | None,
+    tags: TextIO | None,
     withheld: Withheld,
     complete_from: int | None,
     complete_to: int | None,
     yes: bool,
     restart: bool,
+    follow: bool,
+    longest_call: int,
+    state: Path | None,
+    pattern: str,
     rejects: Path | None,
     as_json: bool,
     server: str,
@@ -113,6 +115,9 @@ def cdr(
     answered, as `ringfence import events` does: a run that was cut off goes on where it was,
     records that cannot be read go to a file and keep back the claim, and a second run does no harm.
     The exit code is 1 if something could not be read, or nothing is claimed though asked for.
+
+    With --follow it reads on while the switch writes, through rotation too, until SIGTERM, and goes
+    on there the next time.
     """
     now = int(time.time())
     claim = claim_of(complete_from, complete_to, now)
@@ -123,17 +128,36 @@ def cdr(
         raise click.UsageError("--template goes with --format freeswitch")
     if (kind or date_format) and format_ != "csv":
         raise click.UsageError("--kind and --date-format go with --format csv")
+    if tags is not None and format_ != "ts32298":
+        raise click.UsageError("--tags goes with --format ts32298")
+    tag_map, tags_said = _tag_map(tags)
     named = tuple(template.split(",")) if template else EXAMPLE
     default = EventKind[kind.upper()] if kind else None
     try:
-        made = FORMATS[format_](Forms(zone, columns, named, date_format, default))
+        made = FORMATS[format_](Forms(zone, columns, named, date_format, default, tag_map))
     except ValueError as error:
         option = "--template" if format_ == "freeswitch" and "column" in str(error) else "--zone"
         raise click.BadParameter(str(error), param_hint=option) from None
     asked = [server, str(plan.code), format_, zone, str(template), str(date_format), str(kind)]
-    asked += [*map(str, columns.items()), *withheld.more]
+    asked += [*map(str, columns.items()), *withheld.more, tags_said]
+    reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
+    if follow:
+        if claim or yes or rejects or as_json:
+            raise click.UsageError(
+                "--follow goes without --complete-from, --complete-to, --yes, --rejects and --json"
+            )
+        run_follow(
+            Following(
+                *(paths, format_, feed, longest_call, state, pattern, restart),
+                *(server, tls, timeout),
+            ),
+            reader,
+        )
+        return
+    if state or pattern != "*" or longest_call != LONGEST_CALL_S:
+        raise click.UsageError("--longest-call, --state and --pattern go with --follow")
     wanted = Import(
-        files=_files(paths),
+        files=files_of(paths),
         feed=feed,
         asked=asked,
         claim=claim,
@@ -146,21 +170,16 @@ def cdr(
         timeout=timeout,
         actor=None,
     )
-    reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
     if not run_import(wanted, reader):
         ctx.exit(1)
 
 
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """All files, those of directories by name; each once, whatever ways lead to it."""
-    files: dict[Path, Path] = {}
-    for path in paths:
-        inside = sorted(each for each in path.rglob("*")) if path.is_dir() else [path]
-        for each in inside:
-            if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):
-                continue
-            if each.is_file():
-                files.setdefault(each.resolve(), each)
-    if not files:
-        raise click.UsageError(f"no file in {paths[0]}: nothing to read")
-    return list(files.values())
+def _tag_map(file: TextIO | None) -> tuple[TagMap | None, str]:
+    """The map of tags with what the file says, and what the file says."""
+    if file is None:
+        return None, ""
+    try:
+        said = file.read()
+        return usual_tags().with_file(said), said
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--tags") from None

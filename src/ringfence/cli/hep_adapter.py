@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ringfence import EventStream, Tls
+from ringfence.adapters.agents import Agent, Agents
 from ringfence.adapters.base import Attempt
 from ringfence.adapters.first_hint import hint_after_a_while
 from ringfence.adapters.hep import CaptureError, read_capture
@@ -25,6 +26,7 @@ from ringfence.cli.adapter_run import (
     said_by,
     summed_up,
 )
+from ringfence.cli.agent_option import agent_option
 from ringfence.cli.options import (
     Address,
     Failed,
@@ -63,6 +65,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Take only datagrams with this key (chunk 14). Better given as a variable: arguments"
     " can be seen by every user of the machine.",
 )
+@agent_option
 @withheld_option
 @lateness_option
 @click.option("--replay", type=_FILE, metavar="FILE", help="Read this capture, and end.")
@@ -80,6 +83,7 @@ def hep(
     feed: str,
     plan: DialPlan,
     auth_key: str,
+    agents: tuple[Agent, ...],
     withheld: Withheld,
     lateness: int,
     replay: Path | None,
@@ -96,8 +100,18 @@ def hep(
     """
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
+
+    def new_reader() -> HepReader:
+        return HepReader(
+            plan,
+            auth_key=auth_key,
+            agents=Agents(agents),
+            withheld=withheld,
+            behind_max_s=lateness,
+        )
+
     try:
-        reader = HepReader(plan, auth_key=auth_key, withheld=withheld, behind_max_s=lateness)
+        reader = new_reader()
         stream = EventStream(
             server,
             feed,
@@ -112,8 +126,7 @@ def hep(
     with summed_up(server, reader.tally, stream, _say):
         try:
             if replay:
-                other = HepReader(plan, auth_key=auth_key, withheld=withheld, behind_max_s=lateness)
-                shift_s = int(time.time()) - _last_time(replay, other) if shift_to_now else 0
+                shift_s = int(time.time()) - _last_time(replay, new_reader()) if shift_to_now else 0
                 attempts = _attempts(replay, reader, shift_s)
                 running = run_replay(attempts, stream, patience_s=timeout)
             else:
@@ -127,7 +140,9 @@ def hep(
                     ),
                     say=_say,
                 )
-            hints = () if replay else (hint_after_a_while(reader.tally, _say),)
+            hints = (
+                () if replay else (hint_after_a_while(reader.tally, _say, more=reader.agents.hint),)
+            )
             run_beside_look(running, server, feed, tls, _say, *hints)
         except CaptureError as error:
             raise Failed(str(error)) from None

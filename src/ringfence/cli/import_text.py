@@ -27,6 +27,8 @@ def show_sent(sent: Sent) -> None:
         "rejected": f"{sent.rejected:,}",
         "bad lines": f"{sent.bad_rows:,}",
     }
+    for reason, count in sorted(sent.turned_away.items()):
+        facts[f"  {reason.replace('_', ' ')}"] = f"{count:,}"
     for reason, count in sorted(sent.passed.items()):
         facts[reason.replace("_", " ")] = f"{count:,}"
     if sent.first:
@@ -49,6 +51,7 @@ def sent_json(sent: Sent, claimed: Claim | None) -> dict[str, Any]:
         "untracked": sent.untracked,
         "rejected": sent.rejected,
         "bad_lines": sent.bad_rows,
+        **({"turned_away": sent.turned_away} if sent.turned_away else {}),
         **({"no_events": sent.passed} if sent.passed else {}),
         "first_at": unix_text(sent.first) if sent.first else None,
         "last_at": unix_text(sent.last) if sent.last else None,

@@ -13,13 +13,9 @@ from ringfence.adapters.kamailio.progress import Progress
 from ringfence.adapters.kamailio.reader import ReportReader
 from ringfence.adapters.kamailio.rpc import Rpc, carrier_of
 from ringfence.adapters.kamailio.source import KamailioSource, Way
-from ringfence.adapters.kamailio.state import (
-    StateError,
-    StateKeeper,
-    check_writable,
-    read_state,
-)
+from ringfence.adapters.kamailio.state import read_state
 from ringfence.adapters.run import run_live
+from ringfence.adapters.state_keeper import StateError, StateKeeper, check_writable
 from ringfence.cli.adapter_run import (
     lateness_option,
     patience_option,

@@ -23,7 +23,14 @@ from rich.progress import Progress
 from ringfence.cli.number_rows import NumberRows, Numbers, TooManyNumbers
 from ringfence.engine.words import DisconnectReason
 from ringfence.wording.numbers import WrittenNumbers
-from ringfence.wording.tables import DELIMITERS, Table, TableError, plain_lines, text_of
+from ringfence.wording.tables import (
+    DELIMITERS,
+    Table,
+    TableError,
+    place_text,
+    plain_lines,
+    text_of,
+)
 from ringfence.wording.times import ReadTime, parse_time
 
 BAD_LINES_SHOWN_MAX = 10
@@ -39,7 +46,7 @@ class InputError(click.ClickException):
 class Rejects(Protocol):
     """What takes the rows of a file that are not used, each with its reason."""
 
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
         """Takes one; without a table the only cell is the line."""
 
 
@@ -51,11 +58,11 @@ class BadLines:
         self._told: list[str] = []
         self._count = 0
 
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
         """Takes one."""
         self._count += 1
         if self._count <= BAD_LINES_SHOWN_MAX:
-            self._told.append(f"{self._source}, line {line}: {reason}")
+            self._told.append(f"{self._source}, {place_text(line)}: {reason}")
 
     @property
     def text(self) -> str:

@@ -19,7 +19,7 @@ import click
 
 from ringfence.cli.error_text import in_words
 from ringfence.cli.number_input import BadLines
-from ringfence.wording.tables import REASON_COLUMN, Table
+from ringfence.wording.tables import REASON_COLUMN, Table, place_text
 
 _WRITTEN_AT_ONCE = 1 << 16  # characters
 _OURS = re.compile(r"\.rejects(-\d+)?$")
@@ -76,17 +76,17 @@ class RejectFile:
         self.path = begun if begun is not None and begun.is_file() else None
         self.rows = 0
 
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
         """Writes a row; without a table the only cell is the line. Raises OSError."""
         if self._file is None:
             self._file = self._opened(table)
         self.rows += 1
         if table is None:
-            self._rows.write(f"# line {line}: {reason}\n{cells[0]}\n")
+            self._rows.write(f"# {place_text(line)}: {reason}\n{cells[0]}\n")
         else:
             # A row that is too short stays so: with the reason in another place it is refused too.
             kept = [cell for at, cell in enumerate(cells) if at != _reason_place(table)]
-            self._writer.writerow([*kept, f"line {line}: {reason}"])
+            self._writer.writerow([*kept, f"{place_text(line)}: {reason}"])
         if self.rows == 1 or self._rows.tell() >= _WRITTEN_AT_ONCE:
             self.write()
 
@@ -149,7 +149,7 @@ class TurnedAway(BadLines):
         super().__init__(source)
         self._file = file
 
-    def add(self, table: Table | None, line: int, cells: Sequence[str], reason: str) -> None:
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
         """Takes one."""
         reason = in_words(reason)
         super().add(table, line, cells, reason)

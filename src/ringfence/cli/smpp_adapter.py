@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from ringfence import EventStream, Tls
+from ringfence.adapters.first_hint import say_after_a_while
 from ringfence.adapters.run import run_live
 from ringfence.adapters.smpp.desk import WINDOW, Desk
 from ringfence.adapters.smpp.esme import Esme
+from ringfence.adapters.smpp.first_hint import hint_of
 from ringfence.adapters.smpp.hearing import Hearing
 from ringfence.adapters.smpp.pdu import INVALID_DESTINATION, OK
 from ringfence.adapters.smpp.reader import SmppReader
@@ -128,7 +130,7 @@ def smpp(
     Gateways bind to it as to an SMS centre, or it binds to an SMS centre as a gateway does. A
     message is answered when the server has the event, so that who sent it keeps it till then.
     Runs until SIGTERM or Ctrl-C, then answers what has arrived and ends with 0. Counts, by outcome,
-    go to standard error once a minute and at the end.
+    go to standard error once a minute and at the end; within the first minute, who has not bound.
     """
     if (listen is None) == (connect is None):
         raise click.UsageError("give --listen or --connect, one of both")
@@ -161,6 +163,10 @@ def smpp(
     else:
         assert listen is not None
         source = Smsc(desk, known, *parse_address(listen), tls=context, sessions_max=sessions)
+
+    def hint() -> str:
+        return hint_of(reader.tally, hearing.missing, listens=connect is None)
+
     with summed_up(server, reader.tally, stream, _say):
         running = run_live(
             source,
@@ -171,7 +177,7 @@ def smpp(
             ),
             say=_say,
         )
-        run_beside_look(running, server, feed, tls, _say)
+        run_beside_look(running, server, feed, tls, _say, say_after_a_while(hint, _say))
 
 
 def _read_accounts(path: Path) -> dict[str, str]:

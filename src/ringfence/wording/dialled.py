@@ -43,6 +43,9 @@ _FORMER_MEXICAN = re.compile(r"521([0-9]{10})", re.ASCII)
 
 def digits_of(text: str) -> str:
     """The number's digits with a leading + if written, without separators; "" when not a number."""
+    bare = text[1:] if text[:1] == "+" else text
+    if bare.isascii() and bare.isdigit():  # as most are written: nothing to take away
+        return text
     plain = text.partition(";")[0].translate(_VISUAL)
     return plain if _NUMBER.fullmatch(plain) else ""
 
@@ -103,25 +106,7 @@ class DialPlan:
             return self._ask_library(text.partition(";")[0])
         return self._read(written)
 
-    def has_length_of(self, number: int) -> bool:
-        """Whether a number is as long as one of this country may be; true of other countries'."""
-        digits = str(number)
-        return not digits.startswith(self._code) or len(digits) in self.lengths
-
-    def _read(self, written: str) -> int | None:
-        if written[0] == "+":
-            return self._international(written[1:])
-        if self._international_is_00 and written.startswith("00"):
-            return self._international(written[2:])
-        if len(written) < DIGITS_MIN:
-            return self._short(written)
-        if self._trunk_is_0 and written[0] == "0" and written[1] != "0":
-            return _bounded(self._code + written[1:])
-        if self._lost_its_plus(written):
-            return self._international(written)
-        return self._ask_library(written)
-
-    def _international(self, digits: str) -> int | None:
+    def international(self, digits: str) -> int | None:
         """The number that digits with their country's code are, perhaps with what is only dialled
         at home behind the code: a 0, or whatever prefix that country has.
         """
@@ -131,6 +116,24 @@ class DialPlan:
         if prefix is not None and (found := prefix(digits, length)) and found.end() > length:
             return self._ask_library("+" + digits)
         return _bounded(digits)
+
+    def has_length_of(self, number: int) -> bool:
+        """Whether a number is as long as one of this country may be; true of other countries'."""
+        digits = str(number)
+        return not digits.startswith(self._code) or len(digits) in self.lengths
+
+    def _read(self, written: str) -> int | None:
+        if written[0] == "+":
+            return self.international(written[1:])
+        if self._international_is_00 and written.startswith("00"):
+            return self.international(written[2:])
+        if len(written) < DIGITS_MIN:
+            return self._short(written)
+        if self._trunk_is_0 and written[0] == "0" and written[1] != "0":
+            return _bounded(self._code + written[1:])
+        if self._lost_its_plus(written):
+            return self.international(written)
+        return self._ask_library(written)
 
     def _short(self, digits: str) -> int | None:
         """The number that fewer than 7 digits are at home, and not a short code or an extension.

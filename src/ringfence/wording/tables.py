@@ -28,6 +28,11 @@ _ENCODINGS = (
 _GZIP = b"\x1f\x8b"
 
 
+def place_text(line: int | str) -> str:
+    """Where a row or record stands: its line, or what is said in its place."""
+    return f"line {line}" if isinstance(line, int) else line
+
+
 class TableError(ValueError):
     """It cannot be read as a table from some line on; says which."""
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from support import smpp_pdus as made
-from support.smpp_peer import NAME, PASSWORD, PATIENCE_S, Clock, Gateway, SafeList
+from support.smpp_peer import NAME, PASSWORD, PATIENCE_S, Clock, Gateway, SafeList, malformed
 from support.switch_traffic import AT
 
 from ringfence.adapters.smpp import pdu as smpp
@@ -145,12 +145,13 @@ def test_an_unbind_of_the_centre_is_answered_and_bound_again() -> None:
     run(test)
 
 
-def test_garbage_of_the_centre_is_lost_time_and_bound_again() -> None:
+@pytest.mark.parametrize("length", [0, 8, 2**31])
+def test_a_length_that_cannot_be_is_lost_time_and_bound_again(length: int) -> None:
     async def test(world: World) -> None:
         centre = await world.bound()
         await centre.ask(smpp.ENQUIRE_LINK)
         world.sink.lost.clear()
-        centre.writer.write(bytes(16))
+        centre.writer.write(malformed(length))
         await (await world.bound()).ask(smpp.ENQUIRE_LINK)
         assert world.sink.lost
 

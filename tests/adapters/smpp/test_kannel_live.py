@@ -2,68 +2,37 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from support.places import DATA
-from support.server_process import ServerProcess, serving
-from support.sip_switch import PATIENCE_S, free_ports, needs, program
+from support.programs import PATIENCE_S, accepting, free_ports, needs, program
+from support.smpp_live import (
+    NUMBERS,
+    adapter,
+    claims,
+    counting_server,
+    counts,
+    end,
+    prepare,
+    until,
+)
 
-from ringfence import Client, Feed
+from ringfence import Client
+from ringfence.adapters.smpp.pdu import RESPONSE, SUBMIT_SM, Framing
 
 pytestmark = [pytest.mark.slow, needs("bearerbox", "smsbox")]
 
-NUMBERS = range(447700900000, 447700901000)
 MESSAGES = 300
+IN_FLIGHT = 10
+"""As many as Kannel sends without an answer."""
 LONG = "A text that is longer than one message can be. " * 8
-DAY_S = 86_400
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server whose numbers are all in quarantine, and that holds no sender for a robot."""
-    (tmp_path / "ringfence.toml").write_text("[spray]\nnumbers = 0\n")
-    options = ("--workers", "1", "--capacity", "2000", "--config", str(tmp_path / "ringfence.toml"))
-    with serving(tmp_path / "data", *options) as running, Client(running.address) as client:
-        client.put_feed(Feed("sms-1"))
-        client.quarantine_numbers(NUMBERS, quarantined_at=int(time.time()) - DAY_S)
-        yield running
-
-
-@contextmanager
-def adapter(server: ServerProcess, port: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    accounts = folder / "accounts"
-    accounts.write_text("kannel s3cret\n")
-    arguments = [
-        *(sys.executable, "-m", "ringfence.cli", "adapter", "smpp"),
-        *("--listen", f"127.0.0.1:{port}", "--accounts", str(accounts)),
-        *("--server", server.address, "--feed", "sms-1", "--country", "44", "--lateness", "1"),
-    ]
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert "ringfence adapter smpp ready" in process.stdout.readline()
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-def end(process: subprocess.Popen[str], number: int) -> str:
-    process.send_signal(number)
-    _, said = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == (0 if number == signal.SIGTERM else -number), said
-    return said
 
 
 @asynccontextmanager
@@ -82,24 +51,12 @@ async def kannel(smpp: int, folder: Path) -> AsyncIterator[int]:
             yield http
 
 
-async def accepting(port: int) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
-
-
-def send(http: int, at: int) -> int:
+def send(http: int, at: int, text: str = "") -> int:
     """Has Kannel send a message; the number it goes to."""
     called = NUMBERS[at % len(NUMBERS)]
     written = (f"+{called}", f"00{called}", f"0{str(called)[2:]}", str(called))[at % 4]
     sender = ("+441632960201", "BANKNAME", "01632960202")[at % 3]
-    text = LONG if at % 10 == 0 else f"message {at}"
+    text = text or (LONG if at % 10 == 0 else f"message {at}")
     query = urllib.parse.urlencode(
         {"username": "tester", "password": "foobar", "from": sender, "to": written, "text": text}
     )
@@ -109,48 +66,118 @@ def send(http: int, at: int) -> int:
     return called
 
 
-def counts(client: Client) -> Counter[int]:
-    found = {number.number: number.events_total for number in client.list_numbers(page_size=10_000)}
-    return Counter({number: count for number, count in found.items() if count})
-
-
-async def until(client: Client, events: int) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while counts(client).total() < events:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-
-
 @pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGKILL])
 def test_an_adapter_that_is_away_half_way_loses_nothing(
-    ended_by: signal.Signals, server: ServerProcess, tmp_path: Path
+    ended_by: signal.Signals, tmp_path: Path
 ) -> None:
     (port,) = free_ports(1)
+    way = ("--listen", f"127.0.0.1:{port}")
     third = MESSAGES // 3
 
-    async def run(client: Client) -> Counter[int]:
+    async def run(client: Client, server: str) -> Counter[int]:
         wanted: Counter[int] = Counter()
 
-        async def sent(http: int, first: int) -> None:
-            for at in range(first, first + third):
+        async def sent(http: int, count: int) -> None:
+            for at in range(wanted.total(), wanted.total() + count):
                 wanted[await asyncio.to_thread(send, http, at)] += 1
 
+        async def claimed(http: int, moment: float) -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                while claims(client)[0] < moment:
+                    await sent(http, 1)  # claims go with events, or wait for a heartbeat
+
         async with kannel(port, tmp_path) as http:
-            with adapter(server, port, tmp_path) as first:
-                sending = asyncio.create_task(sent(http, 0))
-                await until(client, third // 2)
+            with adapter(server, tmp_path, *way) as first:
+                await claimed(http, time.time())
+                sending = asyncio.create_task(sent(http, third))
+                await until(client, wanted.total() + third // 2)
                 end(first, ended_by)
+                ended_at = time.time()
                 await sending
             await sent(http, third)  # nobody is there: Kannel keeps them
-            with adapter(server, port, tmp_path) as second:
-                await sent(http, 2 * third)
-                await until(client, MESSAGES)
+            assert counts(client).total() <= wanted.total() - third
+            back_at = time.time()
+            with adapter(server, tmp_path, *way) as second:
+                await sent(http, third)
+                await until(client, wanted.total())
+                await claimed(http, time.time())
+                await until(client, wanted.total())
                 said = end(second, signal.SIGTERM)
                 assert "note_bound=1" in said
+        _, gaps = claims(client)
+        assert any(begin <= ended_at and back_at <= end for begin, end in gaps), "is not claimed"
         return wanted
 
-    with Client(server.address) as client:
-        wanted = asyncio.run(run(client))
+    with counting_server(tmp_path) as server, Client(server.address) as client:
+        prepare(client)
+        wanted = asyncio.run(run(client, server.address))
         got = counts(client)
     assert wanted - got == Counter(), "none is lost"
     if ended_by == signal.SIGTERM:
         assert got == wanted, "and none counts twice"
+
+
+class Seen:
+    """A way from the gateway to the adapter that counts messages and their answers."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self.messages: list[int] = []
+        """Their sequence numbers."""
+        self.answers = 0
+
+    async def passed(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            theirs = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:
+            writer.close()
+            return
+        ways = (self._pass(stream, theirs[1]), self._pass(theirs[0], writer))
+        await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _pass(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        framing = Framing()
+        try:
+            while octets := await stream.read(65_536):
+                for pdu in framing.feed(octets):
+                    if pdu.command == SUBMIT_SM:
+                        self.messages.append(pdu.sequence)
+                    self.answers += pdu.command == SUBMIT_SM | RESPONSE
+                writer.write(octets)
+        finally:
+            writer.close()
+
+
+def test_what_an_adapter_had_and_not_told_the_server_when_it_was_killed_comes_again(
+    tmp_path: Path,
+) -> None:
+    own, port, server_port = free_ports(3)
+    way = ("--listen", f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{server_port}"
+    with counting_server(tmp_path, address) as server, Client(server.address) as client:
+        prepare(client)  # and then the server is away
+
+    async def run() -> list[int]:
+        seen = Seen(port)
+        between = await asyncio.start_server(seen.passed, "127.0.0.1", own)
+        async with between, kannel(own, tmp_path) as http:
+            with adapter(address, tmp_path, *way) as first:
+                sent = [send(http, at, f"message {at}") for at in range(IN_FLIGHT)]
+                async with asyncio.timeout(PATIENCE_S):
+                    while len(seen.messages) < IN_FLIGHT:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+                end(first, signal.SIGKILL)
+            assert seen.answers == 0
+            with (
+                counting_server(tmp_path, address) as server,
+                Client(server.address) as client,
+                adapter(address, tmp_path, *way) as second,
+            ):
+                await until(client, IN_FLIGHT)
+                end(second, signal.SIGTERM)
+                assert counts(client) == Counter(sent)
+        assert len(seen.messages) == 2 * IN_FLIGHT
+        assert set(seen.messages[:IN_FLIGHT]).isdisjoint(seen.messages[IN_FLIGHT:])
+        return sent
+
+    assert len(asyncio.run(run())) == IN_FLIGHT

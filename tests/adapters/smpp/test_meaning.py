@@ -1,19 +1,25 @@
 """Which messages of SMPP are attempts, whose, and at which number."""
 
 import csv
+import os
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import smpp_pdus as made
-from support.places import DATA
+from support.places import DATA, TESTS
 
 from ringfence import EventKind, caller_of_text
 from ringfence.adapters.base import Unreadable
+from ringfence.adapters.smpp.body import Message, read_message
 from ringfence.adapters.smpp.parts import Part, Parts
 from ringfence.adapters.smpp.pdu import DATA_SM, DELIVER_SM, SUBMIT_MULTI, SUBMIT_SM, Pdu
 from ringfence.adapters.smpp.reader import MESSAGES, SmppReader
+from ringfence.adapters.smpp.repeats import key_of
 from ringfence.wording.dialled import DialPlan
 
 AT = 1_790_000_000
@@ -24,8 +30,8 @@ FOLDER = DATA / "switch" / "smpp"
 def read(*pdus: Pdu, country: int = 44) -> tuple[list[tuple[int, int, EventKind]], Counter[str]]:
     """Called, caller and kind of each event, and the outcomes."""
     reader = SmppReader(DialPlan.of_country(country))
-    attempts = [attempt for pdu in pdus for attempt in reader.read(pdu, AT)[0]]
-    return [(each.called, each.caller, each.kind) for each in attempts], reader.tally
+    taken = [reader.read(pdu, AT) for pdu in pdus]
+    return [(called, *each.sender) for each in taken for called in each.called], reader.tally
 
 
 def bodies(*texts: bytes, **more: object) -> list[Pdu]:
@@ -40,10 +46,9 @@ def test_every_row_of_the_truth_of_kannel_is_one_event_and_nothing_else_is() -> 
     found = []
     for at, pdu in made.captured(FOLDER / "kannel.pcap", 12775):
         if pdu.command in MESSAGES:
-            for attempt in reader.read(pdu, at)[0]:
-                found.append(
-                    (f"1:{pdu.sequence}", attempt.called, attempt.caller, attempt.kind.name)
-                )
+            taken = reader.read(pdu, at)
+            caller, kind = taken.sender
+            found += [(f"1:{pdu.sequence}", called, caller, kind.name) for called in taken.called]
     assert found == [
         (
             row["call_id"],
@@ -222,3 +227,42 @@ def test_whatever_a_body_holds_has_outcomes(command: int, text: bytes, esm_class
     except Unreadable as unreadable:
         assert reader.tally[unreadable.reason] == 1
     assert sum(count for name, count in reader.tally.items() if not name.startswith("note_")) >= 1
+
+
+def test_what_stands_for_a_text_can_be_computed_by_this_process_alone() -> None:
+    program = (
+        "from support import smpp_pdus as made\n"
+        "from ringfence.adapters.smpp.body import read_message\n"
+        "from ringfence.adapters.smpp.repeats import key_of\n"
+        "print(key_of(read_message(4, made.message())).hex())\n"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(TESTS)}
+    one, other = (
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            check=True,
+            env=environment,
+            text=True,
+        ).stdout
+        for _ in range(2)
+    )
+    assert len(one) == len("0123456789abcdef\n")
+    assert one != other
+
+
+@given(st.data())
+def test_two_messages_stand_for_the_same_only_if_they_are(data: st.DataObject) -> None:
+    digits, texts = (
+        st.sampled_from(["", "0", "00", "447"]),
+        st.sampled_from([b"", b"\0", b"\0\0\0"]),
+    )
+    numbers = st.tuples(st.integers(0, 1), st.integers(0, 1), digits)
+
+    def drawn() -> Message:
+        called = data.draw(st.lists(numbers, min_size=1, max_size=3))
+        message = read_message(SUBMIT_MULTI, made.multi(*called, caller=data.draw(numbers)))
+        return replace(message, esm_class=data.draw(st.integers(0, 1)), text=data.draw(texts))
+
+    one, other = drawn(), drawn()
+    assert (key_of(one) == key_of(other)) == (one == other)

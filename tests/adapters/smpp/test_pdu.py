@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support import smpp_pdus as made
 
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.smpp.body import Address, bind_body, read_bind, read_message, read_tlvs
+from ringfence.adapters.smpp.body import bind_body, read_bind, read_message, read_tlvs
 from ringfence.adapters.smpp.pdu import (
     DATA_SM,
     DELIVER_SM,
@@ -137,8 +137,8 @@ def test_a_destination_that_is_neither_a_number_nor_a_list_says_so() -> None:
 
 def test_a_message_is_what_was_written() -> None:
     message = read_message(SUBMIT_SM, made.message(b"hi", esm_class=3, tlvs=made.tlv(5, b"x")))
-    assert message.source == Address(1, 1, made.CALLER.encode())
-    assert message.destinations == [Address(1, 1, made.CALLED.encode())]
+    assert message.source == b"\1\1" + made.CALLER.encode()
+    assert message.destinations == [b"\1\1" + made.CALLED.encode()]
     assert (message.esm_class, message.text, message.tlvs) == (3, b"hi", {5: b"x"})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import smpp_pdus as made
-from support.sip_switch import needs
+from support.programs import needs
 from support.smpp_peer import NAME, PASSWORD, PATIENCE_S, centre
 
 from ringfence.adapters.smpp import pdu as smpp

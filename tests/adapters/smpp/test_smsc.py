@@ -1,28 +1,16 @@
 """A gateway binds to the adapter: who may, what is answered and when, and what is lost."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 
 import pytest
 from support import smpp_pdus as made
-from support.smpp_peer import NAME, PASSWORD, Centre, centre, malformed
+from support.smpp_peer import NAME, PASSWORD, PATIENCE_S, Centre, malformed, run
 from support.switch_traffic import AT
 
 from ringfence.adapters.smpp import pdu as smpp
 from ringfence.adapters.smpp.body import bind_body
 
 MESSAGE = made.message()
-
-
-def run(test: Callable[[Centre], Coroutine[None, None, None]], **more: object) -> Centre:
-    """Runs a test beside an adapter; the adapter as it was at the end."""
-
-    async def running() -> Centre:
-        async with centre(**more) as adapter:
-            await test(adapter)
-        return adapter
-
-    return asyncio.run(running())
 
 
 def test_a_message_is_an_event_and_answered_with_a_name_of_its_own() -> None:
@@ -280,3 +268,25 @@ def test_a_bind_that_is_cut_is_refused() -> None:
         assert answer.status == smpp.INVALID_COMMAND_LENGTH
 
     run(test)
+
+
+def test_a_system_id_may_have_as_many_binds_as_it_was_given_and_is_heard_by_each() -> None:
+    async def test(adapter: Centre) -> None:
+        first, second, third = [await adapter.gateway() for _ in range(3)]
+        assert [await each.bind() for each in (first, second)] == [smpp.OK] * 2
+        assert await third.bind() == smpp.ALREADY_BOUND
+        for each, text in ((first, b"1"), (second, b"2")):
+            asked = await each.next()
+            assert asked and asked.command == smpp.ENQUIRE_LINK
+            assert (await each.ask(smpp.SUBMIT_SM, made.message(text))).status == smpp.OK
+        adapter.sink.lost.clear()
+        adapter.clock.now = AT + 9
+        first.close()
+        async with asyncio.timeout(PATIENCE_S):
+            while not adapter.sink.lost:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert adapter.sink.lost == [(AT, AT + 10)], "what was on its way there may come here"
+        assert adapter.hearing.missing == []
+        assert await third.bind() == smpp.OK, "there is room again"
+
+    assert len(run(test, sessions_max=2).sink.sent) == 2

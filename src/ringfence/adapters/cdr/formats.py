@@ -13,6 +13,8 @@ from ringfence.adapters.cdr.freeswitch_json import json_records
 from ringfence.adapters.cdr.lines import headed_records, plain_records
 from ringfence.adapters.cdr.local_time import LOCAL, LocalTimes
 from ringfence.adapters.cdr.record import Format
+from ringfence.adapters.cdr.ts32298.reader import ts32298_records
+from ringfence.adapters.cdr.ts32298.tags import TagMap, usual_tags
 from ringfence.wording.times import parse_time, time_reader, unix_text
 
 
@@ -27,6 +29,8 @@ class Forms:
     """The columns of a template without a header."""
     date_format: str | None = None
     kind: EventKind | None = None
+    tags: TagMap | None = None
+    """Of records in BER, if not the usual ones."""
 
 
 def _asterisk(forms: Forms) -> Format:
@@ -62,11 +66,16 @@ def _csv(forms: Forms) -> Format:
     return headed_records(reader, any_csv.COLUMNS, dict(forms.names))
 
 
+def _ts32298(forms: Forms) -> Format:
+    return ts32298_records(forms.tags or usual_tags())
+
+
 FORMATS: dict[str, Callable[[Forms], Format]] = {
     "asterisk": _asterisk,
     "freeswitch": _freeswitch,
     "freeswitch-json": _freeswitch_json,
     "kamailio": _kamailio,
     "csv": _csv,
+    "ts32298": _ts32298,
 }
 """Each raises ValueError for forms that it cannot have."""

@@ -7,13 +7,14 @@ newest first: it is an attempt at each of them.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from typing import IO, Any
-from urllib.parse import unquote
 
 from ringfence.adapters.base import Unreadable
+from ringfence.adapters.cdr.freeswitch_values import dict_of, is_hidden, text_of
 from ringfence.adapters.cdr.local_time import LocalTimes, unix_seconds
 from ringfence.adapters.cdr.record import Entry, Format, Record
 from ringfence.adapters.cdr.unpacked import unpacked
@@ -41,26 +42,42 @@ def json_records(times: LocalTimes) -> Format:
     return records
 
 
+def objects_end(octets: bytes) -> int:
+    """Where the last object ends that more octets behind would not change."""
+    end = 0
+    for _, written, ends_at in _spans(io.BytesIO(octets)):
+        if ends_at and (ends_at < len(octets) or octets.endswith(b"\n") or _is_object(written)):
+            end = ends_at
+    return end
+
+
 def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Line and octets of each object. One that is torn ends where the next begins a line."""
-    held, began, depth, line = b"", 1, 0, 0
+    for line, written, _ in _spans(file):
+        yield line, written
+
+
+def _spans(file: IO[bytes]) -> Iterator[tuple[int, bytes, int]]:
+    """Line and octets of each object, and how many octets were read when it ended."""
+    held, began, depth, line, read = b"", 1, 0, 0, 0
     while octets := file.readline(OBJECT_MAX):
         line += 1
+        read += len(octets)
         if (not held and not octets.strip()) or octets.startswith(b"# line "):
             continue
         more = _depth(octets)
         if held and octets.startswith(b"{") and more == 0 and b'"variables"' in octets:
-            yield began, held  # torn
+            yield began, held, read - len(octets)  # torn
             held, depth = b"", 0
         if not held:
             began = line
         held += octets
         depth += more
         if depth <= 0 or len(held) > OBJECT_MAX:
-            yield began, held
+            yield began, held, read
             held, depth = b"", 0
     if held:
-        yield began, held
+        yield began, held, 0
 
 
 def _depth(octets: bytes) -> int:
@@ -78,51 +95,45 @@ def _object(octets: bytes) -> dict[str, Any]:
     return values
 
 
+def _is_object(octets: bytes) -> bool:
+    try:
+        _object(octets)
+    except Unreadable:
+        return False
+    return True
+
+
 def _attempts(values: dict[str, Any], times: LocalTimes) -> Iterator[Record]:
-    variables = _dict(values.get("variables"))
+    variables = dict_of(values.get("variables"))
     callflow = values.get("callflow")
-    entries = [_dict(entry) for entry in callflow] if isinstance(callflow, list) else []
-    names = {_text(variables, name) for name in _NAMES}
-    names |= {_text(_dict(entry.get("caller_profile")), "uuid") for entry in entries}
+    entries = [dict_of(entry) for entry in callflow] if isinstance(callflow, list) else []
+    names = {text_of(variables, name) for name in _NAMES}
+    names |= {text_of(dict_of(entry.get("caller_profile")), "uuid") for entry in entries}
     known = tuple(b"u:" + name.encode("utf-8", "replace") for name in sorted(names) if name)
-    hidden = _text(variables, "privacy_hide_number") == "true"
+    hidden = is_hidden(variables, dict_of(values.get("app_log")))
     reached = set()
     for first, entry in enumerate(reversed(entries)):
-        profile = _dict(entry.get("caller_profile"))
-        called = _text(profile, "destination_number")
+        profile = dict_of(entry.get("caller_profile"))
+        called = text_of(profile, "destination_number")
         if not called or called in reached:
             continue
         reached.add(called)
-        caller = "" if hidden else _text(profile, "caller_id_number")
-        moment = _dict(entry.get("times"))
-        written = _text(moment, "profile_created_time" if first else "created_time")
+        caller = "" if hidden else text_of(profile, "caller_id_number")
+        moment = dict_of(entry.get("times"))
+        written = text_of(moment, "profile_created_time" if first else "created_time")
         at = unix_seconds(written[:-6]) if len(written) > 6 else _start(variables, times)
         yield Record(called, caller, at, names=known)
     if not reached:
-        called = _text(variables, "destination_number") or _text(variables, "sip_req_user")
+        called = text_of(variables, "destination_number") or text_of(variables, "sip_req_user")
         if not called:
             raise Unreadable("json_without_called")
-        caller = _text(variables, "caller_id_number") or _text(variables, "sip_from_user")
+        caller = text_of(variables, "caller_id_number") or text_of(variables, "sip_from_user")
         yield Record(called, "" if hidden else caller, _start(variables, times), names=known)
 
 
 def _start(variables: dict[str, Any], times: LocalTimes) -> int:
-    if written := _text(variables, "start_uepoch"):
+    if written := text_of(variables, "start_uepoch"):
         return unix_seconds(written[:-6])
-    if written := _text(variables, "start_epoch"):
+    if written := text_of(variables, "start_epoch"):
         return unix_seconds(written)
-    return times.read(_text(variables, "start_stamp"))
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(values: dict[str, Any], name: str) -> str:
-    """A value, without its URL encoding; no number or name of a time has a % of its own."""
-    value = values.get(name)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
-        value = str(value)
-    if not isinstance(value, str):
-        return ""
-    return unquote(value) if "%" in value else value
+    return times.read(text_of(variables, "start_stamp"))

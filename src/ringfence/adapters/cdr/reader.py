@@ -2,27 +2,22 @@
 
 event                       the first record of an attempt; `repeat`: further ones
 called_not_a_number         an attempt at something else, such as an extension
-other_method                a record of something else
+other_method, other_record  a record of something else
+receipt                     a report of a message
 record_*, time_*, json_*    a record that cannot be read, and may hide an attempt
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import IO
 
-from ringfence import EventKind
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.callers import Caller, read_caller
-from ringfence.adapters.calls import Calls, Sighting
-from ringfence.adapters.cdr.record import Entry, Format, NoAttempt, Record
+from ringfence.adapters.cdr.events import RecordEvents
+from ringfence.adapters.cdr.record import Entry, Format, NoAttempt
 from ringfence.adapters.event_table import AHEAD_S_MAX, Event, Passed, Rejects
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
-
-_KEPT = 262_144
-_MESSAGES = frozenset((EventKind.SMS, EventKind.A2P_SMS))
 
 
 class CdrReader:
@@ -32,10 +27,8 @@ class CdrReader:
         self, format_: Format, plan: DialPlan, *, latest: int, withheld: Withheld = USUAL
     ) -> None:
         self._format = format_
-        self._latest = latest
-        self._calls = Calls()
-        self._number = lru_cache(_KEPT)(plan.number)
-        self._caller = lru_cache(_KEPT)(lambda text: read_caller(_whole(text), plan, withheld))
+        self.latest = latest
+        self._events = RecordEvents(plan, withheld)
 
     def __call__(
         self, file: IO[bytes], rejects: Rejects, skip: int
@@ -61,33 +54,6 @@ class CdrReader:
             return found.reason
         if isinstance(found, NoAttempt):
             return Passed(str(found), 0)
-        if found.occurred_at > self._latest:
+        if found.occurred_at > self.latest:
             return f"time_ahead: bound=at most {AHEAD_S_MAX} s after the import began"
-        return self._event(found)
-
-    def _event(self, found: Record) -> Event | Passed:
-        called = self._number(found.called)
-        if called is None:
-            return Passed("called_not_a_number", found.occurred_at)
-        caller: Caller | None = None if found.caller is None else self._caller(found.caller)
-        seen = Sighting(
-            called,
-            None if caller is None else caller.value,
-            found.occurred_at,
-            found.names,
-            leg=found.leg,
-            is_message=found.kind is None or found.kind in _MESSAGES,
-        )
-        if not self._calls.is_first(seen):
-            return Passed("repeat", found.occurred_at)
-        kind = found.kind or (EventKind.SMS if caller is None else caller.message_kind)
-        return called, caller.value if caller else 0, found.occurred_at, int(kind)
-
-
-def _whole(text: str) -> str:
-    """A caller as a text that can be written: what is not UTF-8 is taken octet by octet."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass").decode("latin-1")
-    return text
+        return self._events.event(found)

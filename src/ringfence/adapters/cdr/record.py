@@ -33,13 +33,16 @@ class Record:
     """What names this attempt in all its records."""
     leg: int = 0
     """Records of one attempt that nothing names differ in this."""
+    hint: bytes = b""
+    """What names this attempt among those of its caller."""
 
 
 @dataclass(slots=True)
 class Entry:
     """Where a record stands, what it is, and how it is given back where it cannot be used."""
 
-    line: int
+    line: int | str
+    """Its line, or where it stands in words."""
     text: str = field(repr=False)
     found: Record | Unreadable | NoAttempt
     table: Table | None = None

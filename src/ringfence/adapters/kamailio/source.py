@@ -11,7 +11,8 @@ from ringfence.adapters.base import EventSink, Tally, Unreadable
 from ringfence.adapters.kamailio.heard import Heard, Mark
 from ringfence.adapters.kamailio.reader import ReportReader
 from ringfence.adapters.kamailio.report import Answer, Report, read_message
-from ringfence.adapters.kamailio.state import StateKeeper
+from ringfence.adapters.kamailio.state import State
+from ringfence.adapters.state_keeper import StateKeeper
 
 CLOSE_S = 10.0
 DOUBT_S = 300
@@ -83,7 +84,7 @@ class KamailioSource:
         reader: ReportReader,
         sink: EventSink,
         heard: Heard,
-        state: StateKeeper | None,
+        state: StateKeeper[State] | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._way = way

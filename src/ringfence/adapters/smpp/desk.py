@@ -26,7 +26,8 @@ class SafeSink(EventSink, Protocol):
 
 class Desk:
     """Shared by all connections. `status` answers a message that was understood; `window` is how
-    many a connection may have unanswered.
+    many a connection may have unanswered. `clock` gives unix seconds, `stopwatch` those by which
+    silence is told.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Desk:
         status: int = OK,
         window: int = WINDOW,
         clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self.reader = reader
         self.sink = sink
@@ -45,6 +47,7 @@ class Desk:
         self.status = status
         self.window = window
         self.clock = clock
+        self.stopwatch = stopwatch
         self.repeats = Repeats()
         flush: Callable[[], Awaitable[None]] = sink.flush
         self.answers = Answers(flush)

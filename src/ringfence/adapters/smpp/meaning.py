@@ -19,6 +19,7 @@ from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
 
 _INTERNATIONAL = 1
+_PLAIN = re.compile(rb"[1-9][0-9]{6,}")
 _NOT_TELEPHONY = frozenset((3, 4, 6, 14, 18))
 """Numbering plans: data, telex, IMSI, internet, WAP."""
 
@@ -39,20 +40,25 @@ def is_receipt(command: int, message: Message) -> bool:
 
 def called_number(address: Address, plan: DialPlan) -> int | None:
     """The E.164 number of a destination; None where it is none."""
-    if address.npi in _NOT_TELEPHONY:
+    if address[1] in _NOT_TELEPHONY:
         return None
+    if _lost_its_plus(address):
+        return plan.international(address[2:].decode("ascii"))
     return plan.number(_text(address))
 
 
 def sender(address: Address, plan: DialPlan, withheld: Withheld) -> Caller:
     """Who sends."""
-    return read_caller(_text(address), plan, withheld)
+    plus = "+" if _lost_its_plus(address) else ""
+    return read_caller(plus + _text(address), plan, withheld)
+
+
+def _lost_its_plus(address: Address) -> bool:
+    return address[0] == _INTERNATIONAL and _PLAIN.fullmatch(address, 2) is not None
 
 
 def _text(address: Address) -> str:
-    octets = address.octets
-    if address.ton == _INTERNATIONAL and octets.isdigit() and octets[0] != 0x30 and octets[6:]:
-        return "+" + octets.decode("ascii")
+    octets = address[2:]
     try:
         return octets.decode()
     except UnicodeDecodeError:

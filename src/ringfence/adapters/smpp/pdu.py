@@ -36,6 +36,7 @@ VERSION_TLV = struct.pack(">HHB", 0x0210, 1, VERSION)
 """sc_interface_version, in the answer to a bind."""
 
 _HEADER = struct.Struct(">4I")
+_new = tuple.__new__  # what a NamedTuple does by way of a function of Python
 
 
 class Pdu(NamedTuple):
@@ -78,7 +79,8 @@ class Framing:
             if end - at < length:
                 self._needed = length
                 break
-            yield Pdu(command, status, sequence, octets[at + HEADER_BYTES : at + length])
+            body = octets[at + HEADER_BYTES : at + length]
+            yield _new(Pdu, (command, status, sequence, body))
             at += length
         if at < end:
             self._left += octets[at:]

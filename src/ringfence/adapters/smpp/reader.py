@@ -12,12 +12,14 @@ note_*                      not an outcome: something worth knowing beside them
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
-from ringfence.adapters.base import Attempt, Tally, Unreadable
-from ringfence.adapters.callers import Caller
+from ringfence import EventKind
+from ringfence.adapters.base import Tally, Unreadable
 from ringfence.adapters.smpp.body import Address, Message, read_message
-from ringfence.adapters.smpp.meaning import called_number, is_receipt, sender
-from ringfence.adapters.smpp.parts import Part, Parts, part_of
+from ringfence.adapters.smpp.meaning import called_number, is_receipt
+from ringfence.adapters.smpp.meaning import sender as read_sender
+from ringfence.adapters.smpp.parts import Parts, part_of
 from ringfence.adapters.smpp.pdu import (
     DATA_SM,
     DELIVER_SM,
@@ -29,7 +31,7 @@ from ringfence.adapters.smpp.pdu import (
     SUBMIT_SM,
     Pdu,
 )
-from ringfence.adapters.smpp.repeats import Repeats
+from ringfence.adapters.smpp.repeats import Repeats, key_of
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
 
@@ -43,19 +45,41 @@ STATUS = {
 _ADDRESSES_MAX = 16_384
 
 
+class Sender(NamedTuple):
+    """Who sends, as the contract wants it; never shown."""
+
+    caller: int
+    kind: EventKind
+
+    def __repr__(self) -> str:
+        return f"Sender({self.kind!r})"
+
+
+class Taken(NamedTuple):
+    """What a message is: an event at each number of `called`."""
+
+    called: list[int]
+    sender: Sender
+    key: bytes
+    """The same for the same text between the same."""
+
+
+_NOBODY = Sender(0, EventKind.SMS)
+
+
 class SmppReader:
     """Reads the messages of one feed; `tally` has their outcomes. Not for several threads."""
 
     def __init__(self, plan: DialPlan, *, withheld: Withheld = USUAL) -> None:
         self.tally = Tally()
         self.parts = Parts()
-        # A few senders send most messages; what an address means never changes.
-        self._sender = lru_cache(_ADDRESSES_MAX)(lambda address: sender(address, plan, withheld))
         self._plan = plan
+        self._withheld = withheld
+        # A few senders send most messages; what an address means never changes.
+        self._sender = lru_cache(_ADDRESSES_MAX)(self._read_sender)
 
-    def read(self, pdu: Pdu, now: int, repeats: Repeats | None = None) -> tuple[list[Attempt], int]:
-        """The attempts of a PDU in MESSAGES, none if it is in `repeats`, and its key there: the
-        same for the same text between the same two. `now` is unix seconds.
+    def read(self, pdu: Pdu, now: int, repeats: Repeats | None = None) -> Taken:
+        """What a PDU in MESSAGES is; no event if it is in `repeats`. `now` is unix seconds.
 
         Raises Unreadable, counted: an attempt may be in it, and the time is lost.
         """
@@ -68,42 +92,39 @@ class SmppReader:
         except Unreadable as unreadable:
             self.tally[unreadable.reason] += 1
             raise
-        key = hash((message.source, *message.destinations, message.esm_class, message.text))
+        key = key_of(message)
         if is_receipt(pdu.command, message):
             self.tally["receipt"] += 1
-            return [], key
+            return Taken([], _NOBODY, key)
         if repeats is not None and repeats.is_one(key, now):
             self.tally["repeat"] += 1
-            return [], key
-        return self._attempts(message, now), key
+            return Taken([], _NOBODY, key)
+        sender = self._sender(message.source)
+        return Taken(self._numbers(message, sender.caller, now), sender, key)
 
-    def _attempts(self, message: Message, now: int) -> list[Attempt]:
-        caller = self._sender(message.source)
-        part = self._part(message)
-        attempts = []
-        for destination in message.destinations:
-            outcome, called = self._outcome(destination, caller, part, now)
-            self.tally[outcome] += 1
-            if outcome == "event":
-                attempts.append(Attempt(called, caller.value, now, caller.message_kind))
-        return attempts
+    def _read_sender(self, address: Address) -> Sender:
+        caller = read_sender(address, self._plan, self._withheld)
+        return Sender(caller.value, caller.message_kind)
 
-    def _part(self, message: Message) -> Part | None:
+    def _numbers(self, message: Message, caller: int, now: int) -> list[int]:
+        """The numbers at which the message is an event, with the outcome of each counted."""
+        tally = self.tally
         try:
-            return part_of(message)
+            part = part_of(message)
         except Unreadable as unreadable:  # an attempt all the same
-            self.tally[unreadable.reason] += 1
-            return None
-
-    def _outcome(
-        self, destination: Address, caller: Caller, part: Part | None, now: int
-    ) -> tuple[str, int]:
-        called = called_number(destination, self._plan)
-        if called is None:
-            return "called_not_a_number", 0
-        if part is not None and not self.parts.is_first(called, caller.value, part, now):
-            return "part", called
-        return "event", called
+            tally[unreadable.reason] += 1
+            part = None
+        numbers = []
+        for destination in message.destinations:
+            called = called_number(destination, self._plan)
+            if called is None:
+                tally["called_not_a_number"] += 1
+            elif part is not None and not self.parts.is_first(called, caller, part, now):
+                tally["part"] += 1
+            else:
+                tally["event"] += 1
+                numbers.append(called)
+        return numbers
 
 
 def status_of(unreadable: Unreadable) -> int:

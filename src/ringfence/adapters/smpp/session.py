@@ -15,7 +15,7 @@ from ringfence.adapters.base import Unreadable
 from ringfence.adapters.smpp import pdu as smpp
 from ringfence.adapters.smpp.desk import Desk
 from ringfence.adapters.smpp.pdu import RESPONSE, Framing, Pdu, written
-from ringfence.adapters.smpp.reader import MESSAGES, status_of
+from ringfence.adapters.smpp.reader import MESSAGES, Taken, status_of
 
 ENQUIRE_S = 5.0
 """After so long a silence the other side is asked whether it is there."""
@@ -52,12 +52,12 @@ class Session:
         self._bind = bind
         self._framing = Framing(smpp.BIND_MAX)
         self._sequence = 0
-        self._waiting: deque[tuple[float, int | None]] = deque()
+        self._waiting: deque[tuple[float, bytes | None]] = deque()
         """When each message without an answer came, and its key; None = an unbind."""
-        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_MAX)
+        self._recent: deque[tuple[float, bytes]] = deque(maxlen=RECENT_MAX)
         self._asked = False
         self._silence_s = SILENCE_S
-        self._heard_at = self._opened_at = asyncio.get_running_loop().time()
+        self._heard_at = self._opened_at = self._desk.stopwatch()
         self.last_heard = desk.clock()
         """Unix seconds."""
         self.name: str | None = None
@@ -88,13 +88,17 @@ class Session:
             self._desk.tally["note_connection_lost"] += 1
 
     async def _take(self, octets: bytes) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = self._desk.stopwatch()
         self._silence_s, self._asked = SILENCE_S, False
         now = self._desk.clock()
+        send_wait, at = self._desk.sink.send_wait, int(now)
         for pdu in self._framing.feed(octets):
-            command = pdu.command
-            if command in MESSAGES and self.sends:
-                await self._message(pdu, now)
+            if pdu.command in MESSAGES and self.sends:
+                if taken := self._message(pdu, at):
+                    caller, kind = taken.sender
+                    for called in taken.called:
+                        await send_wait(called, caller, at, kind)
+                    self._accept(pdu, taken.key, now)
             elif out := self._other(pdu):
                 self._write(out)
         if self.name and not self._framing.inside:
@@ -102,22 +106,23 @@ class Session:
             if self.sends:
                 self._desk.hearing.heard(self.name, now)
 
-    async def _message(self, pdu: Pdu, now: float) -> None:
+    def _message(self, pdu: Pdu, at: int) -> Taken | None:
+        """What a message is; None = it was refused."""
         desk = self._desk
         if len(self._waiting) >= desk.window:
             desk.lose("note_throttled")
             self._write(_answer(pdu, smpp.THROTTLED, b""))
-            return
+            return None
         try:
-            attempts, key = desk.reader.read(pdu, int(now), desk.repeats)
+            return desk.reader.read(pdu, at, desk.repeats)
         except Unreadable as unreadable:
             desk.lose("note_unread", self.last_heard)
             self._write(_answer(pdu, status_of(unreadable), b""))
-            return
-        for attempt in attempts:
-            await desk.sink.send_wait(
-                attempt.called, attempt.caller, attempt.occurred_at, attempt.kind
-            )
+            return None
+
+    def _accept(self, pdu: Pdu, key: bytes, now: float) -> None:
+        """Has a message answered when its events are safe."""
+        desk = self._desk
         accepted = desk.status == smpp.OK and pdu.command != smpp.DELIVER_SM
         self._waiting.append((now, key))
         desk.answers.put(self, _answer(pdu, desk.status, desk.message_id() if accepted else b""))
@@ -189,12 +194,12 @@ class Session:
         """Asks whether the other side is there, which it must say within a time."""
         if not self._asked or within_s < self._silence_s:
             self._asked = True
-            self._silence_s = asyncio.get_running_loop().time() - self._heard_at + within_s
+            self._silence_s = self._desk.stopwatch() - self._heard_at + within_s
             self.send(smpp.ENQUIRE_LINK)
 
     def look(self) -> None:
         """Called every second: asks who is silent, and ends who is too silent."""
-        at = asyncio.get_running_loop().time()
+        at = self._desk.stopwatch()
         if self.name is None:
             if at - self._opened_at > BIND_S:
                 self._desk.tally["note_never_bound"] += 1

@@ -1,0 +1,293 @@
+"""A `Source` of the records that a switch writes to files, while it writes them.
+
+A record is written when its call has ended. So what was read proves nothing of calls that go on:
+a time is claimed only when it lies back by the longest call. Everything that was not read in full,
+or may never be, is lost from the last claim on until now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ringfence import EventKind
+from ringfence.adapters.base import EventSink, Tally
+from ringfence.adapters.cdr.follow.files import Files, Followed
+from ringfence.adapters.cdr.follow.reading import Moved, Piece, Reading, opened
+from ringfence.adapters.cdr.follow.state import State, facts_of
+from ringfence.adapters.cdr.follow.whole import Shape
+from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.event_table import AHEAD_S_MAX, Passed
+from ringfence.adapters.state_keeper import StateKeeper
+from ringfence.wording.tables import Table, TableError
+
+LOOK_S = 1.0
+LOOKS_SHARE = 10
+"""A look that takes long is made so many times less often."""
+CLOSE_S = 10.0
+TORN_S = 60.0
+"""A record that is not whole is waited for so long."""
+REMEMBERED = 8 << 20
+"""Octets in front of where one goes on that are read again, for the calls that were seen."""
+AT_ONCE = 256
+"""Records read before others get their turn."""
+STATE_EVERY_S = 10
+"""A state of which only the time is new is written so often."""
+
+
+class Kept(NamedTuple):
+    """Where one would go on."""
+
+    looked: int
+    read_before: int
+    files: tuple[tuple[Any, ...], ...]
+
+
+class Follower:
+    """Reads on in files, again and again. All times are unix seconds.
+
+    `lose` learns of [began, ended) in which calls may have been missed.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        shape: Shape,
+        reader: CdrReader,
+        sink: EventSink,
+        say: Callable[[str], None],
+        *,
+        longest_call_s: float,
+        heard: float,
+        resumed: bool,
+        lose: Callable[[int, int], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._files = files
+        self._shape = shape
+        self._reader = reader
+        self._sink = sink
+        self._say = say
+        self._longest_call_s = longest_call_s
+        self._heard = heard
+        self._remembers = not resumed
+        self._lose_ = lose
+        self._clock = clock
+        self._failing = ""
+        self._looking = False
+        self._kept = self._where()
+        self.tally = Tally()
+        self.keeper: StateKeeper[State] | None = None
+
+    @property
+    def heard_until(self) -> float:
+        """Until when all that was written was handed on, or is told to be lost."""
+        return self._heard
+
+    @property
+    def kept(self) -> Kept:
+        """What a state holds of it."""
+        if not self._looking:  # else files come and go in another thread
+            self._kept = self._where()
+        return self._kept
+
+    async def open(self) -> str:
+        """Nothing is opened yet."""
+        return ""
+
+    async def start(self) -> None:
+        """Begins to read."""
+        self._stop = asyncio.Event()
+        self._running = asyncio.create_task(self._run())
+
+    async def failed(self) -> None:
+        """Waits until that has failed for good, and raises what it failed with."""
+        await asyncio.shield(self._running)
+
+    async def close(self) -> None:
+        """Stops behind the records that are at hand."""
+        self._stop.set()
+        await asyncio.wait({self._running}, timeout=CLOSE_S)
+        self._running.cancel()
+        await asyncio.wait({self._running})
+        self._files.close()
+        if not self._running.cancelled():
+            self._running.result()
+
+    def look(self) -> None:
+        """Writes down where one would go on."""
+        if self.keeper:
+            self.keeper.look()
+
+    async def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            await self.read_all()
+            pause_s = max(LOOK_S, LOOKS_SHARE * (time.monotonic() - began))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause_s)
+
+    async def read_all(self) -> None:
+        """Reads what is new in all files."""
+        began = self._clock()
+        self._looking = True
+        try:
+            look = await asyncio.to_thread(self._files.look, began)
+        except OSError as error:
+            self._looking = False
+            self._fail(f"{error.filename}: {error.strerror}; it is tried again")
+            return
+        self._looking = False
+        self._fail("")
+        for words in look.lost:
+            self._lose(words)
+        if not self._remembers:
+            await self._remember()
+        self._reader.latest = int(began) + AHEAD_S_MAX
+        for followed in look.to_read:
+            await self._read(followed, began)
+            if self._stop_wanted():
+                return
+        torn = [each.torn_since for each in self._files.followed if each.torn_since is not None]
+        whole_until = min([began, *torn, *self._files.troubles.since])
+        self._heard = max(self._heard, whole_until)
+        self._files.looked_at = began
+
+    def _stop_wanted(self) -> bool:
+        stop = getattr(self, "_stop", None)
+        return stop is not None and stop.is_set()
+
+    async def _read(self, followed: Followed, began: float) -> None:
+        as_of = (followed.size, followed.mtime_ns)
+        troubles = self._files.troubles
+        try:
+            with ExitStack() as stack:
+                file = await asyncio.to_thread(
+                    stack.enter_context, opened(followed.path, followed.key, followed.held)
+                )
+                reading = await asyncio.to_thread(Reading, file, self._shape, followed.place.offset)
+                while piece := await asyncio.to_thread(reading.next):
+                    await self._hand_on(piece, followed)
+                    if self._stop_wanted():
+                        return
+                if await self._torn(reading, followed, began):
+                    followed.read_as = as_of
+        except Moved:
+            return
+        except (OSError, TableError) as error:
+            troubles.meet(followed.key, followed, error, began, self._files.looked_at)
+            return
+        troubles.over(followed.key)
+
+    async def _torn(self, reading: Reading, followed: Followed, began: float) -> bool:
+        """Looks at what is not whole; whether all was read."""
+        if not reading.rest.strip():
+            followed.torn_since = None
+            return True
+        at, size = followed.place.offset, followed.size
+        if followed.torn_since is None or followed.torn_at != at:
+            followed.torn_since = self._files.looked_at
+        if (followed.torn_at, followed.torn_size) != (at, size):
+            followed.torn_at, followed.torn_size, followed.torn_seen = at, size, began
+        if began - followed.torn_seen < TORN_S:
+            return False
+        self._lose(f"{followed.path} ends in a record that is not whole")
+        self.tally["note_torn"] += 1
+        await self._hand_on(reading.take(len(reading.rest)), followed)
+        followed.torn_since = None
+        return True
+
+    async def _hand_on(self, piece: Piece, followed: Followed) -> None:
+        """Sends the events of whole records, waiting for room; raises what stopped the stream."""
+        refused = _Refused(self.tally)
+        for count, outcome in self._reader(piece.file, refused, 0):
+            if isinstance(outcome, Passed):
+                self.tally[outcome.reason] += 1
+            elif outcome is not None:
+                self.tally["event"] += 1
+                called, caller, occurred_at, kind = outcome
+                await self._sink.send_wait(called, caller, occurred_at, EventKind(kind))
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for reason in refused.reasons:
+            where = f"in octets {followed.place.offset:,} to {piece.end:,}"
+            self._lose(f"{followed.path}, {where}: {reason}")
+        followed.place.go_on(piece.octets, piece.end)
+        await asyncio.sleep(0)
+
+    async def _remember(self) -> None:
+        """Learns which calls were seen before, from the records in front of each place."""
+        wanted: list[tuple[Followed, int]] = []
+        room = REMEMBERED
+        newest = sorted(self._files.followed, key=lambda each: each.mtime_ns, reverse=True)
+        for followed in newest:
+            begin = next(
+                (back for back in followed.place.back if followed.place.offset - back <= room),
+                followed.place.offset,
+            )
+            if begin >= followed.place.offset:
+                if followed.place.offset:
+                    break
+                continue
+            room -= followed.place.offset - begin
+            wanted.insert(0, (followed, begin))
+        for followed, begin in wanted:
+            with suppress(OSError, TableError):  # met again when it is read
+                await self._read_again(followed, begin)
+        self._remembers = True
+
+    async def _read_again(self, followed: Followed, begin: int) -> None:
+        self._reader.latest = int(self._clock()) + AHEAD_S_MAX
+        with opened(followed.path, followed.key, followed.held) as file:
+            reading = Reading(file, self._shape, begin, followed.place.offset)
+            while piece := await asyncio.to_thread(reading.next):
+                for _ in self._reader(piece.file, _Refused(Tally()), 0):
+                    pass
+                await asyncio.sleep(0)
+
+    def _lose(self, words: str) -> None:
+        now = self._clock()
+        begin = math.floor(self._heard - self._longest_call_s)
+        self._say(f"{words}: what began since {_moment(begin)} is not claimed")
+        self._lose_(begin, int(now) + 1)
+
+    def _fail(self, words: str) -> None:
+        if words and words != self._failing:
+            self._say(words)
+        elif self._failing and not words:
+            self._say("the folder can be read again")
+        self._failing = words
+
+    def _where(self) -> Kept:
+        looked = int(self._heard) // STATE_EVERY_S * STATE_EVERY_S
+        return Kept(looked, self._files.read_before, facts_of(self._files.followed))
+
+
+class _Refused:
+    """What takes the records that cannot be read: counts them by reason."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self.reasons: set[str] = set()
+
+    def add(self, table: Table | None, line: int | str, cells: Sequence[str], reason: str) -> None:
+        """Takes one."""
+        name = reason.split(":", 1)[0]
+        self._tally[name] += 1
+        self.reasons.add(name)
+
+
+def _moment(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def default_state(path: Path, feed: str) -> Path:
+    """Where the state is if nobody says it: beside what is followed, hidden."""
+    if path.is_dir():
+        return path / f".{feed}.follow"
+    return path.with_name(f".{path.name}.{feed}.follow")

@@ -1,0 +1,1 @@
+"""Lines of JSON over HTTP. Needs the extra `http`: Starlette and uvicorn."""

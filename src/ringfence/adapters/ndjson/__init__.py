@@ -1,0 +1,1 @@
+"""What any program can write: a line of JSON for each attempt."""
