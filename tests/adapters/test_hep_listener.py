@@ -46,11 +46,12 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    sink: ListSink | None = None, host: str = "127.0.0.1"
+    sink: ListSink | None = None, host: str = "127.0.0.1", said: list[str] | None = None
 ) -> AsyncIterator[Listening]:
     sink = sink or ListSink()
     reader = HepReader(DialPlan.of_country(44))
-    listener = HepListener(reader, sink, host, 0, clock=lambda: AT + 9.5)
+    say = ([] if said is None else said).append
+    listener = HepListener(reader, sink, host, 0, say=say, clock=lambda: AT + 9.5)
     where = await listener.open()
     await listener.start()
     running = Listening(listener, sink, parse_address(where.removeprefix("listen=")))
@@ -221,7 +222,7 @@ def test_connection_idle_longest_makes_room_for_a_new_one(
             late.write(call(3))
             await to.until(lambda: len(to.sink.sent) == 4)
             assert to.tally == {"event": 4, "note_tcp_closed_idle": 1}
-            assert to.sink.lost == [(AT + 9, AT + 10)]
+            assert to.sink.lost == [(AT + 9 - LATE_S, AT + 10)]
             for writer in (late, kept[0][1], kept[1][1]):
                 writer.close()
 
@@ -298,7 +299,7 @@ def test_connection_is_refused_and_not_claimed_when_all_others_are_at_work(
             assert await closed(refused) == b""
             late.close()
             assert to.tally == {"event": 1, "note_tcp_refused": 1}
-            assert sink.lost == [(AT + 9, AT + 10)]
+            assert sink.lost == [(AT + 9 - LATE_S, AT + 10)]
             sink.room.set()
             await closed(reader)
             writer.close()
@@ -326,8 +327,10 @@ def test_what_the_kernel_drops_is_counted_and_not_claimed(
 ) -> None:
     monkeypatch.setattr(hep_listener, "RECEIVE_BUFFER_BYTES", 4_096)
 
+    said: list[str] = []
+
     async def run() -> None:
-        async with listening() as to:
+        async with listening(said=said) as to:
             to.listener.look()
             assert to.sink.lost == []
             for n in range(500):
@@ -337,11 +340,19 @@ def test_what_the_kernel_drops_is_counted_and_not_claimed(
             dropped = to.tally["note_udp_dropped_by_kernel"]
             await to.until(lambda: to.tally["event"] == 500 - dropped)
             assert dropped > 0
-            assert to.sink.lost == [(AT + 9, AT + 10)]
+            assert to.sink.lost == [(AT + 9 - LATE_S, AT + 10)]
             to.listener.look()
             assert len(to.sink.lost) == 1
+            before = to.tally["event"]
+            for n in range(500, 1_000):
+                to.udp.send(call(n))
+            await to.until(lambda: to.tally["event"] > before)
+            to.listener.look()
+            assert len(to.sink.lost) == 2
 
     asyncio.run(run())
+    (once,) = said
+    assert "holds 4,096 octets of them at most, where 4,096 are asked for" in once
 
 
 class BrokenSink(ListSink):

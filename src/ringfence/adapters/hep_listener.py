@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from ringfence.adapters.base import Attempt, EventSink, Tally, Unreadable
 from ringfence.adapters.hep import DATAGRAM_MAX, Framing
-from ringfence.adapters.hep_reader import HepReader
+from ringfence.adapters.hep_reader import LATE_S, HepReader
 
 CONNECTIONS_MAX = 256
 STALL_S = 30.0
@@ -40,7 +40,8 @@ _MEMINFO = struct.Struct("9I")
 class HepListener:
     """A `Source` that listens on `host` and `port` (0 = any that is free).
 
-    `clock` gives unix seconds: the time of receipt.
+    `clock` gives unix seconds: the time of receipt. `say` learns, once, that the
+    kernel had no room.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class HepListener:
         host: str,
         port: int,
         *,
+        say: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._sink = sink
         self._host = host
         self._port = port
+        self._say = say
         self._clock = clock
         self._looked_at = int(clock())
         self._kernel_drops = 0
@@ -141,9 +144,11 @@ class HepListener:
         now = int(self._clock())
         drops = self._drops()
         if drops > self._kernel_drops:
+            if not self._kernel_drops:
+                self._say(self._room())
             self._kernel_drops = drops
             self.tally["note_udp_dropped_by_kernel"] = drops
-            self._sink.lose(self._looked_at, now + 1)
+            self._sink.lose(self._looked_at - LATE_S, now + 1)
         self._looked_at = now
         self._hand_on(self._reader.look(now))
         if self._reader.calls.forgotten_early:
@@ -155,6 +160,14 @@ class HepListener:
         except OSError:  # not Linux's own network stack
             return 0
         return int(_MEMINFO.unpack(info)[8])
+
+    def _room(self) -> str:
+        """What the kernel has granted; it says twice as much, as it counts what it adds itself."""
+        octets = self._datagrams.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        return (
+            f"the kernel dropped datagrams, as it holds {octets:,} octets of them at most, where"
+            f" {RECEIVE_BUFFER_BYTES:,} are asked for (net.core.rmem_max); that time is not claimed"
+        )
 
     def _burst(self) -> bool:
         """Reads what UDP has, BURST_MAX datagrams at most; whether there was that much."""
@@ -245,7 +258,7 @@ class HepListener:
         else:
             self._lose(reason, since_s=STALL_S)
 
-    def _lose(self, reason: str, *, since_s: float = 0) -> None:
+    def _lose(self, reason: str, *, since_s: float = LATE_S) -> None:
         """A connection ended, perhaps in the middle of something: what that was is lost."""
         self.tally[reason] += 1
         now = int(self._clock())

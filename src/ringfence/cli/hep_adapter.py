@@ -132,7 +132,7 @@ def hep(
             else:
                 host, port = parse_address(listen)
                 running = run_live(
-                    HepListener(reader, stream, host, port),
+                    HepListener(reader, stream, host, port, say=_say),
                     stream,
                     patience_s=timeout,
                     say_ready=lambda where: click.echo(
