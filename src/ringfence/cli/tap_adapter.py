@@ -99,5 +99,5 @@ def tap(
         raise Failed(str(error)) from None
     with closing(relay):
         reads = CaptureFiles(files, relay, TapReader(plan, withheld), latest=now + AHEAD_S_MAX)
-        if not run_import(wanted, reads):
+        if not run_import(wanted, reads, reads.remember):
             ctx.exit(1)

@@ -91,17 +91,38 @@ def test_a_truth_file_is_met_exactly(name: str, frames_max: int) -> None:
     assert len(events) >= 40
 
 
-def test_files_of_one_run_are_one_stream_of_frames(tmp_path: Path) -> None:
+@pytest.fixture
+def pieces(tmp_path: Path) -> list[Path]:
+    """One capture in several files."""
     with open(capture("mixed"), "rb") as file:
         frames = list(frames_of(file))
     paths = []
     for begin in range(0, len(frames), 200):
         paths.append(tmp_path / f"{begin:05}.pcapng")
         paths[-1].write_bytes(written(frames[begin : begin + 200]))
-    events, _, _ = read(paths)
+    return paths
+
+
+def test_a_run_that_goes_on_knows_the_files_before(pieces: list[Path]) -> None:
+    made = []
+    for stop in (3, len(pieces)):  # the first one is cut off behind three files
+        with closing(Relay(Tshark)) as relay:
+            reads = CaptureFiles(pieces, relay, TapReader(BRITISH), latest=LATEST)
+            for index, path in enumerate(pieces[:stop]):
+                with open(path, "rb") as file:
+                    if stop > 3 > index:
+                        reads.remember(file)
+                        continue
+                    made += [found for _, found in reads(file, Turned(), 0) if found]
+    events = [each for each in made if not isinstance(each, Passed)]
+    assert without_names(events) == truth("mixed")
+
+
+def test_files_of_one_run_are_one_stream_of_frames(pieces: list[Path]) -> None:
+    events, _, _ = read(pieces)
     assert without_names(events) == truth("mixed")
     apart = Counter[Event]()
-    for path in paths:
+    for path in pieces:
         apart += without_names(read([path])[0])
     assert apart != truth("mixed")  # or the test would say nothing
 

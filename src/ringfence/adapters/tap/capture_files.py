@@ -43,11 +43,6 @@ class CaptureFiles:
     ) -> Iterator[tuple[int, Event | Passed | None]]:
         """What each message of a file is; of the first `skip` nothing is given out."""
         index = self._index_of(file)
-        if index and not self._next:
-            with open(self._paths[index - 1], "rb") as before:
-                for _ in self._outcomes(before, index - 1):
-                    pass  # known now, and given out by the run that was cut off
-        self._next = index + 1
         count = 0
         for number, at, outcome in self._outcomes(file, index):
             count += 1
@@ -67,9 +62,15 @@ class CaptureFiles:
             rejects.add(None, f"frame {number}", (), reason)
             yield count, None
 
+    def remember(self, file: IO[bytes]) -> None:
+        """Learns what later files may go on with from a file that was sent before."""
+        for _ in self._outcomes(file, self._index_of(file)):
+            pass
+
     def _index_of(self, file: IO[bytes]) -> int:
         for index in range(self._next, len(self._paths)):
-            if str(self._paths[index]) == file.name:
+            if self._paths[index] == Path(file.name):
+                self._next = index + 1
                 return index
         raise ValueError(f"not one of the files: {file.name}")
 
