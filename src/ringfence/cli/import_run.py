@@ -1,6 +1,7 @@
 """What the commands that read finished files share: the run that can be gone on with, the claim."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ from ringfence.errors import DeadlineExceeded, Unreachable
 from ringfence.wording.tables import TableError
 from ringfence.wording.times import unix_text
 
+_OBJECTS = 100_000
+"""New objects between looks for rubbish that refers to itself: there is hardly any, and to look at
+all that is remembered of calls takes a seventh of the time.
+"""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -50,6 +56,7 @@ class Import:
 def run_import(wanted: Import, reads: Reads) -> bool:
     """Sends what the files have, claims, and says both; whether all is as it was asked for."""
     feed, server, claim = wanted.feed, wanted.server, wanted.claim
+    gc.set_threshold(_OBJECTS)
     if wanted.rejects is not None and len(wanted.files) > 1:
         raise click.UsageError("--rejects goes with one file")
     actor = wanted.actor or login_name()

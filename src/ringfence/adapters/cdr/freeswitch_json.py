@@ -28,39 +28,51 @@ def json_records(times: LocalTimes) -> Format:
 
     def records(file: IO[bytes]) -> Iterator[Entry]:
         with unpacked(file) as octets:
-            for line, written in _objects(octets):
-                text = written.decode("utf-8", "surrogateescape").strip()
+            for line, written, whole in _objects(octets):
+                text = written.decode("utf-8", "surrogateescape").strip().replace("\n", " ")
                 try:
-                    found = list(_attempts(_object(written), times))
+                    found = list(_attempts(whole or _object(written), times))
                 except Unreadable as unreadable:
-                    yield Entry(line, text.replace("\n", " "), unreadable)
+                    yield Entry(line, text, unreadable)
                     continue
                 for each in found:
-                    yield Entry(line, text.replace("\n", " "), each)
+                    yield Entry(line, text, each)
 
     return records
 
 
-def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Line and octets of each object. One that is torn ends where the next begins a line."""
+def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
+    """Line and octets of each object, and itself if it stands on one line, as most do. One that is
+    torn ends where the next begins a line.
+    """
     held, began, depth, line = b"", 1, 0, 0
     while octets := file.readline(OBJECT_MAX):
         line += 1
         if (not held and not octets.strip()) or octets.startswith(b"# line "):
             continue
+        if not held and octets.endswith(b"}\n") and (whole := _whole(octets)):
+            yield line, octets, whole
+            continue
         more = _depth(octets)
         if held and octets.startswith(b"{") and more == 0 and b'"variables"' in octets:
-            yield began, held  # torn
+            yield began, held, None  # torn
             held, depth = b"", 0
         if not held:
             began = line
         held += octets
         depth += more
         if depth <= 0 or len(held) > OBJECT_MAX:
-            yield began, held
+            yield began, held, None
             held, depth = b"", 0
     if held:
-        yield began, held
+        yield began, held, None
+
+
+def _whole(octets: bytes) -> dict[str, Any] | None:
+    try:
+        return _object(octets)
+    except Unreadable:
+        return None
 
 
 def _depth(octets: bytes) -> int:
@@ -82,7 +94,7 @@ def _attempts(values: dict[str, Any], times: LocalTimes) -> Iterator[Record]:
     variables = dict_of(values.get("variables"))
     callflow = values.get("callflow")
     entries = [dict_of(entry) for entry in callflow] if isinstance(callflow, list) else []
-    names = {text_of(variables, name) for name in _NAMES}
+    names = {text_of(variables, name) for name in _NAMES if name in variables}
     names |= {text_of(dict_of(entry.get("caller_profile")), "uuid") for entry in entries}
     known = tuple(b"u:" + name.encode("utf-8", "replace") for name in sorted(names) if name)
     hidden = is_hidden(variables, dict_of(values.get("app_log")))
