@@ -42,9 +42,9 @@ from ringfence.adapters.cdr.ts32298.meaning import ReadRecord
 RECORD_MAX = 1 << 16
 _PIECE = 1 << 18
 _NEEDED = RECORD_MAX + FILE_HEADER_MAX + HEAD_MAX + CDR_HEADER_MAX
-_VAIN_MAX = 1 << 22
+_VAIN_MAX = 1 << 20
 """Octets that may be walked in vain, and so many times the octets of the file besides."""
-_VAIN_TIMES = 16
+_VAIN_TIMES = 8
 _PADDING = re.compile(rb"[\0\xff]+")
 
 
@@ -250,25 +250,30 @@ class RecordFinder:
 
     def _refused(self, why: Unreadable, own_end: int, walked: int) -> Found:
         """Goes on where the next record seems to begin."""
-        held, at = self._held, self._at
-        began = self._base + at
-        octets = held[at : at + RECORD_MAX]
+        at, began, first = self._at, self._base + self._at, b""
         self.in_vain += max(walked - at, 0)
         if self._is_vain:
             self._at = max(own_end, walked, at + 1)
-            return Found(began, octets[: self._at - at], why)
-        self._at = at + 1
-        while True:
+        else:
+            self._at = at + 1
             following = next_beginning(self._held, self._at, own_end if own_end > at else None)
             if following >= 0:
                 self._at = following
             elif own_end > at:
                 self._at = own_end
-            elif not self._is_whole:
-                self._at = max(self._at, len(self._held) - BEGINNING_MAX - CDR_HEADER_MAX)
-                self._more()
-                continue
             else:
-                self._at = len(self._held)
-            break
+                first = self._held[at : at + RECORD_MAX]
+                self._search()
+        octets = first or self._held[at : min(self._at, at + RECORD_MAX)]
         return Found(began, octets[: self._base + self._at - began], why)
+
+    def _search(self) -> None:
+        """Goes on where the next record seems to begin, wherever that is."""
+        while not self._is_whole:
+            self._at = max(self._at, len(self._held) - BEGINNING_MAX - CDR_HEADER_MAX)
+            self._more()
+            following = next_beginning(self._held, self._at, None)
+            if following >= 0:
+                self._at = following
+                return
+        self._at = len(self._held)
