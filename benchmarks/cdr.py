@@ -35,6 +35,7 @@ from ringfence.wording.dialled import DialPlan
 
 SEED = 20_260_101
 COUNTRY = 44
+EXCHANGE = 441632960990
 
 
 class Call(NamedTuple):
@@ -109,7 +110,7 @@ def ts32298(call: Call) -> bytes:
     at = time.strftime("%y%m%d%H%M%S", time.gmtime(call.at))
     content = bytes.fromhex(
         f"8001038107 91{swapped(call.caller)} 8207 91{swapped(call.called)}"
-        f"8307 91446123699009 a406 810449433034 8609 {at}2b0000 8809 {at}2b0000"
+        f"8307 91{swapped(EXCHANGE)} a406 8104{b'IC04'.hex()} 8609 {at}2b0000 8809 {at}2b0000"
         f"890100 8b0103 ac03820101 8d04 {call.index:08x}"
     )
     return b"\xa3" + bytes((len(content),)) + content
