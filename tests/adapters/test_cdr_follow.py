@@ -25,6 +25,7 @@ from support.followed_cdr import LONGEST_CALL_S, PLAN, Followed
 from support.places import ROOT
 from support.run_seed import run_seed
 
+from ringfence.adapters.cdr.follow.place import HEAD_MAX
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_table import Passed
@@ -374,6 +375,19 @@ def test_two_files_that_begin_alike_are_two(tmp_path: Path) -> None:
     wanted = {(NUMBERS[n], CALLERS[n], NOW - 99 + n, CALL) for n in range(4)}
     assert set(followed.sink.events) == wanted
     assert followed.sink.events.total() == 4
+
+
+def test_two_files_that_go_apart_later_are_two(tmp_path: Path) -> None:
+    followed = Followed([tmp_path], NOW)
+    records = [asterisk(NUMBERS[n], CALLERS[n], NOW - 99 + n, n) for n in range(11)]
+    alike = b"".join(records[:8])
+    assert len(alike) > HEAD_MAX
+    (tmp_path / "a.csv").write_bytes(alike + records[8])
+    followed.look()
+    (tmp_path / "b.csv").write_bytes(alike + records[9] + records[10])
+    followed.look()
+    assert {called for called, *_ in followed.sink.events} == set(NUMBERS[:11])
+    assert followed.sink.events.total() == 11
 
 
 def test_only_files_of_a_pattern_and_what_they_were_rotated_to_are_read(tmp_path: Path) -> None:

@@ -75,3 +75,8 @@ def test_it_is_said_once_after_a_while() -> None:
     asyncio.run(hint_after_a_while(Tally(event=1), said.append, wait_s=0.01))
     assert len(said) == 1
     assert said[0].startswith("after 0.01 s nothing has arrived")
+
+
+def test_what_is_said_of_nothing_is_the_adapters_own() -> None:
+    assert hint_of(Tally(), "is the file there?") == "is the file there?"
+    assert hint_of(Tally(event=1), "is the file there?") == ""

@@ -93,6 +93,7 @@ def run_follow(wanted: Following, reader: CdrReader) -> None:
     at = wanted.state or default_state(wanted.paths[0], feed)
     left = _left(at, wanted)
     lost_until = left.claimed if left else int(began_at) + 1
+    late_told = False
 
     def lose(began: int, ended: int) -> None:
         nonlocal lost_until
@@ -131,8 +132,14 @@ def run_follow(wanted: Following, reader: CdrReader) -> None:
     )
 
     def progress() -> tuple[int, int]:
-        nonlocal lost_until
+        nonlocal lost_until, late_told
         stats = stream.stats
+        if stats.late and not late_told:
+            late_told = True
+            _say(
+                "a call began before what was claimed already: it was longer than --longest-call,"
+                f" {wanted.longest_call_s:,} s, or its record was held up"
+            )
         if stats.refused or stats.dropped:  # what the server did not take is lost, up to now
             lost_until = max(lost_until, int(time.time()) + 1)
         return stats.answered + stats.unanswered, stats.answered
