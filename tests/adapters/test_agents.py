@@ -1,6 +1,7 @@
 """Agents that were named are listened to; what strangers send is counted and costs nothing."""
 
 import asyncio
+import random
 import socket
 import struct
 import time
@@ -8,7 +9,10 @@ from contextlib import suppress
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from support.hep_adapter import adapter
+from support.reported_calls import Arrival, reports
 from support.server_process import ServerProcess
 from support.switch_traffic import AT, ListSink, chunk, former, framed, hep, sip
 
@@ -192,6 +196,24 @@ def test_senders_that_were_looked_up_take_bounded_memory() -> None:
     for n in range(5_000):
         assert agents.which(f"203.0.{n >> 8}.{n & 255}", None) == STRANGER
     assert agents.which(OURS, None) == 0
+
+
+@pytest.mark.slow
+@given(ours=reports(), others=reports(), order=st.randoms())
+def test_whatever_strangers_send_changes_nothing(
+    ours: list[Arrival], others: list[Arrival], order: random.Random
+) -> None:
+    alone, beside = (HepReader(GB, agents=named(OURS)) for _ in range(2))
+    now = AT
+    for arrival in ours:
+        now += arrival.after_s
+        while others and order.random() < 0.5:
+            assert beside.read(others.pop().datagram, now, OTHER) == []
+        assert beside.read(arrival.datagram, now, OURS) == alone.read(arrival.datagram, now, OURS)
+        assert beside.lost() == alone.lost()
+        assert beside.waits_since == alone.waits_since
+    assert beside.finish() == alone.finish()
+    assert beside.lost() == alone.lost()
 
 
 async def ended(agents: Agents, auth_key: str, octets: bytes) -> tuple[dict[str, int], ListSink]:

@@ -1,6 +1,7 @@
 """Files of records that are followed while they are written, rotated, packed: each counts once."""
 
 import gzip
+import io
 import os
 import random
 import shutil
@@ -20,8 +21,13 @@ from support.cdr_writer import (
     kamailio,
     pack,
 )
-from support.followed_cdr import LONGEST_CALL_S, Followed
+from support.followed_cdr import LONGEST_CALL_S, PLAN, Followed
+from support.places import ROOT
 from support.run_seed import run_seed
+
+from ringfence.adapters.cdr.formats import FORMATS, Forms
+from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.event_table import Passed
 
 NOW = int(time.time()) - 10_000
 SEEDS = [run_seed() + number for number in range(12)]
@@ -263,6 +269,70 @@ def test_an_object_over_many_lines_and_without_an_end_of_line_is_waited_for(
         whole = (octets >= len(one)) + (octets >= len(written))
         assert sum(followed.sink.events.values()) == whole, octets
     assert followed.sink.lost == []
+
+
+def test_a_record_over_lines_is_not_cut_in_two(writer: CdrWriter, followed: Followed) -> None:
+    (record,) = writer.call()
+    over_lines = record.replace(b"Hangup", b"Hang\n up")
+    following = writer.call()
+    written = over_lines + b"".join(following)
+    for octets in range(0, len(written) + 1):
+        writer.path.write_bytes(written[:octets])
+        followed.look(0.1)
+        whole = (octets >= len(over_lines)) + (octets >= len(written))
+        assert followed.sink.events.total() == whole, octets
+    assert followed.sink.events == writer.truth
+    assert followed.sink.lost == []
+
+
+def test_a_line_that_was_torn_holds_up_few_behind_it(writer: CdrWriter, followed: Followed) -> None:
+    (record,) = writer.call()
+    writer.truth.clear()
+    writer.path.write_bytes(record[:80] + b"\n")
+    assert record.count(b'"', 0, 80) % 2
+    for _ in range(7):
+        writer.write(*writer.call())
+    followed.look()
+    assert followed.sink.events == writer.truth
+    assert len(followed.sink.lost) == 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_in_ber_is_read_as_a_whole_when_it_is_written(
+    tmp_path: Path, *, packed: bool
+) -> None:
+    octets = (ROOT / "tests/data/switch/cdr/ts32298_cs_sample.ber").read_bytes()
+    folder = tmp_path / "cdr"
+    folder.mkdir()
+    path = folder / "calls.ber"
+    followed = Followed([folder], time.time(), format_="ts32298")
+    path.write_bytes(octets[:9_000])
+    followed.look(1)
+    heard = followed.follower.heard_until
+    path.write_bytes(octets)
+    if packed:
+        pack(path)
+    followed.look(8)
+    assert followed.sink.events.total() == 0
+    assert followed.follower.heard_until == heard
+    followed.look(11)
+    followed.look(1)
+    reader = CdrReader(FORMATS["ts32298"](Forms()), PLAN, latest=2**32)
+    rows = [row for _, row in reader(io.BytesIO(octets), NoRejects(), 0)]
+    assert followed.sink.events == Counter(row for row in rows if not isinstance(row, Passed))
+    assert followed.sink.events.total() > 100
+    assert followed.follower.heard_until == followed.now
+    followed.keep()
+    followed.begin_again(tmp_path)
+    before = followed.sink.events.copy()
+    followed.look(30)
+    assert followed.sink.events == before
+    assert followed.sink.lost == []
+
+
+class NoRejects:
+    def add(self, *_: object) -> None:
+        raise AssertionError("each record can be read")
 
 
 def test_a_header_is_known_when_one_goes_on_behind_it(tmp_path: Path) -> None:

@@ -151,6 +151,24 @@ def test_a_bad_line_costs_itself_alone() -> None:
     assert len(outcomes) == 2 and turned.rows == [(1, "record_too_long")]
 
 
+def test_a_record_over_lines_is_one_and_no_line_is_taken_for_the_rest_of_another() -> None:
+    over_lines = ROW.replace('"in",""', '"in","Bank\nof, ""x""\nof\n1"')
+    half = ROW.index("Hangup")
+    torn, rest = ROW[:half], ROW[half:]
+    text = "\n".join((ROW, over_lines, torn, ROW, torn, rest, over_lines[:30], ROW))
+    outcomes, turned = read("asterisk", text.encode())
+    whole = (*(False, False), *(True, False), False, *(True, False))
+    assert [outcome is None for outcome in outcomes] == list(whole)
+    assert [line for line, _ in turned.rows] == [6, 10]
+    header = "called,caller,occurred_at,kind,note\n"
+    row = f"+{NUMBER},{CALLER},2026-11-20T07:03:03Z,CALL,"
+    text = f'{header}{row}"a\nb"\n{row}"a\n{row}x\nb"\n{row}"a\n\nb"\n'
+    outcomes, turned = read("csv", text.encode())
+    # Of the middle one the line that reads alone is a record, so that the rest is torn.
+    assert [outcome is None for outcome in outcomes] == [False, True, False, True, True, True]
+    assert [line for line, _ in turned.rows] == [4, 6, 7, 9]
+
+
 def test_freeswitch_quotes_every_cell_or_none() -> None:
     cells = ["x", f"+{CALLER}", f"+{NUMBER}", "public", "2026-11-20 07:03:03", *[""] * 10]
     for text in (",".join(cells), '"' + '","'.join(cells) + '"'):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given, settings
 from support.reported_calls import Arrival, reports
 from support.switch_traffic import AT
@@ -91,6 +92,7 @@ def hidden_calls(arrivals: list[Arrival]) -> dict[int, int]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(reports())
 def test_a_reported_call_is_an_event_or_lost_time(arrivals: list[Arrival]) -> None:

@@ -334,3 +334,10 @@ def test_message_without_a_length_that_may_hold_another_is_lost_time(
     stream = Stream().piece(sip().replace(b"Content-Length: 0\r\n", b"") + rest)
     assert stream.called[0] == FIRST
     assert stream.lost == lost
+
+
+def test_message_in_pieces_that_cannot_be_read_is_lost_time_until_the_last_of_them() -> None:
+    message = TALK.replace(b"Call-ID", b"Colour")
+    stream = Stream().piece(message[:-9], 0).piece(message[-9:], 2)
+    assert stream.made == []
+    assert stream.lost == (0, 3)

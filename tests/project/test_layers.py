@@ -28,6 +28,7 @@ def test_every_folder_of_the_order_is_there_and_no_other(graph: dict[str, set[st
         "adapters.kamailio",
         "adapters.ndjson",
         "adapters.smpp",
+        "adapters.tap",
         "engine.snapshot",
         "server.followers.history",
         "simulation.traffic",

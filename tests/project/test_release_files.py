@@ -15,7 +15,15 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 def test_licence_is_the_standard_text_and_the_metadata_names_it() -> None:
     assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() == STANDARD_TEXT
-    assert (PROJECT["license"], PROJECT["license-files"]) == ("Apache-2.0", ["LICENSE"])
+    inside_tshark = "GPL-2.0-or-later OR MIT"  # a script that runs in a program under the GPL
+    assert PROJECT["license"] == f"Apache-2.0 AND ({inside_tshark})"
+    assert PROJECT["license-files"] == ["LICENSE"]
+    named = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "src").rglob("*.lua")
+        if path.read_text("utf-8").startswith(f"-- SPDX-License-Identifier: {inside_tshark}\n")
+    ]
+    assert named == ["src/ringfence/adapters/tap/core.lua"]
     assert not [each for each in PROJECT["classifiers"] if each.startswith("License ::")]
 
 

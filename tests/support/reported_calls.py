@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -78,7 +79,9 @@ def _call(draw: st.DrawFn, number: int) -> bytes:
         end=draw(st.sampled_from(("\r\n", "\r\n", "\n"))) if not kind else "\r\n",
     )
     message = _header_order(message, draw(st.integers(0, 6)))
-    way = draw(st.sampled_from(("as it is", "as it is", "compact", "no length")))
+    way = draw(st.sampled_from(("as it is", "as it is", "compact", "no length", "folded")))
+    if way == "folded":
+        message = message.replace(b"\nTo:", b"\nTo:\r\n").replace(b"Length: ", b"Length :\r\n\t")
     if way == "compact":
         for long, short in ((b"Call-ID", b"i"), (b"From", b"f"), (b"To", b"t"), (b"Via", b"v")):
             message = message.replace(b"\n" + long + b":", b"\n" + short + b":")
@@ -200,12 +203,14 @@ def _datagram(
         chunk(9, struct.pack(">I", at)),
         chunk(11, b"\1"),
         chunk(12, struct.pack(">I", 2001)),
-        chunk(15, payload),
+        chunk(15, payload) if draw(st.integers(0, 9)) else chunk(16, zlib.compress(payload)),
     ]
     for _ in range(draw(st.integers(0, 2))):
         kind, vendor = draw(st.sampled_from(((13, 0), (19, 0), (0x7777, 0), (15, 0x1234), (9, 1))))
         where = draw(st.integers(0, len(chunks)))
         chunks.insert(where, chunk(kind, draw(st.binary(max_size=9)), vendor))
+    if draw(st.integers(0, 19)) == 0:  # a frame that ends too early, or says so
+        return framed(*chunks)[: -draw(st.integers(1, 20))]
     chunks = chunks[(turn := draw(st.integers(0, len(chunks)))) :] + chunks[:turn]
     return framed(*chunks) + draw(st.sampled_from((b"", b"", b"\0\0")))
 

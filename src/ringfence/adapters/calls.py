@@ -10,7 +10,8 @@ A back-to-back agent makes the next leg of a call with a Call-ID of its own. Leg
 when something names both: Session-ID, the charging id, the other leg's Call-ID (`Sighting.names`).
 Where nothing does, they are one when number and class (call or message) are the same, callers agree
 or one leg carries none, and they are a few seconds apart, over another leg: the same caller over
-the same leg again has tried again. A caller who withholds a number is one like that, and no other.
+the same leg again has tried again, and what carries no caller has nobody who could. A caller who
+withholds a number is one like that, and no other.
 
 A call that is passed on to *another* number (diverted, redirected, dialled digit by digit) is an
 attempt at each number it reaches, and one event at each. What a hop makes of a number by putting a
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 WINDOW_S = 240
@@ -140,6 +141,10 @@ class Calls:
 
     def is_first(self, seen: Sighting) -> bool:
         """Whether this is the first sighting of an attempt to reach a number."""
+        return self.meet(seen)[1]
+
+    def meet(self, seen: Sighting) -> tuple[Hashable, bool]:
+        """What stands for the call of a sighting, and whether this is the first of an attempt."""
         number = -seen.called if seen.is_message else seen.called
         keys = [_key(number, name) for name in seen.names]
         call = self._named(keys, seen)
@@ -152,8 +157,7 @@ class Calls:
         if call is None and number in self._newest:
             call = self._near(number, seen)
         if call is None:
-            self._add(number, keys, seen)
-            return True
+            return self._add(number, keys, seen), True
         call.seen_at = max(seen.seen_at, call.seen_at)
         call.agent, call.captured_at = seen.agent, seen.captured_at
         call.caller = seen.caller if call.caller is None else call.caller
@@ -161,7 +165,12 @@ class Calls:
         if seen.leg not in call.legs and len(call.legs) < LEGS_MAX:
             call.legs += (seen.leg,)
         self._name(call, keys)
-        return call.messages is not None and _joins(call.messages, seen.message)
+        return call, call.messages is not None and _joins(call.messages, seen.message)
+
+    def saw_message(self, called: int, at: int) -> bool:
+        """Whether a message to a number was seen within some seconds of `at`, unix seconds."""
+        call = self._newest.get(-called)
+        return call is not None and abs(call.seen_at - at) <= LEG_S
 
     def _named(self, keys: Iterable[bytes], seen: Sighting) -> _Call | None:
         for key in keys:
@@ -179,14 +188,14 @@ class Calls:
             if (
                 call.apart(seen) <= LEG_S
                 and _agree(call.caller, seen.caller)
-                and (seen.leg not in call.legs or (seen.request and seen.request == call.request))
+                and _may_be_a_copy(call, seen)
                 and (call.messages is None or _same_body(call.messages, seen.message))
             ):
                 return call
             call = call.before
         return None
 
-    def _add(self, number: int, keys: list[bytes], seen: Sighting) -> None:
+    def _add(self, number: int, keys: list[bytes], seen: Sighting) -> _Call:
         call = _Call(
             number,
             seen.caller,
@@ -203,6 +212,7 @@ class Calls:
         self._name(call, keys)
         while len(self._calls) > self._calls_max:
             self._forget(seen.seen_at)
+        return call
 
     def _name(self, call: _Call, keys: list[bytes]) -> None:
         for key in keys:
@@ -234,6 +244,13 @@ def _key(number: int, name: bytes) -> bytes:
 def _agree(one: int | None, other: int | None) -> bool:
     """Whether two callers may be one: a caller who is not carried may be anybody."""
     return one == other or one is None or other is None
+
+
+def _may_be_a_copy(call: _Call, seen: Sighting) -> bool:
+    """Whether it is no second attempt by the same caller, who would go the same way again."""
+    if seen.caller is None or seen.leg not in call.legs:
+        return True
+    return seen.request != 0 and seen.request == call.request
 
 
 def _same_body(messages: list[Message | None], message: Message | None) -> bool:

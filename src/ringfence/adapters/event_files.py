@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -20,6 +21,8 @@ from ringfence.adapters.event_table import Passed, Reads, Rejects
 from ringfence.adapters.run import answered
 from ringfence.wording.tables import Table, TableError
 
+REMEMBERED = 64 << 20
+"""Octets of files before the one that is gone on with that are read again."""
 PART_ROWS = 131_072  # about a second's work: as much is sent again after a cut
 
 
@@ -113,6 +116,13 @@ def _facts(path: Path) -> list[Any]:
     return [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
 
 
+def _before(files: Sequence[Path]) -> list[Path]:
+    """The last of these files, and those before it while they are not too much to read again."""
+    octets = accumulate(path.stat().st_size for path in reversed(files))
+    count = sum(1 for total in octets if total <= REMEMBERED)
+    return list(files[-max(count, 1) :]) if files else []
+
+
 async def send_files(
     files: Sequence[Path],
     reads: Reads,
@@ -122,8 +132,10 @@ async def send_files(
     opens: Opens,
     done: Callable[[Sent], None],
     patience_s: float,
+    remember: Callable[[IO[bytes]], None] | None = None,
 ) -> Sent:
     """Sends what the files have from `begin` on; `done` is told after each part how far it is.
+    `remember` reads a file before that again, where records tell more of those in later files.
 
     The stream must make no claims. Raises what stopped it, NotAnswered, TableError with the file,
     and OSError.
@@ -177,6 +189,10 @@ async def send_files(
             sent.file, sent.row, sent.rejects = index + 1, 0, ""
             done(sent)
 
+    if remember is not None:
+        for path in _before(files[: begin.file]):
+            with path.open("rb") as file, suppress(TableError):  # it was told of by the first run
+                remember(file)
     async with stream:
         await answered(send_all(), stream, patience_s)
     return sent

@@ -115,7 +115,7 @@ def read_request(message: bytes) -> Request:
     return Request(
         method,
         called=read_uri(words[1]).user,
-        caller=_shown_caller(sender, often.get(b"privacy", ())),
+        caller=shown_caller(sender, often.get(b"privacy", ())),
         call_id=call_id,
         names=names_of(call_id, often),
         message=_message(once, often, body) if method == MESSAGE else None,
@@ -160,7 +160,7 @@ def _cut(body: bytes, content_length: bytes) -> bytes:
     return body[: int(content_length)] if _LENGTH.fullmatch(content_length) else body
 
 
-def _shown_caller(sender: bytes, privacy: Sequence[bytes]) -> str | None:
+def shown_caller(sender: bytes, privacy: Sequence[bytes]) -> str | None:
     if privacy and not _HIDING.isdisjoint(re.split(rb"[;,\s]+", b",".join(privacy).lower())):
         return ""
     try:

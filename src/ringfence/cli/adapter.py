@@ -8,6 +8,7 @@ from ringfence.cli.http_adapter import http
 from ringfence.cli.kamailio_adapter import kamailio
 from ringfence.cli.ndjson_adapter import ndjson
 from ringfence.cli.smpp_adapter import smpp
+from ringfence.cli.tap_adapter import tap
 
 
 @click.group()
@@ -24,3 +25,4 @@ adapter.add_command(http)
 adapter.add_command(kamailio)
 adapter.add_command(ndjson)
 adapter.add_command(smpp)
+adapter.add_command(tap)

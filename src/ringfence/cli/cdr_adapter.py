@@ -170,7 +170,7 @@ def cdr(
         timeout=timeout,
         actor=None,
     )
-    if not run_import(wanted, reader):
+    if not run_import(wanted, reader, reader.remember):
         ctx.exit(1)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,8 +47,13 @@ class Import:
     actor: str | None
 
 
-def run_import(wanted: Import, reads: Reads) -> bool:
-    """Sends what the files have, claims, and says both; whether all is as it was asked for."""
+def run_import(
+    wanted: Import, reads: Reads, remember: Callable[[IO[bytes]], None] | None = None
+) -> bool:
+    """Sends what the files have, claims, and says both; whether all is as it was asked for.
+
+    `remember` reads files again that an earlier run has sent, see `send_files`.
+    """
     feed, server, claim = wanted.feed, wanted.server, wanted.claim
     if wanted.rejects is not None and len(wanted.files) > 1:
         raise click.UsageError("--rejects goes with one file")
@@ -63,7 +68,7 @@ def run_import(wanted: Import, reads: Reads) -> bool:
             raise click.UsageError(str(error)) from None
         _look(client, server, feed)
         note = Note(wanted.files, feed, wanted.asked)
-        run = _Run(note, wanted.rejects, restart=wanted.restart)
+        run = _Run(note, wanted.rejects, remember, restart=wanted.restart)
         sent = run.send(wanted.files, reads, stream, patience_s=timeout)
         whole = not (sent.bad_rows or sent.rejected)
         made = claim is not None and whole and _sure(sent, yes=wanted.yes)
@@ -129,8 +134,16 @@ def _absolute(path: Path | None) -> str:
 class _Run:
     """Sends files, says how far it came when it is cut off, and goes on there the next time."""
 
-    def __init__(self, note: Note, rejects: Path | None, *, restart: bool) -> None:
+    def __init__(
+        self,
+        note: Note,
+        rejects: Path | None,
+        remember: Callable[[IO[bytes]], None] | None,
+        *,
+        restart: bool,
+    ) -> None:
         self.note = note
+        self._remember = remember
         self._rejects = rejects
         self._noted = True
         self._reject_file: RejectFile | None = None
@@ -157,6 +170,7 @@ class _Run:
                         opens=partial(self._opened, bars),
                         done=self._done,
                         patience_s=patience_s,
+                        remember=self._remember,
                     )
                 )
         except NotAnswered as error:
@@ -211,5 +225,5 @@ class _Run:
                 yield file, bad
             finally:
                 self._reject_file = None
-                if reject_file.rows:
+                if bad.text:
                     click.echo(bad.text, err=True)

@@ -153,7 +153,8 @@ class TurnedAway(BadLines):
         """Takes one."""
         reason = in_words(reason)
         super().add(table, line, cells, reason)
-        self._file.add(table, line, cells, reason)
+        if cells:  # else there is nothing that could be mended
+            self._file.add(table, line, cells, reason)
 
 
 def free_names(beside: Path) -> Iterator[Path]:

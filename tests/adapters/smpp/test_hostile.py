@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -179,3 +180,17 @@ def test_a_bind_with_anything_behind_it_is_a_bind() -> None:
         assert (await gateway.ask(smpp.BIND_TRANSMITTER, body + bytes(900))).status == smpp.OK
 
     assert run(test).tally == {"note_bound": 1}
+
+
+def test_senders_of_any_length_take_no_room() -> None:
+    reader = SmppReader(DialPlan.of_country(44))
+    long = "x" * 50_000
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            body = made.message(caller=(5, 0, f"{number}{long}"))
+            assert reader.read(Pdu(smpp.SUBMIT_SM, 0, 1, body), 0).called
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 10 * len(long)

@@ -38,7 +38,7 @@ def _asterisk(forms: Forms) -> Format:
 
 
 def _freeswitch(forms: Forms) -> Format:
-    return plain_records(freeswitch_reader(LocalTimes(forms.zone), forms.columns))
+    return plain_records(freeswitch_reader(LocalTimes(forms.zone), forms.columns), escapes=False)
 
 
 def _freeswitch_json(forms: Forms) -> Format:

@@ -1,16 +1,19 @@
 """Records that are lines of cells, in quotes or not.
 
-A line is a record, so a torn or hostile one costs itself alone and not those behind it.
+A line is a record, so a torn or hostile one costs itself alone and not those behind it. Where it
+ends inside of quotes the next ones may be its rest: they are when all together read as a record and
+none of them does so alone.
 """
 
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import IO, TypeVar
 
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.cdr.record import RECORD_MAX, Entry, NoAttempt, Record
+from ringfence.adapters.cdr.record import RECORD_MAX, Entry, Format, NoAttempt, Record
 from ringfence.adapters.cdr.unpacked import unpacked
 from ringfence.wording.tables import Table
 
@@ -18,6 +21,9 @@ GIVEN_BACK = "# line "
 """What begins the reasons in a file of lines that were not used; such a line is no record."""
 
 _Read = TypeVar("_Read")
+_Outcome = tuple[Record | Unreadable | NoAttempt, list[str] | None]
+LINES_MAX = 8
+"""Lines of a record."""
 ReadText = Callable[[str], Record]
 ReadCells = Callable[[list[str]], Record]
 
@@ -49,20 +55,28 @@ def cells_of(text: str, delimiter: str = ",") -> list[str]:
     return rows[0]
 
 
-def plain_records(read: ReadText) -> Callable[[IO[bytes]], Iterator[Entry]]:
-    """The records of files without a header."""
+def plain_records(read: ReadText, *, escapes: bool = True) -> Format:
+    """The records of files without a header; quotes that escape nothing hold no ends of lines."""
+
+    def text_read(text: str) -> _Outcome:
+        return _found(read, text), None
 
     def records(file: IO[bytes]) -> Iterator[Entry]:
         with unpacked(file) as octets:
-            for line, text in text_lines(octets):
-                yield Entry(line, text, _found(read, text))
+            lines = text_lines(octets)
+            if escapes:
+                for line, text, (found, _) in _records(lines, text_read):
+                    yield Entry(line, text, found)
+            else:
+                for line, text in lines:
+                    yield Entry(line, text, _found(read, text))
 
     return records
 
 
 def headed_records(
     reader: Callable[[Table], ReadCells], columns: tuple[str, ...], names: dict[str, str]
-) -> Callable[[IO[bytes]], Iterator[Entry]]:
+) -> Format:
     """The records of files whose first line names the columns."""
 
     def records(file: IO[bytes]) -> Iterator[Entry]:
@@ -72,7 +86,7 @@ def headed_records(
             table = Table(iter((header,)), columns, names=names, first_line=first)
             read, width = reader(table), len(table.header)
 
-            def cells_read(text: str) -> tuple[Record | Unreadable | NoAttempt, list[str]]:
+            def cells_read(text: str) -> _Outcome:
                 try:
                     cells = cells_of(text, table.delimiter)
                     if len(cells) != width:
@@ -81,11 +95,38 @@ def headed_records(
                     return unreadable, [text]
                 return _found(read, cells), cells
 
-            for line, text in lines:
-                found, cells = cells_read(text)
+            for line, text, (found, cells) in _records(lines, cells_read):
                 yield Entry(line, text, found, table, cells)
 
     return records
+
+
+def _records(
+    lines: Iterator[tuple[int, str]], read: Callable[[str], _Outcome]
+) -> Iterator[tuple[int, str, _Outcome]]:
+    """Line, text and outcome of each record."""
+    ahead: deque[tuple[int, str]] = deque()
+    while following := ahead.popleft() if ahead else next(lines, None):
+        line, text = following
+        outcome = read(text)
+        if isinstance(outcome[0], Unreadable) and outcome[0].reason == "record_quotes":
+            whole = text
+            for count in range(1, LINES_MAX):
+                if len(ahead) < count and (after := next(lines, None)):
+                    ahead.append(after)
+                if len(ahead) < count or ahead[count - 1][0] != line + count:
+                    break
+                more = ahead[count - 1][1]
+                if not isinstance(read(more)[0], Unreadable):
+                    break
+                whole += "\n" + more
+                joined = read(whole)
+                if not isinstance(joined[0], Unreadable):
+                    for _ in range(count):
+                        ahead.popleft()
+                    text, outcome = whole, joined
+                    break
+        yield line, text, outcome
 
 
 def _found(read: Callable[[_Read], Record], what: _Read) -> Record | Unreadable | NoAttempt:

@@ -42,7 +42,10 @@ STATUS = {
     "smpp_tlv_cut": INVALID_TLVS,
 }
 """What is answered to what cannot be read, where it is not INVALID_MESSAGE_LENGTH."""
-_ADDRESSES_MAX = 16_384
+_SENDERS_MAX = 16_384
+_NUMBERS_MAX = 65_536
+_ADDRESS_BYTES_MAX = 64
+"""Of what is remembered; three times what the standard lets anybody write."""
 
 
 class Sender(NamedTuple):
@@ -75,8 +78,10 @@ class SmppReader:
         self.parts = Parts()
         self._plan = plan
         self._withheld = withheld
-        # A few senders send most messages; what an address means never changes.
-        self._sender = lru_cache(_ADDRESSES_MAX)(self._read_sender)
+        # A few senders send most messages, to numbers that get several; what an address means
+        # never changes.
+        self._known_sender = lru_cache(_SENDERS_MAX)(self._sender)
+        self._known_number = lru_cache(_NUMBERS_MAX)(self._number)
 
     def read(self, pdu: Pdu, now: int, repeats: Repeats | None = None) -> Taken:
         """What a PDU in MESSAGES is; no event if it is in `repeats`. `now` is unix seconds.
@@ -99,10 +104,14 @@ class SmppReader:
         if repeats is not None and repeats.is_one(key, now):
             self.tally["repeat"] += 1
             return Taken([], _NOBODY, key)
-        sender = self._sender(message.source)
+        short = len(message.source) <= _ADDRESS_BYTES_MAX
+        sender = (self._known_sender if short else self._sender)(message.source)
         return Taken(self._numbers(message, sender.caller, now), sender, key)
 
-    def _read_sender(self, address: Address) -> Sender:
+    def _number(self, address: Address) -> int | None:
+        return called_number(address, self._plan)
+
+    def _sender(self, address: Address) -> Sender:
         caller = read_sender(address, self._plan, self._withheld)
         return Sender(caller.value, caller.message_kind)
 
@@ -116,7 +125,8 @@ class SmppReader:
             part = None
         numbers = []
         for destination in message.destinations:
-            called = called_number(destination, self._plan)
+            short = len(destination) <= _ADDRESS_BYTES_MAX
+            called = (self._known_number if short else self._number)(destination)
             if called is None:
                 tally["called_not_a_number"] += 1
             elif part is not None and not self.parts.is_first(called, caller, part, now):

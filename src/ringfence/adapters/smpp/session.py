@@ -241,7 +241,6 @@ class Session:
 
 
 def _answer(pdu: Pdu, status: int, message_id: bytes) -> bytes:
-    body = message_id + b"\0"
-    if pdu.command == smpp.SUBMIT_MULTI:
-        body += b"\0"  # destinations that failed
-    return written(pdu.command | RESPONSE, status, pdu.sequence, body)
+    command = pdu.command
+    failed = b"\0\0" if command == smpp.SUBMIT_MULTI else b"\0"  # so many destinations
+    return written(command | RESPONSE, status, pdu.sequence, message_id + failed)

@@ -76,6 +76,8 @@ class Look:
     """Oldest first."""
     lost: list[str] = field(default_factory=list)
     """In words: records that may never be read."""
+    puts_off: bool = False
+    """Whether a file was left to the next look."""
 
 
 class Files:
@@ -123,7 +125,7 @@ class Files:
         unknown = [each for key, each in found.items() if key not in self._files]
         for listed in sorted(unknown, key=lambda each: each.mtime_ns):
             if listed.ctime_ns > self.read_before:
-                self._take(listed, known, now)
+                self._take(listed, known, look, now)
         for each in gone:
             self._leave(each, known, look, now)
         look.lost += self.troubles.gone(found)
@@ -174,7 +176,7 @@ class Files:
         followed.torn_since = followed.read_as = None
         return before
 
-    def _take(self, found: Found, known: _ByHead, now: float) -> None:
+    def _take(self, found: Found, known: _ByHead, look: Look, now: float) -> None:
         """Follows a file that is not known by its inode."""
         try:
             with opened(found.path, found.key) as file:
@@ -184,6 +186,9 @@ class Files:
             return
         except (OSError, TableError) as error:
             self.troubles.meet(found.key, found, error, now, self.looked_at)
+            return
+        if same and known.is_here(same) and not same.is_read:
+            look.puts_off = True  # a copy, or one that is being packed: one of both is enough
             return
         place = same.place.copy() if same else Place()
         place.see_head(head)
@@ -271,6 +276,10 @@ class _ByHead:
         self._add(followed)
         if before:
             self._gone_on.add(id(before))
+
+    def is_here(self, followed: Followed) -> bool:
+        """Whether it is there."""
+        return id(followed) in self._here
 
     def same(self, head: bytes, ends_here: Callable[[Place], bool]) -> Followed | None:
         """The one of those that a file with this head goes on from that was read furthest."""

@@ -32,6 +32,8 @@ LOOKS_SHARE = 10
 CLOSE_S = 10.0
 TORN_S = 60.0
 """A record that is not whole is waited for so long."""
+SETTLED_S = 10.0
+"""A file of a format that is read as a whole was not written to for so long."""
 REMEMBERED = 8 << 20
 """Octets in front of where one goes on that are read again, for the calls that were seen."""
 AT_ONCE = 256
@@ -154,9 +156,10 @@ class Follower:
             if self._stop_wanted():
                 return
         torn = [each.torn_since for each in self._files.followed if each.torn_since is not None]
-        whole_until = min([began, *torn, *self._files.troubles.since])
+        if not look.puts_off:
+            self._files.looked_at = began
+        whole_until = min([self._files.looked_at, *torn, *self._files.troubles.since])
         self._heard = max(self._heard, whole_until)
-        self._files.looked_at = began
 
     def _stop_wanted(self) -> bool:
         stop = getattr(self, "_stop", None)
@@ -186,7 +189,8 @@ class Follower:
 
     async def _torn(self, reading: Reading, followed: Followed, began: float) -> bool:
         """Looks at what is not whole; whether all was read."""
-        if not reading.rest.strip():
+        by_file = self._shape.whole is None
+        if not reading.rest.strip() or (by_file and len(reading.rest) == followed.place.offset):
             followed.torn_since = None
             return True
         at, size = followed.place.offset, followed.size
@@ -194,6 +198,13 @@ class Follower:
             followed.torn_since = self._files.looked_at
         if (followed.torn_at, followed.torn_size) != (at, size):
             followed.torn_at, followed.torn_size, followed.torn_seen = at, size, began
+        if by_file:
+            written_at = min(followed.mtime_ns / 1e9, followed.torn_seen)
+            if began - written_at < SETTLED_S:
+                return False
+            await self._hand_on(reading.take(len(reading.rest)), followed)
+            followed.torn_since = None
+            return True
         if began - followed.torn_seen < TORN_S:
             return False
         self._lose(f"{followed.path} ends in a record that is not whole")
@@ -246,9 +257,10 @@ class Follower:
         with opened(followed.path, followed.key, followed.held) as file:
             reading = Reading(file, self._shape, begin, followed.place.offset)
             while piece := await asyncio.to_thread(reading.next):
-                for _ in self._reader(piece.file, _Refused(Tally()), 0):
-                    pass
+                self._reader.remember(piece.file)
                 await asyncio.sleep(0)
+            if self._shape.whole is None:
+                self._reader.remember(reading.take(len(reading.rest)).file)
 
     def _lose(self, words: str) -> None:
         now = self._clock()

@@ -54,6 +54,8 @@ class Reading:
     def __init__(self, file: IO[bytes], shape: Shape, offset: int, end: int | None = None) -> None:
         self._file = file
         self._whole = shape.whole
+        if self._whole is None:
+            offset = 0
         self._header = b""
         if shape.headed and offset:
             file.seek(0)
@@ -67,6 +69,9 @@ class Reading:
 
     def next(self) -> Piece | None:
         """The next records; None = there are no more. Raises TableError."""
+        if self._whole is None:
+            self.rest += b"".join(iter(lambda: self._file.read(PIECE), b""))
+            return None
         while more := self._file.read(self._room()):
             self.rest += more
             count = self._whole(self.rest)

@@ -1,0 +1,131 @@
+"""Capture files through tshark, as an import reads files: all files are one stream of frames.
+
+An attempt, a TCP segment or a call that is set up digit by digit may begin in one file and end in
+the next, so that one tshark and one reader see all files. A run that goes on in a later file reads
+the one before it again, for what it must know of the time before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from ringfence.adapters.base import Attempt, Unreadable
+from ringfence.adapters.cdr.unpacked import in_words, unpacked
+from ringfence.adapters.event_table import AHEAD_S_MAX, Event, Passed, Rejects
+from ringfence.adapters.tap.frames import frames_of
+from ringfence.adapters.tap.reader import Outcome, TapReader
+from ringfence.adapters.tap.relay import Lost, Mark, Relay
+from ringfence.wording.tables import TableError
+
+_END_OF_TIME = float("inf")
+
+
+class CaptureFiles:
+    """Reads files in the order in which they were given; for one thread, and once."""
+
+    def __init__(
+        self, paths: Sequence[Path], relay: Relay, reader: TapReader, *, latest: int
+    ) -> None:
+        self._paths = paths
+        self._relay = relay
+        self._packets = relay.lines()
+        self._reader = reader
+        self._latest = latest
+        self._next = 0
+        self._frames = 0
+        """That tshark was given before the file that is being read."""
+
+    def __call__(
+        self, file: IO[bytes], rejects: Rejects, skip: int
+    ) -> Iterator[tuple[int, Event | Passed | None]]:
+        """What each message of a file is; of the first `skip` nothing is given out."""
+        index = self._index_of(file)
+        count = 0
+        for number, at, outcome in self._outcomes(file, index):
+            count += 1
+            if count <= skip:
+                continue
+            if isinstance(outcome, str):
+                yield count, Passed(outcome, at)
+                continue
+            if isinstance(outcome, Attempt) and outcome.occurred_at <= self._latest:
+                yield count, _event(outcome)
+                continue
+            reason = (
+                outcome.reason
+                if isinstance(outcome, Unreadable)
+                else f"time_ahead: bound=at most {AHEAD_S_MAX} s after the import began"
+            )
+            rejects.add(None, f"frame {number}", (), reason)
+            yield count, None
+
+    def remember(self, file: IO[bytes]) -> None:
+        """Learns what later files may go on with from a file that was sent before."""
+        for _ in self._outcomes(file, self._index_of(file)):
+            pass
+
+    def _index_of(self, file: IO[bytes]) -> int:
+        for index in range(self._next, len(self._paths)):
+            if self._paths[index] == Path(file.name):
+                self._next = index + 1
+                return index
+        raise ValueError(f"not one of the files: {file.name}")
+
+    def _outcomes(self, file: IO[bytes], index: int) -> Iterator[tuple[int, int, Outcome]]:
+        """Frame, unix second and outcome of each message; the frame is the last that was read."""
+        pump = _Pump(self._relay, file, index)
+        number, at = 0, 0
+        for printed in self._packets:
+            if isinstance(printed, Mark):
+                if printed.number == index:
+                    break
+            elif isinstance(printed, Lost):
+                yield number, at, Unreadable(f"lost behind it: {printed.why}")
+            else:
+                number, at = printed.number - self._frames, int(printed.at)
+                for outcome in self._reader.read(printed):
+                    yield number, at, outcome
+        self._frames += pump.join()
+        if index + 1 == len(self._paths):
+            for outcome in self._reader.due(_END_OF_TIME):
+                yield number, at, outcome
+
+
+class _Pump:
+    """Hands on a file's frames, and a mark behind them, beside what is read of them."""
+
+    def __init__(self, relay: Relay, file: IO[bytes], mark: int) -> None:
+        self._relay = relay
+        self._file = file
+        self._mark = mark
+        self._count = 0
+        self._failed: TableError | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self) -> int:
+        """How many frames and marks there were; raises TableError."""
+        self._thread.join()
+        if self._failed is not None:
+            raise self._failed
+        return self._count
+
+    def _run(self) -> None:
+        try:
+            with in_words(), unpacked(self._file) as octets:
+                for frame in frames_of(octets):
+                    self._relay.give(frame)
+                    self._count += 1
+        except TableError as error:
+            self._failed = error
+        except BrokenPipeError:
+            return  # the relay was closed
+        self._relay.mark(self._mark)
+        self._count += 1
+
+
+def _event(attempt: Attempt) -> Event:
+    return attempt.called, attempt.caller, attempt.occurred_at, int(attempt.kind)

@@ -1,0 +1,130 @@
+"""tshark as a process of its own: it gets frames and prints lines, and may do nothing else.
+
+Wireshark's dissectors are a million lines of C that read what strangers send. So tshark has no
+network, no file but its programs, no privilege, and no more memory than it is given: bubblewrap
+(`bwrap`) makes that so, and `prlimit` of util-linux.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from importlib.resources import as_file, files
+from typing import IO
+
+from ringfence.adapters.tap.frames import Frame
+from ringfence.adapters.tap.written_frames import WrittenFrames
+
+MEMORY_MAX = 2 << 30
+_FILES_MAX = 64
+_ERROR_MAX = 1_024
+_LINES_KEPT = 8
+_SETTINGS = (
+    "sip.hide_generatd_call_id:TRUE",  # or each INVITE lists all earlier ones of its media port
+    "tcp.reassemble_out_of_order:TRUE",
+)
+_SANDBOX = (
+    *("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"),
+    *("--uid", "65534", "--gid", "65534"),  # nobody; as root it would not run core.lua
+    *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/bin", "/bin"),
+    *("--symlink", "usr/lib64", "/lib64", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"),
+    *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--setenv", "HOME", "/tmp"),
+    *("--setenv", "PATH", "/usr/bin"),
+)
+
+
+class NoTshark(Exception):
+    """tshark cannot be run here as it must be; the argument is a sentence that says why."""
+
+
+class Tshark:
+    """One run of tshark, whose standard input takes frames and whose standard output has lines."""
+
+    def __init__(self, decode_as: Sequence[str] = (), *, memory_max: int = MEMORY_MAX) -> None:
+        """`decode_as` are rules of tshark's -d. Raises NoTshark."""
+        for program in ("tshark", "bwrap", "prlimit"):
+            if shutil.which(program) is None:
+                raise NoTshark(
+                    f"{program} is not installed: apt-get install tshark bubblewrap util-linux"
+                )
+        self._script = ExitStack()
+        script = self._script.enter_context(as_file(files(__package__) / "core.lua"))
+        limits = (f"--as={memory_max}", f"--nofile={_FILES_MAX}", "--fsize=0", "--core=0")
+        settings = [each for setting in _SETTINGS for each in ("-o", setting)]
+        rules = [each for rule in decode_as for each in ("-d", rule)]
+        self._process = subprocess.Popen(
+            (
+                *("prlimit", *limits, "bwrap", *_SANDBOX, "--ro-bind", str(script), "/core.lua"),
+                *("tshark", "-n", "-q", "-l", "-r", "-", "-X", "lua_script:/core.lua"),
+                *settings,
+                *rules,
+            ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._written = WrittenFrames()
+        self.lines: IO[bytes] = _pipe(self._process.stdout)
+        self._frames: IO[bytes] = _pipe(self._process.stdin)
+        self._frames.write(self._written.begin())
+        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the outermost process; with it the others end."""
+        return self._process.pid
+
+    def give(self, frame: Frame) -> None:
+        """Hands on a frame; raises BrokenPipeError when tshark has ended."""
+        self._frames.write(self._written.frame(frame))
+
+    def mark(self, number: int, at_ns: int) -> None:
+        """Makes it say that it has read all frames so far."""
+        self._frames.write(self._written.mark(number, at_ns))
+        self._frames.flush()
+
+    def end(self) -> None:
+        """No frames follow."""
+        self._frames.close()
+
+    def kill(self) -> None:
+        """Ends it at once, be it stopped; with it goes all in its sandbox."""
+        self._process.kill()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended, and not well."""
+        return bool(self._process.poll())
+
+    def why_ended(self) -> str:
+        """How it ended, in a sentence; waits for that."""
+        status = self._process.wait()
+        self._listening.join()
+        return f"tshark has ended: status={status}" + (f", {self._said[-1]}" if self._said else "")
+
+    def _listen(self) -> None:
+        """Keeps the end of what it says of itself, so that it never waits for a reader."""
+        for line in _pipe(self._process.stderr):
+            if words := line[:_ERROR_MAX].decode("utf-8", "replace").strip():
+                self._said.append(words)
+
+    def close(self) -> None:
+        """Ends it, and leaves nothing open; more than once does no harm."""
+        self._process.kill()
+        self._process.wait()
+        self._listening.join()
+        for pipe in (self._frames, self.lines, _pipe(self._process.stderr)):
+            with suppress(BrokenPipeError):  # octets for it that nobody takes any more
+                pipe.close()
+        self._script.close()
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None, "all three are pipes"
+    return pipe
