@@ -234,7 +234,7 @@ async def ended(agents: Agents, auth_key: str, octets: bytes) -> tuple[dict[str,
     return dict(listener.tally), sink
 
 
-BROKEN = [(AT - int(STALL_S), AT + 1)]
+BROKEN = [(AT - int(STALL_S) - LATE_S, AT + 1)]
 
 
 @pytest.mark.parametrize(

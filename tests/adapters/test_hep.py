@@ -130,7 +130,7 @@ def test_time_far_behind_the_receipt_is_not_believed() -> None:
 
 
 def test_report_may_be_as_late_as_was_asked_for() -> None:
-    reader = HepReader(DialPlan.of_country(44), behind_max_s=3_600)
+    reader = HepReader(DialPlan.of_country(44), lateness_s=3_600)
     made = [
         *reader.read(hep(sip(), at=AT - 3_600), AT),
         *reader.read(hep(OTHER, at=AT - 3_601), AT),

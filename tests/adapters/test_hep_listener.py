@@ -46,10 +46,13 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    sink: ListSink | None = None, host: str = "127.0.0.1", said: list[str] | None = None
+    sink: ListSink | None = None,
+    host: str = "127.0.0.1",
+    said: list[str] | None = None,
+    lateness_s: int = 0,
 ) -> AsyncIterator[Listening]:
     sink = sink or ListSink()
-    reader = HepReader(DialPlan.of_country(44))
+    reader = HepReader(DialPlan.of_country(44), lateness_s=lateness_s)
     say = ([] if said is None else said).append
     listener = HepListener(reader, sink, host, 0, say=say, clock=lambda: AT + 9.5)
     where = await listener.open()
@@ -243,7 +246,7 @@ def test_connection_closed_for_room_inside_a_message_takes_its_time_out_of_the_c
             assert await closed(reader) == b""
             await to.until(lambda: "note_tcp_cut" in to.tally)
             assert to.tally == {"event": 1, "note_tcp_closed_idle": 1, "note_tcp_cut": 1}
-            assert (AT + 9 - int(hep_listener.STALL_S), AT + 10) in to.sink.lost
+            assert (AT + 9 - int(hep_listener.STALL_S) - LATE_S, AT + 10) in to.sink.lost
             late.close()
             writer.close()
 
@@ -353,6 +356,27 @@ def test_what_the_kernel_drops_is_counted_and_not_claimed(
     asyncio.run(run())
     (once,) = said
     assert "holds 4,096 octets of them at most, where 4,096 are asked for" in once
+
+
+def test_what_may_be_late_was_perhaps_of_some_time_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hep_listener, "RECEIVE_BUFFER_BYTES", 4_096)
+
+    async def run() -> None:
+        async with listening(lateness_s=60) as to:
+            to.udp.send(b"HEP3 and no more that can be read")
+            await to.until(lambda: len(to.sink.lost) == 1)
+            for n in range(500):
+                to.udp.send(call(n))
+            await to.until(lambda: bool(to.sink.sent))
+            to.listener.look()
+            _, writer = await to.connect()
+            writer.write(call(1)[:20])
+            writer.close()
+            await to.until(lambda: "note_tcp_cut" in to.tally)
+            begins = [AT + 9 - 60, AT + 9 - 60, AT + 9 - 60 - int(hep_listener.STALL_S)]
+            assert to.sink.lost == [(begin, AT + 10) for begin in begins]
+
+    asyncio.run(run())
 
 
 class BrokenSink(ListSink):

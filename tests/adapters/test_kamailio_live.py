@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.kamailio_adapter import CONFIG, adapter, wired
+from support.kamailio_adapter import CONFIG, adapter, wired, written_down
 from support.sip_switch import kamailio, needs, rows, sipp
 from support.switch_verdicts import (
     NUMBERS,
@@ -88,6 +88,7 @@ def test_a_queue_that_ran_over_while_nobody_fetched_costs_its_time(tmp_path: Pat
             with adapter(server, state, *wiring.options) as first:
                 async with small_talk(sip_port):
                     await heard_until(client, time.time())
+                await written_down(state, time.time())  # and no talk waits in the queue
                 first.end(signal.SIGTERM)
             before = time.time()
             await sipp("uac_invite.xml", sip_port, calls, 100, tmp_path)

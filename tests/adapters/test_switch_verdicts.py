@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from support import hep_adapter, kamailio_adapter
-from support.kamailio_adapter import CONFIG, wired
-from support.sip_switch import PATIENCE_S, free_ports, kamailio, needs, rows, sipp
+from support.kamailio_adapter import CONFIG, wired, written_down
+from support.sip_switch import free_ports, kamailio, needs, rows, sipp
 from support.switch_verdicts import (
     NUMBERS,
     Span,
@@ -24,7 +24,6 @@ from support.switch_verdicts import (
 )
 
 from ringfence import Client, Verdict
-from ringfence.adapters.kamailio.state import read_state
 
 pytestmark = [pytest.mark.slow, needs("kamailio", "sipp")]
 
@@ -77,22 +76,13 @@ def test_verdicts_on_what_a_script_reports_while_the_adapter_is_killed_half_way(
     wiring, state = wired(way, tmp_path), tmp_path / "state"
     sip_port = wiring.sip_port
 
-    async def written_down(moment: float) -> None:
-        """Waits until the next run would go on from a moment."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                left = read_state(state, "sip-1")
-                if left and left.heard >= moment:
-                    return
-                await asyncio.sleep(0.1)
-
     async def run(server: str, client: Client) -> None:
         async with kamailio(CONFIG, sip_port, tmp_path, wiring.defines, **wiring.values):
             with kamailio_adapter.adapter(server, state, *wiring.options) as first:
                 async with small_talk(sip_port):
                     quarantined_at = await begin(client)
                     await sipp("uac_invite.xml", sip_port, first_calls, CALLS // 2, tmp_path)
-                await written_down(time.time())
+                await written_down(state, time.time())
                 before = time.time()
                 first.end(signal.SIGKILL)
             await sipp("uac_invite.xml", sip_port, later_calls, CALLS // 2, tmp_path)

@@ -1,5 +1,6 @@
 """`ringfence adapter kamailio` as a process of its own, and the ways in which it gets reports."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ringfence.adapters.kamailio.state import read_state
 from support.sip_switch import PATIENCE_S, free_ports
 
 CONFIG = "kamailio-report.cfg"
@@ -78,3 +80,13 @@ def adapter(server: str, state: Path, *way: str) -> Iterator[Adapter]:
         if running.process.poll() is None:
             running.process.kill()
         running.process.communicate()
+
+
+async def written_down(state: Path, moment: float) -> None:
+    """Waits until the next run would go on from a moment: all reports until then are answered."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            left = read_state(state, "sip-1")
+            if left and left.heard >= moment:
+                return
+            await asyncio.sleep(0.1)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from ringfence.adapters.base import Attempt, EventSink, Tally, Unreadable
 from ringfence.adapters.hep import DATAGRAM_MAX, Framing
-from ringfence.adapters.hep_reader import LATE_S, HepReader
+from ringfence.adapters.hep_reader import HepReader
 
 CONNECTIONS_MAX = 256
 STALL_S = 30.0
@@ -148,7 +148,7 @@ class HepListener:
                 self._say(self._room())
             self._kernel_drops = drops
             self.tally["note_udp_dropped_by_kernel"] = drops
-            self._sink.lose(self._looked_at - LATE_S, now + 1)
+            self._sink.lose(self._looked_at - self._reader.late_s, now + 1)
         self._looked_at = now
         self._hand_on(self._reader.look(now))
         if self._reader.calls.forgotten_early:
@@ -258,11 +258,11 @@ class HepListener:
         else:
             self._lose(reason, since_s=STALL_S)
 
-    def _lose(self, reason: str, *, since_s: float = LATE_S) -> None:
+    def _lose(self, reason: str, *, since_s: float = 0) -> None:
         """A connection ended, perhaps in the middle of something: what that was is lost."""
         self.tally[reason] += 1
         now = int(self._clock())
-        self._sink.lose(now - int(since_s), now + 1)
+        self._sink.lose(now - int(since_s) - self._reader.late_s, now + 1)
 
     async def _read_stream(
         self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter, framing: Framing

@@ -49,7 +49,8 @@ from ringfence.wording.withheld import USUAL, Withheld
 
 SECONDS_MAX = 2**32 - 1
 LATE_S = 5
-"""How long a report takes from the agent's sight to here, where no time of the agent's is known."""
+"""How long a report takes from the agent's sight to here, where no time of the agent's is known,
+if no more is asked for."""
 AHEAD_MAX_S = 300
 """How far an agent's clock may be ahead; further, its events would lie in the future."""
 BEHIND_MAX_S = 600
@@ -69,7 +70,7 @@ class HepReader:
         auth_key: str = "",
         agents: Agents | None = None,
         withheld: Withheld = USUAL,
-        behind_max_s: int = BEHIND_MAX_S,
+        lateness_s: int = LATE_S,
     ) -> None:
         self.tally = Tally()
         self.calls = Calls()
@@ -80,7 +81,9 @@ class HepReader:
         self._withheld = withheld
         self._auth_key = auth_key.encode()
         self.agents = agents or Agents()
-        self._behind_max_s = max(behind_max_s, BEHIND_MAX_S)
+        self._behind_max_s = max(lateness_s, BEHIND_MAX_S)
+        self.late_s = max(lateness_s, LATE_S)
+        """How long before its receipt something may have happened of which no time is known."""
 
     @property
     def waits_since(self) -> int | None:
@@ -171,7 +174,7 @@ class HepReader:
         return datagram.captured_at or received_at
 
     def _lose(self, at: int, received_at: int, until: int) -> None:
-        self._lost.add((min(at, received_at - LATE_S), max(at, received_at, until) + 1))
+        self._lost.add((min(at, received_at - self.late_s), max(at, received_at, until) + 1))
 
     def _read_parts(self, parts: Iterable[Part]) -> list[Attempt]:
         attempts = []

@@ -107,7 +107,7 @@ def hep(
             auth_key=auth_key,
             agents=Agents(agents),
             withheld=withheld,
-            behind_max_s=lateness,
+            lateness_s=lateness,
         )
 
     try:
