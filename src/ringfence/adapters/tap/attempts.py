@@ -106,6 +106,10 @@ class Attempts:
             while kept and next(iter(kept.values())) < until:
                 kept.popitem(last=False)
 
+    def waits_since(self, now: float) -> float:
+        """When the earliest attempt was that waits for its caller; or `now`."""
+        return min((held.at for held in self._held.values()), default=now)
+
     def _is_answered(self, called: int, at: float) -> bool:
         """Whether a request that is no call was why somebody asked for a user."""
         other_at = self._others.get(called)

@@ -82,6 +82,10 @@ class Circuits:
             del self._open[circuit]
             yield from self._seen(circuit, opened)
 
+    def waits_since(self, now: float) -> float:
+        """When the earliest call began that waits for digits; or `now`."""
+        return min((opened.at for opened in self._open.values()), default=now)
+
     def _more(self, circuit: Circuit, message: SignallingMessage) -> Iterator[Seen]:
         opened = self._open.get(circuit)
         if opened is None:

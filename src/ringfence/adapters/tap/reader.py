@@ -63,6 +63,10 @@ class TapReader:
             yield from self._attempts.see(seen, now)
         yield from self._attempts.due(now)
 
+    def waits_since(self, now: float) -> float:
+        """Since when, unix seconds, something may be under way that is not given out; or `now`."""
+        return min(now, self._circuits.waits_since(now), self._attempts.waits_since(now))
+
     def _seen(self, message: SignallingMessage) -> Iterator[Seen]:
         if message.protocol in ("isup", "bicc"):
             return self._circuits.read(message)
