@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.places import ROOT
 
+from ringfence.adapters.cdr.formats import FORMATS
+
 pytestmark = pytest.mark.slow
 
 
@@ -34,3 +36,9 @@ def test_engine_benchmark_prints_its_table() -> None:
 def test_engine_calls_run_under_pytest_benchmark() -> None:
     text = run("-m", "pytest", "-q", "-n", "0", "--benchmark-disable", "benchmarks")
     assert " passed" in text
+
+
+def test_call_detail_records_of_all_formats_are_read_and_sent() -> None:
+    text = run("benchmarks/cdr.py", "--records", "200", "--numbers", "50")
+    formats = re.findall(r"^\| ([a-z0-9-]+) \| \d+ \|", text, re.MULTILINE)
+    assert sorted(formats) == sorted(FORMATS)

@@ -29,15 +29,15 @@ def json_records(times: LocalTimes) -> Format:
 
     def records(file: IO[bytes]) -> Iterator[Entry]:
         with unpacked(file) as octets:
-            for line, written in _objects(octets):
-                text = written.decode("utf-8", "surrogateescape").strip()
+            for line, written, whole, _ in _objects(octets):
+                text = written.decode("utf-8", "surrogateescape").strip().replace("\n", " ")
                 try:
-                    found = list(_attempts(_object(written), times))
+                    found = list(_attempts(whole or _object(written), times))
                 except Unreadable as unreadable:
-                    yield Entry(line, text.replace("\n", " "), unreadable)
+                    yield Entry(line, text, unreadable)
                     continue
                 for each in found:
-                    yield Entry(line, text.replace("\n", " "), each)
+                    yield Entry(line, text, each)
 
     return records
 
@@ -45,39 +45,47 @@ def json_records(times: LocalTimes) -> Format:
 def objects_end(octets: bytes) -> int:
     """Where the last object ends that more octets behind would not change."""
     end = 0
-    for _, written, ends_at in _spans(io.BytesIO(octets)):
-        if ends_at and (ends_at < len(octets) or octets.endswith(b"\n") or _is_object(written)):
-            end = ends_at
+    for _, written, whole, read in _objects(io.BytesIO(octets)):
+        ends = read < len(octets) or octets.endswith(b"\n") or whole or _whole(written)
+        if read and ends:
+            end = read
     return end
 
 
-def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Line and octets of each object. One that is torn ends where the next begins a line."""
-    for line, written, _ in _spans(file):
-        yield line, written
-
-
-def _spans(file: IO[bytes]) -> Iterator[tuple[int, bytes, int]]:
-    """Line and octets of each object, and how many octets were read when it ended."""
+def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | None, int]]:
+    """Line and octets of each object, itself if it stands on one line, as most do, and how many
+    octets were read when it ended, 0 = it did not. One that is torn ends where the next begins a
+    line.
+    """
     held, began, depth, line, read = b"", 1, 0, 0, 0
     while octets := file.readline(OBJECT_MAX):
         line += 1
         read += len(octets)
         if (not held and not octets.strip()) or octets.startswith(b"# line "):
             continue
+        if not held and octets.endswith(b"}\n") and (whole := _whole(octets)):
+            yield line, octets, whole, read
+            continue
         more = _depth(octets)
         if held and octets.startswith(b"{") and more == 0 and b'"variables"' in octets:
-            yield began, held, read - len(octets)  # torn
+            yield began, held, None, read - len(octets)  # torn
             held, depth = b"", 0
         if not held:
             began = line
         held += octets
         depth += more
         if depth <= 0 or len(held) > OBJECT_MAX:
-            yield began, held, read
+            yield began, held, None, read
             held, depth = b"", 0
     if held:
-        yield began, held, 0
+        yield began, held, None, 0
+
+
+def _whole(octets: bytes) -> dict[str, Any] | None:
+    try:
+        return _object(octets)
+    except Unreadable:
+        return None
 
 
 def _depth(octets: bytes) -> int:
@@ -95,19 +103,11 @@ def _object(octets: bytes) -> dict[str, Any]:
     return values
 
 
-def _is_object(octets: bytes) -> bool:
-    try:
-        _object(octets)
-    except Unreadable:
-        return False
-    return True
-
-
 def _attempts(values: dict[str, Any], times: LocalTimes) -> Iterator[Record]:
     variables = dict_of(values.get("variables"))
     callflow = values.get("callflow")
     entries = [dict_of(entry) for entry in callflow] if isinstance(callflow, list) else []
-    names = {text_of(variables, name) for name in _NAMES}
+    names = {text_of(variables, name) for name in _NAMES if name in variables}
     names |= {text_of(dict_of(entry.get("caller_profile")), "uuid") for entry in entries}
     known = tuple(b"u:" + name.encode("utf-8", "replace") for name in sorted(names) if name)
     hidden = is_hidden(variables, dict_of(values.get("app_log")))

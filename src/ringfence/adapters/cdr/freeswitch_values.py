@@ -56,6 +56,8 @@ def dict_of(value: Any) -> dict[str, Any]:
 def text_of(values: dict[str, Any], name: str) -> str:
     """A value, without its URL encoding; no number or name of a time has a % of its own."""
     value = values.get(name)
+    if value is None:
+        return ""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         value = str(value)
     if not isinstance(value, str):

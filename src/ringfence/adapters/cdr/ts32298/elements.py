@@ -134,11 +134,12 @@ TAGS = {kind: tag for tag, kind in _TYPES.items()}
 
 def begins_record(octets: bytes, number: int, begin: int, stop: int) -> bool:
     """Whether a content is one of a record with this tag: they begin with their type."""
-    if stop != INDEFINITE and stop - begin < RECORD_MIN:
-        return False
     if octets[begin : begin + 2] != b"\x80\x01" or begin + 2 >= len(octets):
         return False
-    return octets[begin + 2] in (number, _TYPES.get(number))
+    if stop - begin < RECORD_MIN and stop != INDEFINITE:
+        return False
+    kind = octets[begin + 2]
+    return kind == number or kind == _TYPES.get(number)
 
 
 def find(octets: bytes, fields: Fields, path: tuple[int, ...]) -> tuple[int, int] | None:

@@ -64,7 +64,7 @@ def _attempt(tag: int, shape: Shape, octets: bytes, fields: Fields) -> Record:
         raise Unreadable("record_without_time")
     if shape.sequence and _integer(octets, fields, shape.sequence) > 1:
         raise NoAttempt("repeat")
-    names = tuple(filter(None, (_name(octets, fields, paths) for paths in shape.names)))
+    names = tuple(filter(None, [_name(octets, fields, paths) for paths in shape.names]))
     return Record(
         called,
         None if shape.caller is None else _caller(shape.caller, octets, fields),
@@ -104,10 +104,13 @@ def _caller(places: tuple[Number, ...], octets: bytes, fields: Fields) -> str:
 
 
 def _octets(octets: bytes, fields: Fields, path: Path) -> bytes:
-    place = fields.get(path[0]) if len(path) == 1 else find(octets, fields, path)
+    place = fields.get(path[0])
     if place is None:
         return b""
-    return octets[place[0] : place[1]] if place[0] > 0 else content(octets, place)
+    if place[0] > 0:  # nearly all
+        return octets[place[0] : place[1]] if len(path) == 1 else b""
+    place = find(octets, fields, path)
+    return b"" if place is None else content(octets, place)
 
 
 def _integer(octets: bytes, fields: Fields, path: Path) -> int:
@@ -115,5 +118,10 @@ def _integer(octets: bytes, fields: Fields, path: Path) -> int:
 
 
 def _name(octets: bytes, fields: Fields, paths: tuple[Path, ...]) -> bytes:
-    parts = [_octets(octets, fields, path) for path in paths]
-    return _NAME + b"\0".join(parts) if all(parts) else b""
+    name = _NAME
+    for path in paths:
+        part = _octets(octets, fields, path)
+        if not part:
+            return b""
+        name += part + b"\0"
+    return name

@@ -19,6 +19,7 @@ from ringfence.adapters.cdr.ts32298.elements import (
     HEAD_MAX,
     INDEFINITE,
     TAGS,
+    Fields,
     Torn,
     begins_record,
     end_of,
@@ -41,9 +42,9 @@ from ringfence.adapters.cdr.ts32298.meaning import ReadRecord
 RECORD_MAX = 1 << 16
 _PIECE = 1 << 18
 _NEEDED = RECORD_MAX + FILE_HEADER_MAX + HEAD_MAX + CDR_HEADER_MAX
-_VAIN_MAX = 1 << 22
+_VAIN_MAX = 1 << 20
 """Octets that may be walked in vain, and so many times the octets of the file besides."""
-_VAIN_TIMES = 16
+_VAIN_TIMES = 8
 _PADDING = re.compile(rb"[\0\xff]+")
 
 
@@ -74,6 +75,10 @@ class RecordFinder:
         """How many octets were there before it."""
         self._is_whole = False
         """Whether all of the file is held."""
+        self._own_end = -1
+        """Where the record says that it ends; -1 where that is not believed."""
+        self._known = -1
+        """Where one is known to begin."""
         self.in_vain = 0
         """Octets that were walked and made no record."""
 
@@ -88,10 +93,12 @@ class RecordFinder:
             self._at = header.size
         begun = self._held[: header.size] if header is not None else b""
         while True:
-            self._fill()
+            if len(self._held) - self._at < _NEEDED:
+                self._fill()
             if self._at >= len(self._held):
                 break
-            if self._skip():
+            # After most records the next one is known to begin at once.
+            if self._at != self._known and self._skip():
                 continue
             count += 1
             yield self._next()
@@ -114,6 +121,7 @@ class RecordFinder:
         self._base += keep
         self._held = self._held[keep:] + more
         self._at -= keep
+        self._known -= keep
 
     def _skip(self) -> bool:
         """Goes over padding, a header, or the head of what wraps records, if that is here."""
@@ -190,68 +198,82 @@ class RecordFinder:
 
     def _next(self) -> Found:
         """The record, or what is none, that is here; goes on behind it."""
-        held, at, end = self._held, self._at, len(self._held)
-        own_end, walked = -1, at
+        at, self._own_end = self._at, -1
+        walked = at
         what: Record | Unreadable | NoAttempt
         try:
-            first, number, begin, stop = head(held, at, end)
-            if first & 0xE0 != CONTEXT_CONSTRUCTED and first not in SEQUENCES:
-                raise Torn(at)
-            if stop - begin > RECORD_MAX:
-                raise Unreadable("record_too_long")
-            if stop > end:
-                raise Torn(at)
-            own_end = stop
-            marks = b"\0\0" * (stop == INDEFINITE)
-            if first not in SEQUENCES and held[begin : begin + 1] in (b"0", b"1"):
-                # The record stands as a whole in its tag.
-                _, _, begin, stop = head(held, begin, end)
-                marks += b"\0\0" * (stop == INDEFINITE)
-                if stop > end:
-                    raise Torn(at)
-            fields, finish = fields_of(held, begin, stop, min(end, begin + RECORD_MAX))
-            ends = finish + len(marks)
-            if held[finish:ends] != marks or own_end not in (INDEFINITE, ends):
-                raise Torn(at)
-            own_end = walked = ends
-            if not self._begins(own_end) and next_beginning(held, at + 1, own_end) >= 0:
-                raise Torn(at)  # it adds up with octets of the next one
-            if first in SEQUENCES:
-                kind = held[begin + 2]
-                number = TAGS.get(kind, kind)
-            what = self._read(number, held, fields)
+            tag, fields = self._walked(at)
+            walked = self._own_end
+            what = self._read(tag, self._held, fields)
         except Torn as torn:
             what, walked = Unreadable("record_torn"), torn.at
         except Unreadable as unreadable:
             what = unreadable
         except NoAttempt as none:
             what = none
-        if not isinstance(what, Unreadable):
-            self._at = own_end
-            return Found(self._base + at, held[at:own_end], what)
-        return self._refused(what, own_end, walked)
+        if isinstance(what, Unreadable):
+            return self._refused(what, self._own_end, walked)
+        self._at = self._own_end
+        return Found(self._base + at, self._held[at : self._at], what)
+
+    def _walked(self, at: int) -> tuple[int, Fields]:
+        """Tag and elements of the record that is here; notes where it ends. Raises Torn."""
+        held, end = self._held, len(self._held)
+        first, tag, begin, stop = head(held, at, end)
+        if first & 0xE0 != CONTEXT_CONSTRUCTED and first not in SEQUENCES:
+            raise Torn(at)
+        if stop - begin > RECORD_MAX:
+            raise Unreadable("record_too_long")
+        if stop > end:
+            raise Torn(at)
+        self._own_end = stop
+        marks = 2 if stop == INDEFINITE else 0
+        if first not in SEQUENCES and held[begin : begin + 1] in (b"0", b"1"):
+            # The record stands as a whole in its tag.
+            _, _, begin, stop = head(held, begin, end)
+            marks += 2 if stop == INDEFINITE else 0
+            if stop > end:
+                raise Torn(at)
+        fields, finish = fields_of(held, begin, stop, min(end, begin + RECORD_MAX))
+        ends = finish + marks
+        if self._own_end not in (INDEFINITE, ends) or held[finish:ends].strip(b"\0"):
+            raise Torn(at)
+        self._own_end = ends
+        if self._begins(ends):
+            self._known = ends
+        elif next_beginning(held, at + 1, ends) >= 0:
+            raise Torn(at)  # it adds up with octets of the next one
+        if first in SEQUENCES:
+            kind = held[begin + 2]
+            tag = TAGS.get(kind, kind)
+        return tag, fields
 
     def _refused(self, why: Unreadable, own_end: int, walked: int) -> Found:
         """Goes on where the next record seems to begin."""
-        held, at = self._held, self._at
-        began = self._base + at
-        octets = held[at : at + RECORD_MAX]
+        at, began, first = self._at, self._base + self._at, b""
         self.in_vain += max(walked - at, 0)
         if self._is_vain:
             self._at = max(own_end, walked, at + 1)
-            return Found(began, octets[: self._at - at], why)
-        self._at = at + 1
-        while True:
+        else:
+            self._at = at + 1
             following = next_beginning(self._held, self._at, own_end if own_end > at else None)
             if following >= 0:
                 self._at = following
             elif own_end > at:
                 self._at = own_end
-            elif not self._is_whole:
-                self._at = max(self._at, len(self._held) - BEGINNING_MAX - CDR_HEADER_MAX)
-                self._more()
-                continue
             else:
-                self._at = len(self._held)
-            break
+                first = self._held[at : at + RECORD_MAX]
+                self._search()
+        octets = first or self._held[at : min(self._at, at + RECORD_MAX)]
         return Found(began, octets[: self._base + self._at - began], why)
+
+    def _search(self) -> None:
+        """Goes on where the next record seems to begin, wherever that is."""
+        while not self._is_whole:
+            self._at = max(self._at, len(self._held) - BEGINNING_MAX - CDR_HEADER_MAX)
+            self._more()
+            following = next_beginning(self._held, self._at, None)
+            if following >= 0:
+                self._at = following
+                return
+        self._at = len(self._held)
