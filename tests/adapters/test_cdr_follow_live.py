@@ -18,9 +18,9 @@ from support.cdr_follower import (
     wait_for,
 )
 from support.cdr_writer import CALLERS, NUMBERS, CdrWriter, asterisk, freeswitch_json
+from support.programs import free_ports
 from support.run_seed import run_seed
 from support.server_process import ServerProcess, serving
-from support.sip_switch import free_ports
 
 from ringfence import Client, Feed
 

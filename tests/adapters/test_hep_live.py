@@ -8,17 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.sip_switch import (
-    FILES,
-    PATIENCE_S,
-    answering,
-    free_ports,
-    kamailio,
-    needs,
-    program,
-    rows,
-    sipp,
-)
+from support.programs import PATIENCE_S, free_ports, needs, program
+from support.sip_switch import FILES, answering, kamailio, rows, sipp
 from support.switch_traffic import ListSink
 
 from ringfence.adapters.hep_listener import HepListener

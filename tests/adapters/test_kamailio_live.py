@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from support.kamailio_adapter import CONFIG, adapter, wired, written_down
-from support.sip_switch import kamailio, needs, rows, sipp
+from support.programs import needs
+from support.sip_switch import kamailio, rows, sipp
 from support.switch_verdicts import (
     NUMBERS,
     Span,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support import hep_adapter, kamailio_adapter
 from support.kamailio_adapter import CONFIG, wired, written_down
-from support.sip_switch import free_ports, kamailio, needs, rows, sipp
+from support.programs import free_ports, needs
+from support.sip_switch import kamailio, rows, sipp
 from support.switch_verdicts import (
     NUMBERS,
     Span,

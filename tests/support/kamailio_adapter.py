@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ringfence.adapters.kamailio.state import read_state
-from support.sip_switch import PATIENCE_S, free_ports
+from support.programs import PATIENCE_S, free_ports
 
 CONFIG = "kamailio-report.cfg"
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from support.places import DATA
-from support.programs import PATIENCE_S, free_ports, needs, program  # noqa: F401
+from support.programs import PATIENCE_S, free_ports, program
 from support.switch_traffic import expected
 
 FILES = DATA / "switch" / "kamailio"

@@ -18,8 +18,8 @@ from ringfence import Pool as ClientPool
 from ringfence import Rule as ClientRule
 from ringfence.engine.settings.policy import Feed, Policy, Pool, Rule
 from ringfence.engine.words import State
+from support.programs import PATIENCE_S
 from support.server_process import ServerProcess, serving
-from support.sip_switch import PATIENCE_S
 
 FEED = "sip-1"
 TALKED_TO = 447700900998

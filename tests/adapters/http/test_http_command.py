@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 from support.http_adapter import JSON, PATIENCE_S, Answer, adapter, command, post
+from support.programs import needs
 from support.run_seed import run_seed
 from support.server_process import Peer, ServerProcess, peer_of, serving, wait_until
-from support.sip_switch import needs
 from support.told_claims import gaps_of, put_feed, status_of
 
 from ringfence.v1 import number_service_pb2 as numbers

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.http_adapter import PATIENCE_S, adapter
 from support.places import ROOT
+from support.programs import needs
 from support.server_process import Peer, ServerProcess, wait_until
-from support.sip_switch import needs
 from support.told_claims import put_feed, status_of
 
 from ringfence.v1 import number_service_pb2 as numbers

@@ -29,7 +29,7 @@ def json_records(times: LocalTimes) -> Format:
 
     def records(file: IO[bytes]) -> Iterator[Entry]:
         with unpacked(file) as octets:
-            for line, written, whole, _ in _spans(octets):
+            for line, written, whole, _ in _objects(octets):
                 text = written.decode("utf-8", "surrogateescape").strip().replace("\n", " ")
                 try:
                     found = list(_attempts(whole or _object(written), times))
@@ -45,16 +45,17 @@ def json_records(times: LocalTimes) -> Format:
 def objects_end(octets: bytes) -> int:
     """Where the last object ends that more octets behind would not change."""
     end = 0
-    for _, written, _, ends_at in _spans(io.BytesIO(octets)):
-        goes_on = ends_at == len(octets) and not octets.endswith(b"\n")
-        if ends_at and (not goes_on or _whole(written) is not None):
-            end = ends_at
+    for _, written, whole, read in _objects(io.BytesIO(octets)):
+        ends = read < len(octets) or octets.endswith(b"\n") or whole or _whole(written)
+        if read and ends:
+            end = read
     return end
 
 
-def _spans(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | None, int]]:
+def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | None, int]]:
     """Line and octets of each object, itself if it stands on one line, as most do, and how many
-    octets were read when it ended. One that is torn ends where the next begins a line.
+    octets were read when it ended, 0 = it did not. One that is torn ends where the next begins a
+    line.
     """
     held, began, depth, line, read = b"", 1, 0, 0, 0
     while octets := file.readline(OBJECT_MAX):
@@ -106,7 +107,7 @@ def _attempts(values: dict[str, Any], times: LocalTimes) -> Iterator[Record]:
     variables = dict_of(values.get("variables"))
     callflow = values.get("callflow")
     entries = [dict_of(entry) for entry in callflow] if isinstance(callflow, list) else []
-    names = {text_of(variables, name) for name in _NAMES}
+    names = {text_of(variables, name) for name in _NAMES if name in variables}
     names |= {text_of(dict_of(entry.get("caller_profile")), "uuid") for entry in entries}
     known = tuple(b"u:" + name.encode("utf-8", "replace") for name in sorted(names) if name)
     hidden = is_hidden(variables, dict_of(values.get("app_log")))
