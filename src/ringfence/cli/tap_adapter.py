@@ -1,21 +1,32 @@
-"""`ringfence adapter tap`: the signalling of a core network, as captures have it."""
+"""`ringfence adapter tap`: the signalling of a core network, captured now or before."""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
 
-from ringfence import Tls
+from ringfence import EventStream, Tls
 from ringfence.adapters.event_table import AHEAD_S_MAX
+from ringfence.adapters.first_hint import hint_after_a_while
+from ringfence.adapters.run import run_live
+from ringfence.adapters.tap.capture import Capture, NoCapture
 from ringfence.adapters.tap.capture_files import CaptureFiles
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
+from ringfence.adapters.tap.source import TapSource
 from ringfence.adapters.tap.tshark import NoTshark, Tshark
-from ringfence.cli.adapter_run import patience_option
+from ringfence.cli.adapter_run import (
+    lateness_option,
+    patience_option,
+    run_beside_look,
+    said_by,
+    summed_up,
+)
 from ringfence.cli.import_options import files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
@@ -28,16 +39,37 @@ from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
 
+_NOTHING = "nothing has arrived: is signalling mirrored here, and does --filter let it in?"
+_say = said_by("tap")
+
+
+@dataclass(frozen=True)
+class _Listening:
+    interface: str
+    filter: str
+    feed: str
+    lateness: int
+    server: str
+    tls: Tls | None
+    timeout: float
+
 
 @click.command()
 @click.argument(
     "paths",
     metavar="FILE...",
     nargs=-1,
-    required=True,
     type=click.Path(exists=True, path_type=Path),
 )
-@click.option("--read", is_flag=True, required=True, help="Read capture files.")
+@click.option("--read", is_flag=True, help="Read capture files.")
+@click.option("--interface", metavar="NAME", help="Capture on this interface, such as eth1.")
+@click.option(
+    "--filter",
+    "filter_",
+    metavar="FILTER",
+    default="",
+    help="With --interface: what is captured, as tcpdump has it: 'sctp or udp port 5060'.",
+)
 @feed_option
 @switch_country_option
 @click.option(
@@ -47,6 +79,7 @@ from ringfence.wording.withheld import Withheld
     help="A rule of tshark's -d, such as tcp.port==12775,smpp; repeatable.",
 )
 @withheld_option
+@lateness_option
 @import_options
 @connection_options
 @patience_option
@@ -56,6 +89,9 @@ def tap(
     *,
     paths: tuple[Path, ...],
     read: bool,
+    interface: str | None,
+    filter_: str,
+    lateness: int,
     feed: str,
     plan: DialPlan,
     decode_as: tuple[str, ...],
@@ -72,11 +108,30 @@ def tap(
 ) -> None:
     """Send the attempts that the signalling of a core network tells of, each once.
 
-    ISUP, BICC, MAP, CAP, Diameter, SIP and SMPP in capture files (pcap, pcapng, also packed), and
-    in all files of directories, by name. Needs tshark and bwrap. Ends when all is answered, as
-    `ringfence import events` does. The exit code is 1 if something could not be read, or nothing
-    is claimed though asked for.
+    ISUP, BICC, MAP, CAP, Diameter, SIP and SMPP. Needs tshark and bwrap.
+
+    With --interface it captures with tcpdump, until SIGTERM or Ctrl-C, and claims the time in which
+    it has heard all.
+
+    With --read it takes capture files (pcap, pcapng, also packed), and all files of directories, by
+    name. It ends when all is answered, as `ringfence import events` does. The exit code is 1 if
+    something could not be read, or nothing is claimed though asked for.
     """
+    if read == bool(interface) or read != bool(paths):
+        raise click.UsageError("either --interface NAME, or --read FILE...")
+    if interface:
+        if complete_from or complete_to or yes or restart or rejects or as_json:
+            raise click.UsageError(
+                "--complete-from, --complete-to, --yes, --restart, --rejects, --json go with --read"
+            )
+        _listen(
+            _Listening(interface, filter_, feed, lateness, server, tls, timeout),
+            partial(Tshark, decode_as),
+            TapReader(plan, withheld),
+        )
+        return
+    if filter_:
+        raise click.UsageError("--filter goes with --interface")
     now = int(time.time())
     files = files_of(paths)
     wanted = Import(
@@ -101,3 +156,36 @@ def tap(
         reads = CaptureFiles(files, relay, TapReader(plan, withheld), latest=now + AHEAD_S_MAX)
         if not run_import(wanted, reads, reads.remember):
             ctx.exit(1)
+
+
+def _listen(asked: _Listening, start: partial[Tshark], reader: TapReader) -> None:
+    """Captures until it is told to end."""
+    try:
+        stream = EventStream(
+            asked.server,
+            asked.feed,
+            lateness_s=float(asked.lateness),
+            tls=asked.tls,
+            heard_until=lambda: source.heard_until,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    source = TapSource(
+        partial(Capture, asked.interface, asked.filter), partial(Relay, start), reader, stream
+    )
+    with summed_up(asked.server, source.tally, stream, _say):
+        running = run_live(
+            source,
+            stream,
+            patience_s=asked.timeout,
+            say_ready=lambda where: click.echo(
+                f"ringfence adapter tap ready interface={asked.interface} {where}"
+                f" feed={asked.feed} server={asked.server}"
+            ),
+            say=_say,
+        )
+        hint = hint_after_a_while(source.tally, _say, nothing=_NOTHING)
+        try:
+            run_beside_look(running, asked.server, asked.feed, asked.tls, _say, hint)
+        except (NoCapture, NoTshark) as error:
+            raise Failed(str(error)) from None

@@ -7,13 +7,14 @@ network, no file but its programs, no privilege, and no more memory than it is g
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from importlib.resources import as_file, files
+from contextlib import suppress
+from importlib.resources import files
 from typing import IO
 
 from ringfence.adapters.tap.frames import Frame
@@ -21,11 +22,15 @@ from ringfence.adapters.tap.written_frames import WrittenFrames
 
 MEMORY_MAX = 2 << 30
 _FILES_MAX = 64
+_SCRIPT_MAX = 65_536  # which bwrap puts into the sandbox; tshark itself writes no file
 _ERROR_MAX = 1_024
 _LINES_KEPT = 8
 _SETTINGS = (
     "sip.hide_generatd_call_id:TRUE",  # or each INVITE lists all earlier ones of its media port
     "tcp.reassemble_out_of_order:TRUE",
+)
+_AS_NOBODY = (
+    *("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"),
 )
 _SANDBOX = (
     *("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"),
@@ -51,14 +56,21 @@ class Tshark:
                 raise NoTshark(
                     f"{program} is not installed: apt-get install tshark bubblewrap util-linux"
                 )
-        self._script = ExitStack()
-        script = self._script.enter_context(as_file(files(__package__) / "core.lua"))
-        limits = (f"--as={memory_max}", f"--nofile={_FILES_MAX}", "--fsize=0", "--core=0")
+        script = _piped((files(__package__) / "core.lua").read_bytes())
+        as_nobody = _AS_NOBODY if os.geteuid() == 0 else ()
+        limits = (
+            f"--as={memory_max}",
+            f"--nofile={_FILES_MAX}",
+            f"--fsize={_SCRIPT_MAX}",
+            "--core=0",
+        )
         settings = [each for setting in _SETTINGS for each in ("-o", setting)]
         rules = [each for rule in decode_as for each in ("-d", rule)]
         self._process = subprocess.Popen(
             (
-                *("prlimit", *limits, "bwrap", *_SANDBOX, "--ro-bind", str(script), "/core.lua"),
+                *as_nobody,
+                *("prlimit", *limits, "bwrap", *_SANDBOX),
+                *("--ro-bind-data", str(script), "/core.lua"),
                 *("tshark", "-n", "-q", "-l", "-r", "-", "-X", "lua_script:/core.lua"),
                 *settings,
                 *rules,
@@ -66,7 +78,9 @@ class Tshark:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=(script,),
         )
+        os.close(script)
         self._written = WrittenFrames()
         self.lines: IO[bytes] = _pipe(self._process.stdout)
         self._frames: IO[bytes] = _pipe(self._process.stdin)
@@ -122,7 +136,14 @@ class Tshark:
         for pipe in (self._frames, self.lines, _pipe(self._process.stderr)):
             with suppress(BrokenPipeError):  # octets for it that nobody takes any more
                 pipe.close()
-        self._script.close()
+
+
+def _piped(octets: bytes) -> int:
+    """A descriptor to read these few octets from."""
+    reading, writing = os.pipe()
+    os.write(writing, octets)  # a pipe has room for 64 KiB
+    os.close(writing)
+    return reading
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
