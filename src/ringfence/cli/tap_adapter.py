@@ -16,6 +16,7 @@ from ringfence.adapters.first_hint import hint_after_a_while
 from ringfence.adapters.run import run_live
 from ringfence.adapters.tap.capture import Capture, NoCapture
 from ringfence.adapters.tap.capture_files import CaptureFiles
+from ringfence.adapters.tap.check import check_tshark
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
 from ringfence.adapters.tap.source import TapSource
@@ -117,21 +118,26 @@ def tap(
     name. It ends when all is answered, as `ringfence import events` does. The exit code is 1 if
     something could not be read, or nothing is claimed though asked for.
     """
+    start = partial(Tshark, decode_as)
     if read == bool(interface) or read != bool(paths):
         raise click.UsageError("either --interface NAME, or --read FILE...")
+    if filter_ and not interface:
+        raise click.UsageError("--filter goes with --interface")
+    if interface and (complete_from or complete_to or yes or restart or rejects or as_json):
+        raise click.UsageError(
+            "--complete-from, --complete-to, --yes, --restart, --rejects, --json go with --read"
+        )
+    try:
+        check_tshark(start)
+    except NoTshark as error:
+        raise Failed(str(error)) from None
     if interface:
-        if complete_from or complete_to or yes or restart or rejects or as_json:
-            raise click.UsageError(
-                "--complete-from, --complete-to, --yes, --restart, --rejects, --json go with --read"
-            )
         _listen(
             _Listening(interface, filter_, feed, lateness, server, tls, timeout),
-            partial(Tshark, decode_as),
+            start,
             TapReader(plan, withheld),
         )
         return
-    if filter_:
-        raise click.UsageError("--filter goes with --interface")
     now = int(time.time())
     files = files_of(paths)
     wanted = Import(
@@ -148,11 +154,7 @@ def tap(
         timeout=timeout,
         actor=None,
     )
-    try:
-        relay = Relay(partial(Tshark, decode_as))
-    except NoTshark as error:
-        raise Failed(str(error)) from None
-    with closing(relay):
+    with closing(Relay(start)) as relay:
         reads = CaptureFiles(files, relay, TapReader(plan, withheld), latest=now + AHEAD_S_MAX)
         if not run_import(wanted, reads, reads.remember):
             ctx.exit(1)
@@ -187,5 +189,5 @@ def _listen(asked: _Listening, start: partial[Tshark], reader: TapReader) -> Non
         hint = hint_after_a_while(source.tally, _say, nothing=_NOTHING)
         try:
             run_beside_look(running, asked.server, asked.feed, asked.tls, _say, hint)
-        except (NoCapture, NoTshark) as error:
+        except NoCapture as error:
             raise Failed(str(error)) from None

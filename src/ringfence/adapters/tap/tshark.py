@@ -49,14 +49,23 @@ class NoTshark(Exception):
 class Tshark:
     """One run of tshark, whose standard input takes frames and whose standard output has lines."""
 
-    def __init__(self, decode_as: Sequence[str] = (), *, memory_max: int = MEMORY_MAX) -> None:
-        """`decode_as` are rules of tshark's -d. Raises NoTshark."""
+    def __init__(
+        self,
+        decode_as: Sequence[str] = (),
+        *,
+        memory_max: int = MEMORY_MAX,
+        script: bytes | None = None,
+    ) -> None:
+        """`decode_as` are rules of tshark's -d; `script` is `core.lua`, unless another is given.
+
+        Raises NoTshark.
+        """
         for program in ("tshark", "bwrap", "prlimit"):
             if shutil.which(program) is None:
                 raise NoTshark(
                     f"{program} is not installed: apt-get install tshark bubblewrap util-linux"
                 )
-        script = _piped((files(__package__) / "core.lua").read_bytes())
+        source = _piped(script or (files(__package__) / "core.lua").read_bytes())
         as_nobody = _AS_NOBODY if os.geteuid() == 0 else ()
         limits = (
             f"--as={memory_max}",
@@ -70,7 +79,7 @@ class Tshark:
             (
                 *as_nobody,
                 *("prlimit", *limits, "bwrap", *_SANDBOX),
-                *("--ro-bind-data", str(script), "/core.lua"),
+                *("--ro-bind-data", str(source), "/core.lua"),
                 *("tshark", "-n", "-q", "-l", "-r", "-", "-X", "lua_script:/core.lua"),
                 *settings,
                 *rules,
@@ -78,9 +87,9 @@ class Tshark:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=(script,),
+            pass_fds=(source,),
         )
-        os.close(script)
+        os.close(source)
         self._written = WrittenFrames()
         self.lines: IO[bytes] = _pipe(self._process.stdout)
         self._frames: IO[bytes] = _pipe(self._process.stdin)

@@ -1,0 +1,263 @@
+"""A tap on a real interface: every attempt is an event or lies in lost time, whatever dies.
+
+Frames of the captures travel over a pair of virtual interfaces that the test made, tcpdump takes
+them, and a second tcpdump writes down what really came: read offline, that is the truth.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support.places import ROOT
+from support.programs import needs
+from support.server_process import ServerProcess, wait_until
+
+from ringfence import Client, Feed
+from ringfence.adapters.base import Attempt
+from ringfence.adapters.tap.capture import Capture
+from ringfence.adapters.tap.frames import frames_of
+from ringfence.adapters.tap.packets import Packet
+from ringfence.adapters.tap.reader import TapReader
+from ringfence.adapters.tap.relay import Mark, Relay
+from ringfence.adapters.tap.source import TapSource
+from ringfence.adapters.tap.tshark import Tshark
+from ringfence.wording.dialled import DialPlan
+
+pytestmark = [pytest.mark.slow, needs("ip", "tcpreplay", "tcpdump", "tshark", "bwrap")]
+
+DATA = ROOT / "tests/data/core"
+BRITISH = DialPlan.of_country(44)
+RATE = 400  # frames a second
+Event = tuple[int, int, int]
+"""Called, caller, kind."""
+
+
+class Link(NamedTuple):
+    """Two ends of a cable: what is sent into `far` comes out of `near`."""
+
+    near: str
+    far: str
+    namespace: str
+
+    def send(self, *captures: Path, rate: int = RATE) -> None:
+        """Sends the frames of captures."""
+        for capture in captures:
+            subprocess.run(
+                ["ip", "netns", "exec", self.namespace, "tcpreplay", "-q", "-i", self.far]
+                + [f"--pps={rate}", str(capture)],
+                check=True,
+                capture_output=True,
+            )
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    name = f"rf{os.getpid() % 100_000}"
+    made = Link(f"{name}a", f"{name}b", name)
+    run(f"ip netns add {name}")
+    try:
+        run(f"ip link add {made.near} type veth peer name {made.far} netns {name}")
+        run(f"ip link set {made.near} up")
+        run(f"ip -n {name} link set {made.far} up")
+        yield made
+    finally:
+        run(f"ip netns del {name}")
+
+
+def run(command: str) -> None:
+    subprocess.run(command.split(), check=True, capture_output=True)
+
+
+class Sink:
+    """Takes what a source hands on."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Event, int]] = []
+        self.lost: list[tuple[int, int]] = []
+
+    def send(self, called: int, caller: int, occurred_at: int, kind: int) -> bool:
+        self.events.append(((called, caller, int(kind)), occurred_at))
+        return True
+
+    async def send_wait(self, called: int, caller: int, occurred_at: int, kind: int) -> None:
+        self.send(called, caller, occurred_at, kind)
+
+    def lose(self, began_at: int, ended_at: int) -> None:
+        self.lost.append((began_at, ended_at))
+
+
+def offline(capture: Path) -> list[tuple[Event, int]]:
+    """The events of what came, and their times."""
+    reader = TapReader(BRITISH)
+    found = []
+    with closing(Relay(Tshark)) as relay, open(capture, "rb") as file:
+        for frame in frames_of(file):
+            relay.give(frame)
+        relay.mark(1)
+        for printed in relay.lines():
+            if isinstance(printed, Mark):
+                break
+            assert isinstance(printed, Packet)
+            found += reader.read(printed)
+    found += reader.due(float("inf"))
+    return [
+        ((each.called, each.caller, int(each.kind)), each.occurred_at)
+        for each in found
+        if isinstance(each, Attempt)
+    ]
+
+
+def processes(name: str, *words: str) -> list[int]:
+    """Of this name, with these words among their arguments."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (path / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if arguments[0] == name and all(word in arguments for word in words):
+            found.append(int(path.name))
+    return found
+
+
+async def tapped(
+    link: Link, captures: list[Path], written: Path, meanwhile: Callable[[Link], None]
+) -> tuple[Sink, TapSource]:
+    """What a source hands on of these captures, and what was written of them to a file."""
+    sink = Sink()
+    source = TapSource(
+        partial(Capture, link.near), partial(Relay, partial(Tshark), hangs_s=3.0),
+        TapReader(BRITISH), sink,
+    )  # fmt: skip
+    await source.open()
+    writer = subprocess.Popen(
+        ["tcpdump", "-i", link.near, "-U", "-w", str(written), "-Z", "root"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        await asyncio.to_thread(wait_until, lambda: written.exists() and written.stat().st_size)
+        await source.start()
+        looking = asyncio.create_task(look(source))
+        sending = asyncio.to_thread(link.send, *captures)
+        await asyncio.gather(sending, asyncio.to_thread(meanwhile, link))
+        sent_at = time.time()
+        await asyncio.to_thread(wait_until, lambda: source.heard_until > sent_at)
+        looking.cancel()
+        await source.close()
+    finally:
+        writer.terminate()
+        writer.wait()
+    return sink, source
+
+
+async def look(source: TapSource) -> None:
+    while True:
+        source.look()
+        await asyncio.sleep(1.0)
+
+
+def nothing(_: Link) -> None:
+    """Nothing happens meanwhile."""
+
+
+def test_every_attempt_on_the_wire_is_an_event(link: Link, tmp_path: Path) -> None:
+    captures = [DATA / f"{name}.pcap" for name in ("mixed", "map_sms", "diameter")]
+    written = tmp_path / "came.pcap"
+    sink, source = asyncio.run(tapped(link, captures, written, nothing))
+    expected = offline(written)
+    assert len(expected) >= 300
+    assert Counter(event for event, _ in sink.events) == Counter(event for event, _ in expected)
+    assert sink.lost == []
+    assert not [name for name in source.tally if name.startswith("note_")]
+
+
+def kill_tshark(link: Link) -> None:
+    time.sleep(2.0)
+    os.kill(processes("tshark", "lua_script:/core.lua")[0], signal.SIGKILL)
+
+
+def stop_tshark(link: Link) -> None:
+    time.sleep(2.0)
+    os.kill(processes("tshark", "lua_script:/core.lua")[0], signal.SIGSTOP)
+
+
+def kill_capture(link: Link) -> None:
+    time.sleep(2.0)
+    os.kill(processes("tcpdump", link.near, "-")[0], signal.SIGKILL)
+
+
+def stop_capture_for_a_while(link: Link) -> None:
+    time.sleep(2.0)
+    pid = processes("tcpdump", link.near, "-")[0]
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(3.0)
+    os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "note"),
+    [
+        (kill_tshark, "note_tshark_replaced"),
+        (stop_tshark, "note_tshark_replaced"),
+        (kill_capture, "note_capture_replaced"),
+        (stop_capture_for_a_while, ""),
+    ],
+)
+def test_whatever_dies_an_attempt_is_an_event_or_lost_time(
+    link: Link, tmp_path: Path, meanwhile: Callable[[Link], None], note: str
+) -> None:
+    captures = [DATA / f"{name}.pcap" for name in ("mixed", "map_sms", "isup_m3ua", "camel")]
+    written = tmp_path / "came.pcap"
+    sink, source = asyncio.run(tapped(link, captures, written, meanwhile))
+    assert not note or source.tally[note] >= 1
+    expected = offline(written)
+    missing = Counter(event for event, _ in expected) - Counter(event for event, _ in sink.events)
+    for event, occurred_at in expected:
+        if missing[event]:
+            assert any(begin <= occurred_at < end for begin, end in sink.lost), occurred_at
+    assert len(sink.events) >= 100
+    if not note:
+        assert sink.lost == [] and not missing
+    assert sum((end - begin) for begin, end in sink.lost) < 60
+
+
+def test_the_command_taps_and_claims(
+    link: Link, server: ServerProcess, fresh_numbers: Callable[[int], list[int]]
+) -> None:
+    feed = f"feed-{fresh_numbers(1)[0]}"
+    with Client(server.address) as client:
+        client.put_feed(Feed(feed))
+        command = subprocess.Popen(
+            [sys.executable, "-m", "ringfence", "adapter", "tap", "--interface", link.near]
+            + ["--feed", feed, "--country", "44", "--server", server.address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert command.stdout is not None
+            assert command.stdout.readline().startswith("ringfence adapter tap ready interface=")
+            link.send(DATA / "map_calls.pcap")
+
+            def claimed() -> bool:
+                (status,) = (each for each in client.list_feeds() if each.feed.name == feed)
+                return bool(status.watermark)
+
+            wait_until(claimed)
+            command.send_signal(signal.SIGTERM)
+            _, said = command.communicate(timeout=60)
+        finally:
+            command.kill()
+            command.communicate()
+    assert command.returncode == 0
+    assert "event=70" in said and "untracked=70" in said
