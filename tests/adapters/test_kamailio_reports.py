@@ -67,6 +67,11 @@ def test_octets_from_anywhere_are_read_or_refused(octets: bytes) -> None:
         assert unreadable.reason.startswith("log_")
 
 
+@pytest.mark.parametrize("ev", ["invite", "Invite", "INVITE "])
+def test_method_is_as_the_caller_wrote_it(ev: str) -> None:
+    assert read(ev=ev).kind == EventKind.CALL
+
+
 def read(**changed: Any) -> Any:
     message = read_message(json.dumps({**REPORT, **changed}).encode())
     assert isinstance(message, Report)

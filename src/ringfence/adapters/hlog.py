@@ -51,8 +51,11 @@ def line_of(values: dict[str, Any]) -> LogLine:
     """The values of a line about an INVITE or MESSAGE; raises Unreadable for any other."""
     if "ev" not in values:
         raise Unreadable("log_unreadable")
-    method = values["ev"]
-    if not isinstance(method, str) or method not in _METHODS:
+    written = values["ev"]
+    if not isinstance(written, str):
+        raise Unreadable("log_unreadable")
+    method = written.strip().upper()  # $rm is as the caller wrote it: see `sip.py`
+    if method not in _METHODS:
         raise Unreadable("other_method")
     return LogLine(method, _user(values.get("called", "")), _caller(values.get("caller")))
 
