@@ -221,7 +221,7 @@ def test_connection_idle_longest_makes_room_for_a_new_one(
             late.write(call(3))
             await to.until(lambda: len(to.sink.sent) == 4)
             assert to.tally == {"event": 4, "note_tcp_closed_idle": 1}
-            assert to.sink.lost == [(AT + 9, AT + 10)]
+            assert to.sink.lost == [(AT + 9 - LATE_S, AT + 10)]
             for writer in (late, kept[0][1], kept[1][1]):
                 writer.close()
 
@@ -298,7 +298,7 @@ def test_connection_is_refused_and_not_claimed_when_all_others_are_at_work(
             assert await closed(refused) == b""
             late.close()
             assert to.tally == {"event": 1, "note_tcp_refused": 1}
-            assert sink.lost == [(AT + 9, AT + 10)]
+            assert sink.lost == [(AT + 9 - LATE_S, AT + 10)]
             sink.room.set()
             await closed(reader)
             writer.close()
@@ -337,7 +337,7 @@ def test_what_the_kernel_drops_is_counted_and_not_claimed(
             dropped = to.tally["note_udp_dropped_by_kernel"]
             await to.until(lambda: to.tally["event"] == 500 - dropped)
             assert dropped > 0
-            assert to.sink.lost == [(AT + 9, AT + 10)]
+            assert to.sink.lost == [(AT + 9 - LATE_S, AT + 10)]
             to.listener.look()
             assert len(to.sink.lost) == 1
 
