@@ -299,7 +299,7 @@ def test_octets_that_are_not_utf_8_do_no_harm() -> None:
         (sip("X-very.long_method!" * 500), "other_method"),
         (b"A" * 60_000, "sip_unreadable"),
         (b"A" * 40 + b"\x00 sip:x SIP/2.0", "sip_unreadable"),
-        (b"\x00\x00\x00\x00", "keepalive"),
+        (b"\x00\x00\x00\x00", "sip_unreadable"),
         (b"INVITE", "sip_unreadable"),
         (b"INVITE sip:+447700900123@x\r\n\r\n", "sip_unreadable"),
         (sip().replace(b" SIP/2.0", b" SIP/3.0"), "sip_unreadable"),

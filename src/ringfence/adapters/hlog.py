@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.sip import INVITE, MESSAGE
+from ringfence.adapters.sip import HIDDEN_HOSTS, INVITE, MESSAGE
 from ringfence.adapters.sip_address import read_uri, text_of
 
 _METHODS = frozenset((INVITE, MESSAGE))
@@ -62,6 +62,9 @@ def line_of(values: dict[str, Any]) -> LogLine:
 
 def _caller(value: Any) -> str | None:
     try:
+        if isinstance(value, str) and value.lower().startswith(_SCHEMES):
+            uri = read_uri(value.encode("utf-8", "replace"))
+            return "" if uri.host in HIDDEN_HOSTS else uri.user
         return "" if value is None else _user(value)
     except Unreadable:
         return None

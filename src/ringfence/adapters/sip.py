@@ -91,7 +91,9 @@ class Request:
 def read_request(message: bytes) -> Request:
     """Reads a request that starts something; raises Unreadable for everything else."""
     if message[:1] in _SKIPPED:
-        message = message.lstrip(_SKIPPED)
+        written, message = message, message.lstrip(_SKIPPED)
+        if not message and written.strip(b"\r\n"):
+            raise Unreadable("sip_unreadable")
     if not message:
         raise Unreadable("keepalive")
     method = _read_method(message)
