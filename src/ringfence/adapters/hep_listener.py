@@ -246,8 +246,10 @@ class HepListener:
         self._idle[writer] = None
 
     def _close_idle(self) -> bool:
-        """Closes the connection that was idle longest; False when all are at work."""
-        for writer in self._idle:
+        """Closes the connection that was idle longest, of nobody who is believed if there is one;
+        False when all are at work.
+        """
+        for writer in sorted(self._idle, key=self._of_agents.__contains__):
             del self._idle[writer]
             # What has arrived on it this moment was not read yet, and never will be.
             self._lose("note_tcp_closed_idle")
