@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 WINDOW_S = 240
@@ -163,6 +163,13 @@ class Calls:
         self._name(call, keys)
         return call.messages is not None and _joins(call.messages, seen.message)
 
+    def forget(self, numbers: Set[int]) -> None:
+        """Has attempts at these numbers be new when they come again, as some there were lost."""
+        for call in [call for call in self._calls if abs(call.number) in numbers]:
+            del self._calls[call]
+            self._unname(call)
+            self._newest.pop(call.number, None)
+
     def _named(self, keys: Iterable[bytes], seen: Sighting) -> _Call | None:
         for key in keys:
             call = self._by_key.get(key)
@@ -210,11 +217,14 @@ class Calls:
                 call.keys += (key,)
                 self._by_key[key] = call
 
-    def _forget(self, now: int) -> None:
-        call, _ = self._calls.popitem(last=False)
+    def _unname(self, call: _Call) -> None:
         for key in call.keys:
             if self._by_key.get(key) is call:
                 del self._by_key[key]
+
+    def _forget(self, now: int) -> None:
+        call, _ = self._calls.popitem(last=False)
+        self._unname(call)
         call.before = None  # whoever still hangs on this one must not keep others
         if self._newest.get(call.number) is call:
             del self._newest[call.number]
