@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -34,6 +35,7 @@ from ringfence.cli.options import (
 )
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.engine.wrong_path import wrong_path
+from ringfence.event_batch import SentEvent
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -142,6 +144,9 @@ def smpp(
     def lose(began: int, ended: int) -> None:
         stream.lose(began, ended)
 
+    def not_taken(events: Sequence[SentEvent]) -> None:
+        desk.answers.lost(events)
+
     hearing = Hearing(known, lose, time.time())
     try:
         stream = EventStream(
@@ -149,6 +154,7 @@ def smpp(
             feed,
             lateness_s=float(lateness),
             heard_until=lambda: hearing.until,
+            on_lost=not_taken,
             tls=tls,
         )
     except ValueError as error:
