@@ -1,11 +1,17 @@
 """A message whose event the server does not take is not answered as taken, whenever it came."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from support import smpp_pdus as made
+from support.programs import free_ports
+from support.smpp_live import ACCOUNT, counting_server, counts, prepare
+from support.smpp_live import adapter as running
 from support.smpp_peer import Centre, Gateway, run
+from support.wall_clock import SteppingClock
 
+from ringfence import Client
 from ringfence.adapters.smpp import pdu as smpp
 
 MESSAGE = made.message()
@@ -88,3 +94,32 @@ def test_what_comes_again_after_a_lost_connection_is_no_repeat() -> None:
         assert adapter.tally["repeat"] == 1
 
     assert len(run(test).sink.sent) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ahead_s", [304, 900], ids=["an event", "a whole batch"])
+def test_a_gateway_keeps_what_a_server_with_another_clock_rejects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: int
+) -> None:
+    clock = SteppingClock(tmp_path / "offset")
+    (port,) = free_ports(1)
+
+    async def send(client: Client) -> None:
+        gateway = Gateway(*await asyncio.open_connection("127.0.0.1", port))
+        assert await gateway.bind(*(word.encode() for word in ACCOUNT)) == smpp.OK
+        clock.set_offset(ahead_s)
+        assert (await gateway.ask(smpp.SUBMIT_SM, MESSAGE)).status == smpp.THROTTLED
+        assert (await gateway.ask(smpp.SUBMIT_SM, MESSAGE)).status == smpp.THROTTLED
+        assert counts(client) == {}
+        clock.set_offset(0)
+        assert (await gateway.ask(smpp.SUBMIT_SM, MESSAGE)).status == smpp.OK
+        assert counts(client) == {int(made.CALLED): 1}
+        gateway.close()
+
+    with counting_server(tmp_path) as server, Client(server.address) as client:
+        prepare(client)
+        with (
+            clock.preloaded(monkeypatch),
+            running(server.address, tmp_path, "--listen", f"127.0.0.1:{port}"),
+        ):
+            asyncio.run(send(client))

@@ -69,6 +69,11 @@ class Session:
         self.tries = 0
         self._ended = self._clean = False
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the connection is open, and nobody has bound on it."""
+        return self.name is None and not self._writer.is_closing()
+
     def become(self, name: str, *, sends: bool) -> None:
         """The other side is bound."""
         self.name, self.sends = name, sends
@@ -194,8 +199,7 @@ class Session:
             return
         self._writer.write(octets)
         if self._writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
-            self._desk.tally["note_answers_not_read"] += 1
-            self._writer.transport.abort()
+            self.abort("note_answers_not_read")
 
     def send(self, command: int, body: bytes = b"") -> None:
         """Sends a request of ours."""
@@ -218,8 +222,7 @@ class Session:
                 self._writer.close()
             return
         if at - self._heard_at > self._silence_s:
-            self._desk.tally["note_silent"] += 1
-            self._writer.transport.abort()
+            self.abort("note_silent")
         elif at - self._heard_at > ENQUIRE_S and not self._asked:
             self._asked = True
             self.send(smpp.ENQUIRE_LINK)
@@ -236,6 +239,11 @@ class Session:
     def close(self) -> None:
         """Closes the connection; what was read is still worked off."""
         self._writer.close()
+
+    def abort(self, reason: str) -> None:
+        """Ends the connection at once, and counts why."""
+        self._desk.tally[reason] += 1
+        self._writer.transport.abort()
 
     def end(self) -> None:
         """Notes what may come again, and that nobody is heard here any more."""
