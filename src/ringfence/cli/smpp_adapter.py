@@ -21,6 +21,7 @@ from ringfence.adapters.smpp.reader import SmppReader
 from ringfence.adapters.smpp.smsc import Smsc
 from ringfence.cli.adapter_run import (
     lateness_option,
+    no_pass_phrase,
     patience_option,
     run_beside_look,
     said_by,
@@ -136,6 +137,10 @@ def smpp(
     """
     if (listen is None) == (connect is None):
         raise click.UsageError("give --listen or --connect, one of both")
+    if listen and transceiver:
+        raise click.UsageError("--transceiver goes with --connect")
+    if connect and sessions > 1:
+        raise click.UsageError("--sessions goes with --listen")
     known = _read_accounts(accounts)
     if connect and len(known) != 1:
         raise Failed(f"{accounts}: accounts={len(known)}, bound=1 with --connect")
@@ -199,10 +204,11 @@ def _read_accounts(path: Path) -> dict[str, str]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        if len(words) != 2 or len(words[0].encode()) > 15 or len(words[1].encode()) > 8:
+        long = len(words) != 2 or len(words[0].encode()) > 15 or len(words[1].encode()) > 8
+        if long or not line.replace("\t", " ").isprintable():
             raise Failed(
-                f"{path}, line {at}: bound=a system_id of 15 octets at most, a space, and a"
-                " password of 8 at most"
+                f"{path}, line {at}: value=something else, bound=a system_id of 15 octets at most,"
+                " a space, and a password of 8 at most"
             )
         if words[0] in accounts:
             raise Failed(f"{path}, line {at}: {words[0]} is there twice")
@@ -228,7 +234,7 @@ def _tls(
         purpose = ssl.Purpose.SERVER_AUTH if connects else ssl.Purpose.CLIENT_AUTH
         context = ssl.create_default_context(purpose, cafile=ca)
         if certificate:
-            context.load_cert_chain(certificate, key)
+            context.load_cert_chain(certificate, key, password=no_pass_phrase)
     except OSError as error:  # also of what is in them
         files = ", ".join(str(each) for each in (ca, certificate, key) if each)
         raise Failed(f"{files}: {error.strerror or error}") from None
