@@ -20,7 +20,9 @@ from ringfence.adapters.cdr.record import Entry, Format, Record
 from ringfence.adapters.cdr.unpacked import unpacked
 
 OBJECT_MAX = 1 << 20
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+# A string without an end goes on to where the octets end: else each quote in it is tried for one.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
+_DEEPER = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 _NAMES = ("uuid", "call_uuid", "bridge_uuid", "originating_leg_uuid")
 
 
@@ -56,7 +58,7 @@ def _spans(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | None,
     """Line and octets of each object, itself if it stands on one line, as most do, and how many
     octets were read when it ended. One that is torn ends where the next begins a line.
     """
-    held, began, depth, line, read = b"", 1, 0, 0, 0
+    held, began, depth, line, read = bytearray(), 1, 0, 0, 0
     while octets := file.readline(OBJECT_MAX):
         line += 1
         read += len(octets)
@@ -67,17 +69,17 @@ def _spans(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | None,
             continue
         more = _depth(octets)
         if held and octets.startswith(b"{") and more == 0 and b'"variables"' in octets:
-            yield began, held, None, read - len(octets)  # torn
-            held, depth = b"", 0
+            yield began, bytes(held), None, read - len(octets)  # torn
+            held, depth = bytearray(), 0
         if not held:
             began = line
         held += octets
         depth += more
         if depth <= 0 or len(held) > OBJECT_MAX:
-            yield began, held, None, read
-            held, depth = b"", 0
+            yield began, bytes(held), None, read
+            held, depth = bytearray(), 0
     if held:
-        yield began, held, None, 0
+        yield began, bytes(held), None, 0
 
 
 def _whole(octets: bytes) -> dict[str, Any] | None:
@@ -88,8 +90,7 @@ def _whole(octets: bytes) -> dict[str, Any] | None:
 
 
 def _depth(octets: bytes) -> int:
-    signs = [found for found in _STRUCTURE.findall(octets) if len(found) == 1]
-    return sum(1 if sign in b"{[" else -1 for sign in signs)
+    return sum(_DEEPER.get(found, 0) for found in _STRUCTURE.findall(octets))
 
 
 def _object(octets: bytes) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from ringfence.adapters.cdr.follow.files import Followed
 from ringfence.adapters.cdr.follow.place import BACK_MAX, Place
 from ringfence.adapters.state_keeper import StateError
 
-BYTES_MAX = 1 << 24
+BYTES_MAX = 1 << 30
+"""Files that were not read yet are all in it: some hundred octets each of a million."""
 _Facts = tuple[Any, ...]
 
 
