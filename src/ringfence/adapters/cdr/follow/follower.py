@@ -48,6 +48,7 @@ class Kept(NamedTuple):
     looked: int
     read_before: int
     files: tuple[tuple[Any, ...], ...]
+    folders: tuple[int, ...] | None
 
 
 class Follower:
@@ -280,7 +281,8 @@ class Follower:
 
     def _where(self) -> Kept:
         looked = int(self._heard) // STATE_EVERY_S * STATE_EVERY_S
-        return Kept(looked, self._files.read_before, facts_of(self._files.followed))
+        files = self._files
+        return Kept(looked, files.read_before, facts_of(files.followed), files.folders)
 
 
 class _Refused:
