@@ -2,7 +2,9 @@
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +17,18 @@ EVENT_DTYPE = np.dtype(
 EVENT_BYTES = EVENT_DTYPE.itemsize
 _EVENT = struct.Struct("<QQIB")
 _TEXT_CALLER = 1 << 63
+
+
+class SentEvent(NamedTuple):
+    """An event as it was handed over: whole numbers, whatever they mean."""
+
+    called: int
+    caller: int
+    occurred_at: int
+    kind: int
+
+    def __repr__(self) -> str:
+        return f"SentEvent(occurred_at={self.occurred_at}, kind={self.kind})"
 
 
 def caller_of_text(text: str) -> int:
@@ -53,6 +67,17 @@ class EventBatch:
         """The shortest interval that holds all its events; empty when there are none."""
         times = np.frombuffer(self.events, EVENT_DTYPE)["occurred_at"]
         return (int(times.min()), int(times.max()) + 1) if len(times) else (0, 0)
+
+    def rejected(self, count: int, first: Sequence[int]) -> list[SentEvent]:
+        """The `count` events that the server rejected, of which it named the first by position.
+
+        Where it rejected more than it named, all behind the last named may be among them.
+        """
+        which = [at for at in first if at < len(self)]
+        if count > len(which):
+            which += range(which[-1] + 1 if which else 0, len(self))
+        events = np.frombuffer(self.events, EVENT_DTYPE)
+        return [SentEvent(*each) for each in events[which].tolist()]
 
     def request(self, feed: str, claim: Interval | None) -> StreamEventsRequest:
         """The message that sends it, with that claim."""

@@ -2,10 +2,10 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ringfence.claims import Claims
-from ringfence.event_batch import EVENT_BYTES, EventBatch, pack_event
+from ringfence.event_batch import EVENT_BYTES, EventBatch, SentEvent, pack_event
 from ringfence.v1.event_service_pb2 import StreamEventsRequest
 
 AHEAD_S_MAX = 300  # the contract's bound for times in the future
@@ -146,7 +146,15 @@ class EventBuffer:
     def give_up(self) -> EventBatch:
         """Lets go of the first batch, which the server refused, and keeps it out of the claims."""
         batch = self.settle()
-        begin, end = batch.happened()
-        if begin < end:  # its events may lie in the intervals of later batches too
-            self.lose(begin, min(end, int(self._clock()) + AHEAD_S_MAX + 1))
+        self._lose_all(*batch.happened())
         return batch
+
+    def lose_events(self, lost: Sequence[SentEvent]) -> None:
+        """Keeps events of a batch that is settled, which the server did not take, out of claims."""
+        if lost:
+            times = [event.occurred_at for event in lost]
+            self._lose_all(min(times), max(times) + 1)
+
+    def _lose_all(self, begin: int, end: int) -> None:
+        if begin < end:  # they may lie in the intervals of later batches too
+            self.lose(begin, min(end, int(self._clock()) + AHEAD_S_MAX + 1))

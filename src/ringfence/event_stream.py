@@ -5,7 +5,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from ringfence.errors import (
     Unreachable,
     translated,
 )
+from ringfence.event_batch import SentEvent
 from ringfence.event_buffer import EventBuffer
 from ringfence.messages import moment_of
 from ringfence.v1.event_service_pb2 import StreamEventsRequest, StreamEventsResponse
@@ -82,6 +83,9 @@ class EventStream:
     when on nothing was missed, and `heard_until`, a function that says until when (unix seconds)
     everything was handed over or given to `lose`; claims end `lateness_s` before that.
 
+    `on_lost` is told which events the server rejected or refused, before any `flush` that waits for
+    them returns; some that it took may be among them.
+
     Used from one event loop only. `clock` gives unix seconds.
     """
 
@@ -100,6 +104,7 @@ class EventStream:
         actor: str | None = None,
         since: int | None = None,
         heard_until: Callable[[], float] | None = None,
+        on_lost: Callable[[Sequence[SentEvent]], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not _FEED.fullmatch(feed):
@@ -118,6 +123,7 @@ class EventStream:
         self._linger_s = linger_s
         self._heartbeat_s = heartbeat_s
         self._tls = tls
+        self._on_lost = on_lost
         self._metadata = actor_metadata(actor)
         self._buffer = EventBuffer(
             feed,
@@ -351,7 +357,11 @@ class EventStream:
     def _settle(self, answer: StreamEventsResponse) -> None:
         if not self._buffer.is_next_answer(answer.sequence):
             raise Internal(f"answer out of order: sequence={answer.sequence}")
-        self._buffer.settle()
+        batch = self._buffer.settle()
+        if answer.rejected:
+            lost = batch.rejected(answer.rejected, [each.index for each in answer.rejections])
+            self._buffer.lose_events(lost)
+            self._tell(lost)
         self._one_by_one = max(self._one_by_one - 1, 0)
         self._failures = 0
         self._answering = True
@@ -368,8 +378,13 @@ class EventStream:
         batch = self._buffer.give_up()
         self._refused_batches += 1
         self._refused += len(batch)
+        self._tell(batch.rejected(len(batch), ()))
         _log.warning(
             "batch refused and skipped: feed=%s, sequence=%d, events=%d: %s",
             *(self._feed, batch.sequence, len(batch), error),
         )
         self._pulse()
+
+    def _tell(self, lost: Sequence[SentEvent]) -> None:
+        if self._on_lost is not None and lost:
+            self._on_lost(lost)

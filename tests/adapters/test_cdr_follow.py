@@ -25,7 +25,9 @@ from support.followed_cdr import LONGEST_CALL_S, PLAN, Followed
 from support.places import ROOT
 from support.run_seed import run_seed
 
-from ringfence.adapters.cdr.follow.place import HEAD_MAX
+from ringfence.adapters.cdr.follow.files import Followed as Waiting
+from ringfence.adapters.cdr.follow.place import HEAD_MAX, Place
+from ringfence.adapters.cdr.follow.state import State, facts_of, read_state
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_table import Passed
@@ -254,6 +256,18 @@ def test_files_of_one_call_each_are_read_once_and_few_are_remembered(tmp_path: P
     followed.look()
     assert followed.sink.events == truth
     assert followed.sink.lost == []
+
+
+@pytest.mark.slow
+def test_what_is_kept_of_very_many_files_that_wait_is_read_again(tmp_path: Path) -> None:
+    waiting = [
+        Waiting(tmp_path / "a-folder-of-records" / f"{number}.cdr.json", (1, number), Place())
+        for number in range(100_000)
+    ]
+    at = tmp_path / "state"
+    at.write_text(State("f", "freeswitch-json", 1, 1, 0, facts_of(waiting)).text())
+    left = read_state(at, "f", "freeswitch-json")
+    assert left is not None and len(left.followed()) == 100_000
 
 
 def test_an_object_over_many_lines_and_without_an_end_of_line_is_waited_for(

@@ -141,6 +141,36 @@ def test_records_of_one_call_are_one_event() -> None:
     assert [type(outcome) for outcome in outcomes] == [tuple, tuple]
 
 
+def test_a_unique_id_may_hold_any_octets() -> None:
+    text = f'{ROW},"Z\xfcrich-1795158023.4100",""'
+    outcomes, turned = read("asterisk", text.encode("latin-1") + b"\n" + ROW.encode())
+    assert [each[0] for each in outcomes] == [NUMBER, NUMBER]
+    assert turned.rows == []
+
+
+def test_no_name_of_a_caller_makes_a_record_look_like_a_reason_for_refusing_one() -> None:
+    cells = ["# line 1: x", f"+{CALLER}", f"+{NUMBER}", "in", "2026-11-20 07:03:03", *[""] * 10]
+    header = "name,caller,called,note,occurred_at,kind\n"
+    named = header + ",".join([*cells[:5], "CALL"])
+    for name, text in (("freeswitch", ",".join(cells)), ("csv", named)):
+        outcomes, turned = read(name, text.encode())
+        assert [each[0] for each in outcomes] == [NUMBER], name
+        assert turned.rows == []
+    given_back = f"# line 7: record_columns\n{ROW}\n# line 9: time_unreadable\n{ROW}\n"
+    outcomes, turned = read("asterisk", given_back.encode())
+    assert len(outcomes) == 2 and turned.rows == []
+
+
+@pytest.mark.parametrize("torn", [b'"a":"' + b'\\"' * 400_000, b'"a":' + b"\n" * 600_000])
+def test_an_object_without_an_end_is_looked_through_once(torn: bytes) -> None:
+    # Without that it takes hours, or minutes: the runner's time is up first.
+    whole = f'{{"variables":{{"caller_id_number":"{CALLER}","start_epoch":"1795158183"}},'
+    whole += f'"callflow":[{{"caller_profile":{{"destination_number":"+{NUMBER}"}}}}]}}\n'
+    outcomes, turned = read("freeswitch-json", b'{"variables":{' + torn + b"\n" + whole.encode())
+    assert [each and each[0] for each in outcomes] == [None, NUMBER]
+    assert turned.rows == [(1, "json_unreadable")]
+
+
 def test_a_bad_line_costs_itself_alone() -> None:
     text = "\n".join((ROW, ROW[:70], ROW.replace("07:03:03", "7 Uhr"), "", ROW, ROW + '"'))
     outcomes, turned = read("asterisk", text.encode())

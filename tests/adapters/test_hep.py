@@ -226,6 +226,8 @@ def test_any_piece_of_a_stream_is_cut_without_a_loss(pieces: list[bytes]) -> Non
         (framed(protocol(), struct.pack(">HHH", 0, 15, 0)), "hep_chunk"),
         (framed(protocol(), struct.pack(">HHH", 0, 15, 99) + sip()[:50]), "hep_chunk"),
         (framed(chunk(11, b""), chunk(PAYLOAD, sip())), "hep_chunk"),
+        (framed(protocol(), chunk(12, bytes(17)), chunk(PAYLOAD, sip())), "hep_chunk"),
+        (framed(protocol(), chunk(7, bytes(60_000)), chunk(PAYLOAD, sip())), "hep_chunk"),
         (framed(protocol(), chunk(PAYLOAD, sip()), chunk(PAYLOAD, b"")), "hep_chunk_twice"),
         (framed(protocol(), chunk(16, b""), chunk(PAYLOAD, sip())), "hep_chunk_twice"),
         (framed(protocol(), chunk(TIME, b"\x01"), chunk(PAYLOAD, sip())), "hep_chunk"),
@@ -303,7 +305,7 @@ def test_log_line_is_an_attempt(line: str, caller: int, kind: int) -> None:
         ('{"ev":"INVITE","called":["x"],"caller":"y"}', "log_unreadable"),
         ('{"ev":"INVITE","called":true,"caller":"y"}', "log_unreadable"),
         (f'{{"ev":"INVITE","called":"{CALLED}","called":"07700900456"}}', "log_unreadable"),
-        ('{"ev":["INVITE"],"called":"x","caller":"y"}', "other_method"),
+        ('{"ev":["INVITE"],"called":"x","caller":"y"}', "log_unreadable"),
         ('{"ev":"BYE","called":"x","caller":"y"}', "other_method"),
         ('{"ev":"INVITE","caller":"y"}', "called_not_a_number"),
         ('{"ev":"INVITE","called":"alice","caller":"y"}', "called_not_a_number"),
@@ -322,7 +324,13 @@ def test_log_line_with_an_unreadable_caller_is_noted(caller: str) -> None:
     assert reader.tally == {"event": 1, "note_caller_unreadable": 1}
 
 
-@pytest.mark.parametrize("caller", ["", ',"caller":null', ',"caller":""'])
+@pytest.mark.parametrize(
+    "caller",
+    [
+        *("", ',"caller":null', ',"caller":""', ',"caller":"sip:anonymous.invalid"'),
+        *(',"caller":"sip:2001@Anonymous.Invalid"', ',"caller":"<null>"'),
+    ],
+)
 def test_log_line_without_a_caller_is_withheld_and_not_noted(caller: str) -> None:
     reader = HepReader(DialPlan.of_country(44))
     (made,) = reader.read(hlog(f'{{"ev":"INVITE","called":"{CALLED}"{caller}}}'), AT)

@@ -232,6 +232,28 @@ def test_connection_idle_longest_makes_room_for_a_new_one(
     asyncio.run(run())
 
 
+def test_connection_that_has_sent_nothing_makes_room_before_an_agents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hep_listener, "CONNECTIONS_MAX", 2)
+
+    async def run() -> None:
+        async with listening() as to:
+            _, agent = await to.connect()
+            agent.write(call(1))
+            await to.until(lambda: len(to.sink.sent) == 1)
+            scanner, scanning = await to.connect()
+            _, late = await to.connect()
+            assert await closed(scanner) == b""
+            agent.write(call(2))
+            late.write(call(3))
+            await to.until(lambda: len(to.sink.sent) == 3)
+            for writer in (agent, scanning, late):
+                writer.close()
+
+    asyncio.run(run())
+
+
 def test_connection_closed_for_room_inside_a_message_takes_its_time_out_of_the_claim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

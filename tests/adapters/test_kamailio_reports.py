@@ -67,6 +67,11 @@ def test_octets_from_anywhere_are_read_or_refused(octets: bytes) -> None:
         assert unreadable.reason.startswith("log_")
 
 
+@pytest.mark.parametrize("ev", ["invite", "Invite", "INVITE "])
+def test_method_is_as_the_caller_wrote_it(ev: str) -> None:
+    assert read(ev=ev).kind == EventKind.CALL
+
+
 def read(**changed: Any) -> Any:
     message = read_message(json.dumps({**REPORT, **changed}).encode())
     assert isinstance(message, Report)
@@ -112,6 +117,25 @@ def test_a_file_that_is_no_state_is_refused(text: str, tmp_path: Path) -> None:
         read_state(path, "sip-1")
 
 
+@pytest.mark.parametrize("heard", ["NaN", "Infinity", "-1.0", f"{AT + 10}.5", "1e300"])
+def test_a_state_of_a_time_to_come_is_refused(heard: str, tmp_path: Path) -> None:
+    # As if all until then had been heard, it would be claimed.
+    path = tmp_path / "state"
+    path.write_text(State("sip-1", 5, 7, AT + 0.5, AT).text().replace(f"{AT}.5", heard))
+    with pytest.raises(StateError, match=r"still to come: is the clock .* delete the file"):
+        read_state(path, "sip-1", clock=lambda: AT + 1.0)
+
+
+def test_a_state_of_another_feed_steers_no_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_text(State("\x1b]0;x\x07" + "y" * 900, 5, 7, AT + 0.5, AT).text())
+    with pytest.raises(StateError) as refused:
+        read_state(path, "sip-1", clock=lambda: AT + 1.0)
+    said = str(refused.value).removeprefix(str(path))
+    assert said.isprintable()
+    assert len(said) < 200
+
+
 def test_a_state_is_of_one_feed_and_written_once_its_events_are_answered(tmp_path: Path) -> None:
     path = tmp_path / "state"
     answered = [0]
@@ -121,7 +145,7 @@ def test_a_state_is_of_one_feed_and_written_once_its_events_are_answered(tmp_pat
     assert read_state(path, "sip-1") is None
     answered[0] = 3
     keeper.look()
-    left = read_state(path, "sip-1")
+    left = read_state(path, "sip-1", clock=lambda: AT + 1.0)
     assert left == state
     assert left.mark == Mark(5, 7, AT + 0.5)
     with pytest.raises(StateError, match="of feed sip-1"):
@@ -145,7 +169,7 @@ def test_a_disk_that_takes_no_state_is_told_once_and_ends_nothing(tmp_path: Path
     assert said == [f"{path} is not written any more: No such file or directory"]
     path.parent.mkdir()
     keeper.look()
-    assert read_state(path, "sip-1") == state
+    assert read_state(path, "sip-1", clock=lambda: AT + 1.0) == state
 
 
 def test_a_place_where_no_state_can_be_is_told_at_once(tmp_path: Path) -> None:

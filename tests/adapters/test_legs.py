@@ -125,6 +125,15 @@ def test_suffix_of_a_call_id_names_the_other_leg(call_id: str) -> None:
     assert counts(leg("k3y@127.0.0.1"), leg(call_id, at=LATER)) == {2}
 
 
+@pytest.mark.parametrize("suffix", ["_b2b_", "_b2b", "-xfer1", "_pbx-1", "@_b2b"])
+def test_call_id_of_many_suffixes_takes_linear_time(suffix: str) -> None:
+    # A caller chooses it. Quadratic reading would take minutes, and end in the test's time limit.
+    many = suffix * (60_000 // len(suffix))
+    for call_id in (many + "x", f"a@{many}x", many, f"x{many}@127.0.0.1"):
+        assert counts(leg(call_id), leg(call_id)) == {1}
+    assert counts(leg("k3x"), leg("k3x" + many.replace("@", ""), at=LATER)) == {1}
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -295,7 +295,6 @@ def test_octets_that_are_not_utf_8_do_no_harm() -> None:
         (b"\r\n\r\n", "keepalive"),
         (b"SIP/2.0 200 OK\r\n\r\n", "reply"),
         (sip("BYE"), "other_method"),
-        (sip("invite"), "other_method"),
         (sip("A" * 40), "other_method"),
         (sip("X-very.long_method!" * 500), "other_method"),
         (b"A" * 60_000, "sip_unreadable"),
@@ -351,6 +350,14 @@ def test_mutated_request_is_read_or_turned_down(data: st.DataObject) -> None:
         at = data.draw(st.integers(0, len(message)))
         message[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
     assert attempt(bytes(message))
+
+
+@pytest.mark.parametrize("method", ["invite", "Invite", "iNVITE", "message"])
+@pytest.mark.parametrize("before", ["", "\r\n", " ", "\t", "\0", "\0\0\0\0\r\n "])
+def test_request_that_lenient_switches_put_through_is_read(method: str, before: str) -> None:
+    # Kamailio 5.6 skips just these octets, and calls a method by its name in small letters.
+    wanted = EventKind.SMS if method == "message" else EventKind.CALL
+    assert kind(before.encode() + sip(method)) == wanted
 
 
 @pytest.mark.parametrize(

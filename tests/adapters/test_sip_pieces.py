@@ -258,6 +258,19 @@ def test_octets_are_bounded_over_all_streams() -> None:
     assert (pieces.octets, len(pieces)) == (0, 0)
 
 
+def test_octets_that_an_agent_says_beside_are_bounded_too() -> None:
+    pieces = Pieces(octets_max=100_000)
+    outcomes = []
+    for port in range(5):
+        more = chunk(17, bytes(30_000)) + chunk(14, bytes(20_000))
+        piece = read_datagram(hep(sip()[:90], transport=6, port=port, more=more))
+        outcomes += [part.outcome for part in pieces.take(piece, AT, AT)]
+    assert outcomes == ["sip_piece"] * 4 + ["sip_truncated"] + ["sip_piece", "sip_truncated"]
+    assert pieces.octets == 3 * (90 + 30_000), "no key is kept"
+    assert [part.outcome for part in pieces.all()] == ["sip_truncated"] * 3
+    assert (pieces.octets, len(pieces)) == (0, 0)
+
+
 def test_message_is_bounded_in_octets_and_pieces() -> None:
     pieces = Pieces()
     assert take(pieces, 1, b"INVITE sip:x SIP/2.0\r\n") == ["sip_piece"]

@@ -253,6 +253,7 @@ def test_an_operators_file_moves_tags_and_names_others() -> None:
         ("record_header = -1", "bound=0 to 1024 octets"),
         ("record = 1", "no list of tables"),
         ("[record", "not TOML"),
+        ("a=" + "[" * 100_000, "nested too deep"),
     ],
 )
 def test_what_no_map_of_tags_is_is_said(text: str, said: str) -> None:

@@ -70,6 +70,7 @@ class Followed:
             restored=left.followed() if left else (),
             looked_at=left.looked if left else 0.0,
             read_before=left.read_before if left else 0,
+            folders=left.folders if left else None,
             files_max=self._files_max,
         )
         self.follower = Follower(

@@ -116,13 +116,13 @@ class FedList(SafeList):
 class Inside:
     """An adapter in this process, at a time that stands still, in front of a list."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, **more: Any) -> None:
         self.stream = FedList()
         self.hearing = Hearing(self.stream.lose, AT - 60)
         plan = DialPlan.of_country(44)
         self.desk = Desk(self.stream, self.hearing, plan, clock=lambda: float(AT))
         self.events = Events(self.desk, self.stream, **more)
-        self.listener = HttpListener(app_of(self.events), self.desk, "127.0.0.1", 0)
+        self.listener = HttpListener(app_of(self.events), self.desk, "127.0.0.1", 0, tls=tls)
         self.address = ("", 0)
 
     async def post(self, body: bytes, **more: Any) -> Answer:

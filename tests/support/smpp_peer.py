@@ -105,14 +105,14 @@ class Centre:
         self.hearing = Hearing(known, self.sink.lose, self.clock())
         reader = SmppReader(DialPlan.of_country(44))
         self.tally = reader.tally
-        desk = Desk(
+        self.desk = Desk(
             *(reader, self.sink, self.hearing),
             status=status,
             window=window,
             clock=self.clock,
             stopwatch=self.stopwatch,
         )
-        self.smsc = Smsc(desk, known, "127.0.0.1", 0, tls=tls, sessions_max=sessions_max)
+        self.smsc = Smsc(self.desk, known, "127.0.0.1", 0, tls=tls, sessions_max=sessions_max)
         self.port = 0
         self.gateways: list[Gateway] = []
 

@@ -79,6 +79,13 @@ class Source(Protocol):
         """Called every second: notices what nothing else announces, such as losses."""
 
 
+def shown(text: str) -> str:
+    """What another program said, as it may stand in a line: not long, and nothing in it that steers
+    a terminal.
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:80])
+
+
 def summary(tally: Tally) -> str:
     """The tally as one line of `name=count`, by name; `nothing` when it is empty."""
     words = (f"{name}={count}" for name, count in sorted(tally.items()) if count)

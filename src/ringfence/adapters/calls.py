@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Set
 from dataclasses import dataclass, field
 
 WINDOW_S = 240
@@ -172,6 +172,13 @@ class Calls:
         call = self._newest.get(-called)
         return call is not None and abs(call.seen_at - at) <= LEG_S
 
+    def forget(self, numbers: Set[int]) -> None:
+        """Has attempts at these numbers be new when they come again, as some there were lost."""
+        for call in [call for call in self._calls if abs(call.number) in numbers]:
+            del self._calls[call]
+            self._unname(call)
+            self._newest.pop(call.number, None)
+
     def _named(self, keys: Iterable[bytes], seen: Sighting) -> _Call | None:
         for key in keys:
             call = self._by_key.get(key)
@@ -220,11 +227,14 @@ class Calls:
                 call.keys += (key,)
                 self._by_key[key] = call
 
-    def _forget(self, now: int) -> None:
-        call, _ = self._calls.popitem(last=False)
+    def _unname(self, call: _Call) -> None:
         for key in call.keys:
             if self._by_key.get(key) is call:
                 del self._by_key[key]
+
+    def _forget(self, now: int) -> None:
+        call, _ = self._calls.popitem(last=False)
+        self._unname(call)
         call.before = None  # whoever still hangs on this one must not keep others
         if self._newest.get(call.number) is call:
             del self._newest[call.number]

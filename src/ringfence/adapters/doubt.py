@@ -32,7 +32,7 @@ _UNDERSTOOD = frozenset(
 _KNOWN_METHOD = re.compile(
     rb"[\r\n]*(?:ACK|BYE|CANCEL|OPTIONS|REGISTER|PRACK|SUBSCRIBE|NOTIFY|PUBLISH|INFO|REFER|UPDATE) "
 )  # RFC 3261, 3262, 3311, 3515, 3903, 6086, 6665; on a stream another word may be half of INVITE
-_STARTS_A_CALL = re.compile(rb"[\r\n \t]*(?:INVITE|MESSAGE)\b", re.IGNORECASE)
+_STARTS_A_CALL = re.compile(rb"[\r\n \t\0]*(?:INVITE|MESSAGE)\b", re.IGNORECASE)
 
 
 def may_hide_a_call(outcome: str, datagram: Datagram, payload: bytes) -> bool:

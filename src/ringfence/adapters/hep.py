@@ -40,6 +40,9 @@ _READ = {
     3: 0, 4: 0, 5: 0, 6: 0, 7: 0, 8: 0, _CAPTURE_ID: 0,  # 3 to 8 are addresses and ports
 }  # fmt: skip
 """Chunk types of vendor 0 that are read, and how many octets each has (0 = any number)."""
+_SHORT = frozenset((3, 4, 5, 6, 7, 8, _CAPTURE_ID))
+SHORT_MAX = 16
+"""Addresses, ports and the capture id are remembered with a call: they have no more octets."""
 
 
 @dataclass(slots=True)  # not frozen: that takes its time
@@ -120,6 +123,8 @@ def read_datagram(octets: bytes) -> Datagram:
             raise Unreadable("hep_chunk")
         if vendor == 0 and (exactly := _READ.get(kind)) is not None:
             if exactly and length - header != exactly:
+                raise Unreadable("hep_chunk")
+            if length - header > SHORT_MAX and kind in _SHORT:
                 raise Unreadable("hep_chunk")
             if kind in _MESSAGES and not _MESSAGES.isdisjoint(found):
                 raise Unreadable("hep_chunk_twice")  # which of the two is the message?

@@ -6,6 +6,10 @@ the sender. Neither can make memory grow: the number of connections is bounded, 
 at most one incomplete message, and one that does not complete it in time is closed. Connections
 that nobody uses keep no agent out: when there are too many, the one idle longest is closed.
 
+Until when all was heard is noted ten times a second: what had arrived by then was read, unless more
+lay in a socket. A process that was stopped, or kept busy, has claimed nothing before it has read
+what waited meanwhile, and has seen what the kernel dropped.
+
 A framing error closes the connection, as there is no way to find the next message in what follows.
 """
 
@@ -15,6 +19,7 @@ import asyncio
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
 
 from ringfence.adapters.base import Attempt, EventSink, Tally, Unreadable
@@ -30,6 +35,11 @@ LAST_BURSTS_MAX = 1_000
 """Bursts read after the stop; an agent that sends on and on does not keep the adapter alive."""
 RECEIVE_BUFFER_BYTES = 8 << 20
 """Asked of the kernel, which gives no more than net.core.rmem_max."""
+
+ROUND_S = 0.1
+ROUNDS = 5
+"""So many times the loop looks at all sockets before what came over TCP is surely read: a new
+connection is accepted, watched, read and served in turns of the loop that follow each other."""
 
 _READ_BYTES = 65_536
 CLOSE_S = 5.0
@@ -62,10 +72,15 @@ class HepListener:
         self._clock = clock
         self._looked_at = int(clock())
         self._kernel_drops = 0
+        self._heard = deque([clock()] * ROUNDS, maxlen=ROUNDS)
+        """When all that had arrived was in hand; of the last rounds, the oldest first."""
+        self._rounds: asyncio.TimerHandle
         self._failure: asyncio.Future[None]
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._idle: dict[asyncio.StreamWriter, None] = {}
         """Connections that wait for their sender, the one that waits longest first."""
+        self._at_work: dict[asyncio.StreamWriter, float] = {}
+        """Connections of which something is handed on, and since when."""
         self._of_agents: set[asyncio.StreamWriter] = set()
         """Connections on which somebody has sent who is believed."""
 
@@ -73,6 +88,13 @@ class HepListener:
     def tally(self) -> Tally:
         """The outcomes so far."""
         return self._reader.tally
+
+    @property
+    def heard_until(self) -> float:
+        """Until when, unix seconds, all was handed on or counted as lost; it ends with `close`."""
+        waits_since = self._reader.waits_since
+        heard = self._heard[0]
+        return heard if waits_since is None else min(heard, float(waits_since))
 
     async def open(self) -> str:
         """Takes the port on UDP and TCP; returns the address, with the port chosen for 0."""
@@ -82,6 +104,7 @@ class HepListener:
             where = written_address(self._host, self._port)
             raise OSError(f"cannot listen on {where}: {error.strerror}") from error
         self._looked_at = int(self._clock())
+        self._heard.extend([self._clock()] * ROUNDS)
         host, port, *_ = self._stream.getsockname()
         return f"listen={written_address(host, port)}"
 
@@ -109,6 +132,7 @@ class HepListener:
         self._failure = loop.create_future()
         self._server = await asyncio.start_server(self._connected, sock=self._stream)
         loop.add_reader(self._datagrams, self._burst)
+        self._rounds = loop.call_later(ROUND_S, self._round)
 
     async def failed(self) -> None:
         """Waits until sending has failed for good, and raises what it failed with."""
@@ -120,6 +144,7 @@ class HepListener:
         Raises what sending failed with.
         """
         self._server.close()
+        self._rounds.cancel()
         asyncio.get_running_loop().remove_reader(self._datagrams)
         for _ in range(LAST_BURSTS_MAX):
             if self._failure.done() or not self._burst():
@@ -142,6 +167,20 @@ class HepListener:
     def look(self) -> None:
         """Notices what the kernel had no room for, and calls forgotten too early."""
         now = int(self._clock())
+        self._look_for_drops(now)
+        self._hand_on(self._reader.look(now))
+        if self._reader.calls.forgotten_early:
+            self.tally["note_calls_forgotten"] = self._reader.calls.forgotten_early
+
+    def _round(self) -> None:
+        now = self._clock()
+        behind = self._burst()
+        self._look_for_drops(int(now))
+        heard = min(self._at_work.values(), default=now)
+        self._heard.append(self._heard[-1] if behind else min(heard, now))
+        self._rounds = asyncio.get_running_loop().call_later(ROUND_S, self._round)
+
+    def _look_for_drops(self, now: int) -> None:
         drops = self._drops()
         if drops > self._kernel_drops:
             if not self._kernel_drops:
@@ -150,9 +189,6 @@ class HepListener:
             self.tally["note_udp_dropped_by_kernel"] = drops
             self._sink.lose(self._looked_at - self._reader.late_s, now + 1)
         self._looked_at = now
-        self._hand_on(self._reader.look(now))
-        if self._reader.calls.forgotten_early:
-            self.tally["note_calls_forgotten"] = self._reader.calls.forgotten_early
 
     def _drops(self) -> int:
         try:
@@ -223,8 +259,10 @@ class HepListener:
         self._idle[writer] = None
 
     def _close_idle(self) -> bool:
-        """Closes the connection that was idle longest; False when all are at work."""
-        for writer in self._idle:
+        """Closes the connection that was idle longest, of nobody who is believed if there is one;
+        False when all are at work.
+        """
+        for writer in sorted(self._idle, key=self._of_agents.__contains__):
             del self._idle[writer]
             # What has arrived on it this moment was not read yet, and never will be.
             self._lose("note_tcp_closed_idle")
@@ -246,6 +284,7 @@ class HepListener:
             self._fail(error)
         finally:
             self._idle.pop(writer, None)
+            self._at_work.pop(writer, None)
             self._of_agents.discard(writer)
             writer.close()
 
@@ -276,6 +315,7 @@ class HepListener:
             if not octets:
                 break
             self._idle.pop(writer, None)
+            self._at_work[writer] = self._clock()
             complete = False
             for message in framing.feed(octets):
                 complete = True
@@ -287,6 +327,7 @@ class HepListener:
                 self._lose_unread()
                 for attempt in attempts:
                     await self._send(attempt)
+            del self._at_work[writer]
             if not writer.is_closing():
                 self._idle[writer] = None
             if not framing.inside:

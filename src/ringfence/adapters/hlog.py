@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.sip import INVITE, MESSAGE
+from ringfence.adapters.sip import HIDDEN_HOSTS, INVITE, MESSAGE
 from ringfence.adapters.sip_address import read_uri, text_of
 
 _METHODS = frozenset((INVITE, MESSAGE))
@@ -51,14 +51,20 @@ def line_of(values: dict[str, Any]) -> LogLine:
     """The values of a line about an INVITE or MESSAGE; raises Unreadable for any other."""
     if "ev" not in values:
         raise Unreadable("log_unreadable")
-    method = values["ev"]
-    if not isinstance(method, str) or method not in _METHODS:
+    written = values["ev"]
+    if not isinstance(written, str):
+        raise Unreadable("log_unreadable")
+    method = written.strip().upper()  # $rm is as the caller wrote it: see `sip.py`
+    if method not in _METHODS:
         raise Unreadable("other_method")
     return LogLine(method, _user(values.get("called", "")), _caller(values.get("caller")))
 
 
 def _caller(value: Any) -> str | None:
     try:
+        if isinstance(value, str) and value.lower().startswith(_SCHEMES):
+            uri = read_uri(value.encode("utf-8", "replace"))
+            return "" if uri.host in HIDDEN_HOSTS else uri.user
         return "" if value is None else _user(value)
     except Unreadable:
         return None

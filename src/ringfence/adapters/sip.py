@@ -5,6 +5,8 @@ BYE, re-INVITE ...) is turned down by its first octets or its To-tag, by the nam
 Identities of the network (P-Asserted-Identity, Remote-Party-ID) are not looked at: From is the
 caller, and where From or Privacy says that the caller is not to be shown, nothing overrules it.
 A From that cannot be read does not make the call unheard of: it only leaves its caller unknown.
+Nor does an `invite` in small letters: RFC 3261 7.1 has methods in capitals, and Kamailio and others
+put it through all the same.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ INVITE = "INVITE"
 MESSAGE = "MESSAGE"
 
 _METHODS = {b"INVITE": INVITE, b"MESSAGE": MESSAGE}
+_SKIPPED = b"\r\n\t \0"
+"""In front of a request. RFC 3261 7.5 says only CRLF of it, and switches are not so strict."""
 _METHOD = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]++ ")
 _LENGTH = re.compile(rb"[0-9]{1,9}")
 _CSEQ = re.compile(rb"[0-9]{1,10}(?![0-9])")
@@ -86,8 +90,10 @@ class Request:
 
 def read_request(message: bytes) -> Request:
     """Reads a request that starts something; raises Unreadable for everything else."""
-    if message[:1] in (b"\r", b"\n"):
-        message = message.lstrip(b"\r\n")
+    if message[:1] in _SKIPPED:
+        written, message = message, message.lstrip(_SKIPPED)
+        if not message and written.strip(b"\r\n"):
+            raise Unreadable("sip_unreadable")
     if not message:
         raise Unreadable("keepalive")
     method = _read_method(message)
@@ -128,7 +134,7 @@ def read_request(message: bytes) -> Request:
 
 def _read_method(message: bytes) -> str:
     name, space, _ = message[:8].partition(b" ")  # as long as the longest that is known
-    known = _METHODS.get(name)
+    known = _METHODS.get(name.upper())
     if known and space:
         return known
     if message[:4].upper() == b"SIP/":

@@ -15,7 +15,9 @@ CALL_ID = b"c:"
 _SESSION = b"s:"
 _CHARGING = b"i:"
 
-_SUFFIX = re.compile(rb"(?:[_-](?:b2b(?:ua)?|pbx|xfer)[_-]?[0-9]{0,6})++(?=@|\Z)")
+_SUFFIX = re.compile(rb"[_-](?:b2b(?:ua)?|pbx|xfer)[_-]?[0-9]{0,6}\Z")
+_SUFFIX_MAX = 13
+"""Octets of the longest."""
 _UUID = re.compile(rb"[0-9a-f]{32}")
 _NIL = b"0" * 32
 _ICID = re.compile(rb'\bicid-value\s*+=\s*+(?:"([^"]*+)"|([^;,\s"]++))', re.IGNORECASE)
@@ -29,7 +31,7 @@ def names_of(call_id: bytes, headers: Mapping[bytes, Sequence[bytes]]) -> tuple[
     """The names of a call, that of its own leg first."""
     names = [CALL_ID + call_id]
     if b"b2b" in call_id or b"pbx" in call_id or b"xfer" in call_id:
-        stem = _SUFFIX.sub(b"", call_id)
+        stem = b"@".join(map(_without_suffixes, call_id.split(b"@")))
         if stem and stem != call_id:
             names.append(CALL_ID + stem)
     if headers:
@@ -43,6 +45,14 @@ def names_of(call_id: bytes, headers: Mapping[bytes, Sequence[bytes]]) -> tuple[
             if found and (icid := found[1] or found[2]):
                 names.append(_CHARGING + icid)
     return tuple(names)
+
+
+def _without_suffixes(text: bytes) -> bytes:
+    """Looked for from the end, as a caller can write thousands of them, with something behind."""
+    end = len(text)
+    while found := _SUFFIX.search(text, max(end - _SUFFIX_MAX, 0), end):
+        end = found.start()
+    return text[:end]
 
 
 def leg_of(addresses: tuple[bytes | None, ...], uri: bytes) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ringfence.adapters.base import Unreadable
-from ringfence.adapters.hep import Datagram
+from ringfence.adapters.hep import SHORT_MAX, Datagram
 from ringfence.adapters.sip_seam import body_is_of_two
 from ringfence.adapters.sip_stream import (
     Cut,
@@ -64,6 +64,8 @@ class _Kept:
     origin: Origin
     until: int
     pieces: int
+    beside: int = 0
+    """Octets of what is kept beside them."""
     seams: tuple[int, ...] = ()
     """Where its pieces ended."""
 
@@ -146,7 +148,8 @@ class Pieces:
             stream = piece.connection if stream is None else stream
             if begins >= seam:  # another message than the one that was kept
                 self._forget(stream)
-                kept = _Kept(b"", Origin(replace(piece, payload=b""), at, received_at), 0, 0)
+                kept = _begun(piece, at, received_at)
+                self._octets += kept.beside
             parts += self._keep(stream, kept, whole[begins:], received_at)
         return parts or [Part(b"", here, received_at, "keepalive")]
 
@@ -186,7 +189,16 @@ class Pieces:
     def _forget(self, stream: bytes) -> None:
         kept = self._kept.pop(stream, None)
         if kept:
-            self._octets -= len(kept.octets)
+            self._octets -= len(kept.octets) + kept.beside
+
+
+def _begun(piece: Datagram, at: int, received_at: int) -> _Kept:
+    """What is kept of the piece in which a message begins, beside its octets: what may be long of
+    that is its Call-ID only.
+    """
+    kinds = {kind: data for kind, data in piece.chunks.items() if len(data) <= SHORT_MAX}
+    source = replace(piece, payload=b"", auth_key=b"", chunks=kinds)
+    return _Kept(b"", Origin(source, at, received_at), 0, 0, beside=len(piece.correlation))
 
 
 def _is_too_much(kept: _Kept, octets: bytes) -> bool:

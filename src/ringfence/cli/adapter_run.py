@@ -41,6 +41,11 @@ def said_by(name: str) -> Say:
     return lambda text: click.echo(f"ringfence adapter {name}: {text}", err=True)
 
 
+def no_pass_phrase() -> str:
+    """What a key that wants one is told: nobody is asked, as nobody may be there."""
+    raise OSError("the key has a pass phrase; allowed: a key without one")
+
+
 def run_beside_look(
     running: Coroutine[Any, Any, None],
     server: str,

@@ -107,6 +107,7 @@ def run_follow(wanted: Following, reader: CdrReader) -> None:
         restored=left.followed() if left else (),
         looked_at=left.looked if left else 0.0,
         read_before=left.read_before if left else 0,
+        folders=left.folders if left else None,
     )
     try:
         stream = EventStream(
@@ -148,7 +149,7 @@ def run_follow(wanted: Following, reader: CdrReader) -> None:
         watermark = stream.stats.watermark
         claimed = max(lost_until, int(watermark.timestamp()) if watermark else 0)
         kept = follower.kept
-        return State(feed, wanted.format, kept.looked, claimed, kept.read_before, kept.files)
+        return State(feed, wanted.format, kept.looked, claimed, *kept[1:])
 
     keeper = follower.keeper = StateKeeper(at, progress, present, _say)
     with summed_up(wanted.server, follower.tally, stream, _say):

@@ -110,6 +110,7 @@ def hep(
             lateness_s=lateness,
         )
 
+    listener: HepListener | None = None
     try:
         reader = new_reader()
         stream = EventStream(
@@ -118,7 +119,7 @@ def hep(
             lateness_s=float(lateness),
             claims=replay is None,
             tls=tls,
-            heard_until=lambda: _heard_until(reader),
+            heard_until=lambda: listener.heard_until if listener else 0.0,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -131,8 +132,9 @@ def hep(
                 running = run_replay(attempts, stream, patience_s=timeout)
             else:
                 host, port = parse_address(listen)
+                listener = HepListener(reader, stream, host, port, say=_say)
                 running = run_live(
-                    HepListener(reader, stream, host, port, say=_say),
+                    listener,
                     stream,
                     patience_s=timeout,
                     say_ready=lambda where: click.echo(
@@ -146,12 +148,6 @@ def hep(
             run_beside_look(running, server, feed, tls, _say, *hints)
         except CaptureError as error:
             raise Failed(str(error)) from None
-
-
-def _heard_until(reader: HepReader) -> float:
-    """Nothing is claimed of the time since a piece came that waits for its rest."""
-    since = reader.waits_since
-    return time.time() if since is None else float(since)
 
 
 def _attempts(path: Path, reader: HepReader, shift_s: int) -> Iterator[list[Attempt]]:

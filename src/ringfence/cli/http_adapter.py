@@ -10,7 +10,13 @@ import click
 
 from ringfence import Tls
 from ringfence.adapters.run import run_live
-from ringfence.cli.adapter_run import patience_option, run_beside_look, said_by, summed_up
+from ringfence.cli.adapter_run import (
+    no_pass_phrase,
+    patience_option,
+    run_beside_look,
+    said_by,
+    summed_up,
+)
 from ringfence.cli.live_lines import live_desk, say_what_is_missing
 from ringfence.cli.options import (
     Address,
@@ -142,7 +148,7 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
         return None
     try:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password=no_pass_phrase)
     except OSError as error:  # also of what is in them
         raise Failed(f"{certificate}, {key}: {error.strerror or error}") from None
     return context

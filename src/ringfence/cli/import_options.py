@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from ringfence.cli.options import Moment, json_option
 from ringfence.cli.reject_file import rejects_option
+from ringfence.engine.wrong_path import wrong_path
 
 
 def import_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,18 +46,41 @@ def import_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _inside(folder: Path) -> Iterator[Path]:
+    """All below a folder, along links too, which may lead in circles. Raises OSError for one that
+    cannot be read: a claim would be for its records too.
+    """
+    entered: set[str] = set()
+
+    def told(error: OSError) -> None:
+        raise error
+
+    for path, folders, names in os.walk(folder, onerror=told, followlinks=True):
+        real = os.path.realpath(path)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield from (Path(path, name) for name in names)
+
+
 def files_of(paths: tuple[Path, ...]) -> list[Path]:
     """All files, those of directories by name; each once, whatever ways lead to it."""
     files: dict[Path, Path] = {}
     for path in paths:
-        if not path.exists():
-            raise click.BadParameter(f"path {str(path)!r} does not exist", param_hint="'FILE...'")
-        inside = sorted(each for each in path.rglob("*")) if path.is_dir() else [path]
-        for each in inside:
-            if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):
-                continue
-            if each.is_file():
-                files.setdefault(each.resolve(), each)
+        try:
+            if not path.exists():
+                raise click.BadParameter(
+                    f"path {str(path)!r} does not exist", param_hint="'FILE...'"
+                )
+            inside = sorted(_inside(path)) if path.is_dir() else [path]
+            for each in inside:
+                if path.is_dir() and (each.name.startswith(".") or ".rejects" in each.name):
+                    continue
+                if each.is_file():
+                    files.setdefault(each.resolve(), each)
+        except OSError as error:
+            raise click.BadParameter(wrong_path(error, path), param_hint="'FILE...'") from None
     if not files:
         raise click.UsageError(f"no file in {paths[0]}: nothing to read")
     return list(files.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -14,6 +14,7 @@ from ringfence.adapters.first_hint import WAIT_S, hint_of
 from ringfence.adapters.ndjson.desk import Desk
 from ringfence.adapters.ndjson.hearing import Hearing
 from ringfence.cli.adapter_run import Say
+from ringfence.event_batch import SentEvent
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
 
@@ -26,14 +27,23 @@ def live_desk(
     def lose(began: int, ended: int) -> None:
         stream.lose(began, ended)
 
+    def not_taken(events: Sequence[SentEvent]) -> None:
+        desk.lost(events)
+
     hearing = Hearing(lose, time.time())
     try:
         stream = EventStream(
-            server, feed, lateness_s=0.0, heard_until=lambda: float(hearing.until), tls=tls
+            server,
+            feed,
+            lateness_s=0.0,
+            heard_until=lambda: float(hearing.until),
+            on_lost=not_taken,
+            tls=tls,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return stream, Desk(stream, hearing, plan, withheld=withheld), hearing
+    desk = Desk(stream, hearing, plan, withheld=withheld)
+    return stream, desk, hearing
 
 
 async def say_what_is_missing(

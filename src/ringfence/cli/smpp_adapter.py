@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from ringfence.adapters.smpp.reader import SmppReader
 from ringfence.adapters.smpp.smsc import Smsc
 from ringfence.cli.adapter_run import (
     lateness_option,
+    no_pass_phrase,
     patience_option,
     run_beside_look,
     said_by,
@@ -34,6 +36,7 @@ from ringfence.cli.options import (
 )
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.engine.wrong_path import wrong_path
+from ringfence.event_batch import SentEvent
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -134,6 +137,10 @@ def smpp(
     """
     if (listen is None) == (connect is None):
         raise click.UsageError("give --listen or --connect, one of both")
+    if listen and transceiver:
+        raise click.UsageError("--transceiver goes with --connect")
+    if connect and sessions > 1:
+        raise click.UsageError("--sessions goes with --listen")
     known = _read_accounts(accounts)
     if connect and len(known) != 1:
         raise Failed(f"{accounts}: accounts={len(known)}, bound=1 with --connect")
@@ -142,6 +149,9 @@ def smpp(
     def lose(began: int, ended: int) -> None:
         stream.lose(began, ended)
 
+    def not_taken(events: Sequence[SentEvent]) -> None:
+        desk.answers.lost(events)
+
     hearing = Hearing(known, lose, time.time())
     try:
         stream = EventStream(
@@ -149,6 +159,7 @@ def smpp(
             feed,
             lateness_s=float(lateness),
             heard_until=lambda: hearing.until,
+            on_lost=not_taken,
             tls=tls,
         )
     except ValueError as error:
@@ -193,10 +204,11 @@ def _read_accounts(path: Path) -> dict[str, str]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        if len(words) != 2 or len(words[0].encode()) > 15 or len(words[1].encode()) > 8:
+        long = len(words) != 2 or len(words[0].encode()) > 15 or len(words[1].encode()) > 8
+        if long or not line.replace("\t", " ").isprintable():
             raise Failed(
-                f"{path}, line {at}: bound=a system_id of 15 octets at most, a space, and a"
-                " password of 8 at most"
+                f"{path}, line {at}: value=something else, bound=a system_id of 15 octets at most,"
+                " a space, and a password of 8 at most"
             )
         if words[0] in accounts:
             raise Failed(f"{path}, line {at}: {words[0]} is there twice")
@@ -222,7 +234,7 @@ def _tls(
         purpose = ssl.Purpose.SERVER_AUTH if connects else ssl.Purpose.CLIENT_AUTH
         context = ssl.create_default_context(purpose, cafile=ca)
         if certificate:
-            context.load_cert_chain(certificate, key)
+            context.load_cert_chain(certificate, key, password=no_pass_phrase)
     except OSError as error:  # also of what is in them
         files = ", ".join(str(each) for each in (ca, certificate, key) if each)
         raise Failed(f"{files}: {error.strerror or error}") from None

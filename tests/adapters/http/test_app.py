@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import random
+import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -87,6 +88,30 @@ def test_nobody_is_answered_before_the_events_are_safe() -> None:
         it.stream.safe.set()
         assert (await posting).content["accepted"] == 1
         assert (await again).content["repeats"] == 1
+
+    run(work)
+
+
+def test_what_is_not_taken_is_no_redirect_which_some_clients_take_for_a_success() -> None:
+    async def work(it: Inside) -> None:
+        for path in ("/events/", "//events", "/Events"):
+            reader, writer = await it.open()
+            head = f"POST {path} HTTP/1.0\r\nContent-Type: application/x-ndjson\r\n"
+            writer.write(head.encode() + b"Content-Length: 0\r\n\r\n")
+            assert (await reader.readline()).split()[1] == b"404", path
+            writer.close()
+
+    run(work)
+
+
+def test_a_coding_on_top_of_another_is_not_overlooked() -> None:
+    async def work(it: Inside) -> None:
+        reader, writer = await it.open()
+        head = b"POST /events HTTP/1.0\r\nContent-Type: application/x-ndjson\r\n"
+        coded = b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"
+        writer.write(head + coded + b"Content-Length: 0\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"415"
+        writer.close()
 
     run(work)
 
@@ -289,6 +314,16 @@ def test_a_silent_connection_is_closed_and_a_full_house_lets_somebody_in(
     run(crowd)
     monkeypatch.setattr(listener_module, "SILENCE_S", 0.05)
     run(silent)
+
+
+def test_a_tls_handshake_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(it: Inside) -> None:
+        reader, writer = await it.open()
+        assert await rest_of(reader) == b""
+        writer.close()
+
+    monkeypatch.setattr(listener_module, "SILENCE_S", 0.05)
+    run(work, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
 
 
 def test_half_bodies_are_as_if_they_had_never_come() -> None:

@@ -20,6 +20,7 @@ from support.programs import needs
 from support.run_seed import run_seed
 from support.server_process import Peer, ServerProcess, peer_of, serving, wait_until
 from support.told_claims import gaps_of, put_feed, status_of
+from support.wall_clock import SteppingClock
 
 from ringfence.v1 import number_service_pb2 as numbers
 
@@ -42,6 +43,12 @@ def times_at(peer: Peer, number: int) -> list[int]:
     """When events at a number were, oldest first, each as often as it counts."""
     answer = peer.numbers.GetNumber(numbers.GetNumberRequest(number=number), timeout=10)
     return sorted(each.occurred_at.seconds for each in answer.recent)
+
+
+def events_at(peer: Peer, number: int) -> int:
+    """How many events a number has, also those that are ahead of now."""
+    answer = peer.numbers.GetNumber(numbers.GetNumberRequest(number=number), timeout=10)
+    return answer.events_total
 
 
 def test_what_is_answered_with_200_is_with_the_server(
@@ -125,6 +132,28 @@ def test_a_server_that_is_away_is_503_until_it_is_back(tmp_path: Path, fresh_num
                 with peer_of(second) as peer:
                     assert len(times_at(peer, number)) >= 2
             assert running.process.poll() is None
+
+
+def test_what_the_server_rejects_is_no_repeat_when_it_comes_again(
+    server: ServerProcess,
+    peer: Peer,
+    fresh_numbers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (number,) = quarantined(peer, fresh_numbers(1))
+    clock = SteppingClock(tmp_path / "offset")
+    clock.set_offset(250)
+    with clock.preloaded(monkeypatch), adapter(server.address) as running:
+        body = event(number, id="a", occurred_at=int(time.time()) + 450)
+        assert post(running.address, body).status == 500
+        assert post(running.address, body).status == 500, "the server still has nothing of it"
+        assert events_at(peer, number) == 0
+        at = int(time.time()) + 250
+        answer = post(running.address, event(number, id="a", occurred_at=at))
+        assert (answer.status, answer.content["accepted"]) == (200, 1)
+        assert events_at(peer, number) == 1
+        assert post(running.address, event(number, id="a", occurred_at=at)).content["repeats"] == 1
 
 
 def free_port() -> int:

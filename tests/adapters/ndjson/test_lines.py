@@ -18,6 +18,7 @@ from ringfence.adapters.ndjson.hearing import Hearing
 from ringfence.adapters.ndjson.line import BadLine, Heard
 from ringfence.adapters.ndjson.schema import LINE_MAX
 from ringfence.adapters.ndjson.splitter import Splitter
+from ringfence.event_batch import SentEvent
 from ringfence.wording.dialled import DialPlan
 
 EXAMPLES = int(os.environ.get("RINGFENCE_EXAMPLES", "200"))
@@ -89,6 +90,16 @@ def test_the_same_id_at_the_same_number_is_one_attempt() -> None:
         *(line(id="a", called="+447700900124"), line(id="a", kind="SMS")),
         line(id="a", occurred_at=AT - 3_600),
     ) == ["event", "repeat", "event", "event", "event", "event", "event"]
+
+
+def test_an_id_is_remembered_for_what_the_server_takes_only() -> None:
+    bench = Bench()
+    others = [line(id="b", called="+447700900124"), line(id="c", called="+447700900125")]
+    messages = [line(id="a", kind="SMS"), line(id="b", kind="SMS")]
+    assert bench.hand_in(line(id="a"), *messages, *others) == ["event"] * 5
+    bench.desk.lost([SentEvent(NUMBER, 0, AT - 5, 1), SentEvent(447700900124, 0, AT - 5, 1)])
+    assert bench.hand_in(line(id="a"), *messages, *others) == ["event"] * 4 + ["repeat"]
+    assert bench.hand_in(line(id="a"), *messages, *others) == ["repeat"] * 5
 
 
 def test_what_is_no_number_is_counted_and_loses_nothing() -> None:

@@ -162,6 +162,20 @@ def test_a_writer_of_garbage_does_not_stop_it_nor_make_it_grow(
     assert "event=1 line_too_long=2" in said
 
 
+@pytest.mark.parametrize("given", ["0<&-", "0>/dev/null"])
+def test_an_input_that_cannot_be_read_is_said(server: ServerProcess, given: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {given}', "sh", *command(server.address)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "standard input is closed, or only open for writing" in done.stderr
+    assert "ready" not in done.stdout
+
+
 def test_what_is_meant_for_files_goes_with_files(server: ServerProcess, tmp_path: Path) -> None:
     for arguments, words in (
         (("--complete-from", "2026-01-01"), "in standard input lines with heard_from"),

@@ -208,6 +208,20 @@ def test_messages_with_one_reference_are_counted_however_they_are_mixed(
     assert (firsts, len(apart)) == (3, 0)
 
 
+def test_the_parts_of_all_messages_together_are_bounded() -> None:
+    parts = Parts(parts_max=300)
+    for message in range(4):
+        for number in range(1, 101):
+            first = parts.is_first(1, 2, Part(8, message, 255, number), 0)
+            assert first == (number == 1)
+    assert (len(parts), parts.forgotten_early) == (3, 1)
+    assert not parts.is_first(1, 2, Part(8, 3, 255, 101), 0)
+    assert (len(parts), parts.forgotten_early) == (2, 2)
+    for number in range(1, 256):  # whole messages give their room back
+        parts.is_first(1, 2, Part(8, 9, 255, number), 0)
+    assert len(parts) == 0
+
+
 def test_parts_are_forgotten_after_their_time_and_early_only_for_want_of_room() -> None:
     parts = Parts(window_s=60, messages_max=2)
     assert parts.is_first(1, 2, Part(0, 1, 2, 1), 0)

@@ -11,6 +11,7 @@ from support.programs import needs
 from support.smpp_peer import NAME, PASSWORD, PATIENCE_S, centre
 
 from ringfence.adapters.smpp import pdu as smpp
+from ringfence.adapters.smpp import smsc
 from ringfence.adapters.smpp.desk import Desk
 from ringfence.adapters.smpp.esme import Esme
 from ringfence.adapters.smpp.hearing import Hearing
@@ -54,6 +55,19 @@ def test_a_gateway_binds_over_tls_and_not_without(
         return len(adapter.sink.sent)
 
     assert asyncio.run(test()) == 1
+
+
+def test_a_handshake_that_does_not_end_is_cut_off(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = contexts
+    monkeypatch.setattr(smsc, "HANDSHAKE_S", 0.05)
+
+    async def test() -> None:
+        async with centre(tls=server) as adapter:
+            assert await (await adapter.gateway()).next() is None
+
+    asyncio.run(test())
 
 
 def test_the_adapter_binds_over_tls_to_a_centre_that_it_can_trust(

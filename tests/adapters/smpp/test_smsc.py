@@ -8,6 +8,7 @@ from support.smpp_peer import NAME, PASSWORD, PATIENCE_S, Centre, malformed, run
 from support.switch_traffic import AT
 
 from ringfence.adapters.smpp import pdu as smpp
+from ringfence.adapters.smpp import smsc
 from ringfence.adapters.smpp.body import bind_body
 
 MESSAGE = made.message()
@@ -257,6 +258,27 @@ def test_a_stop_answers_what_is_safe_and_unbinds() -> None:
             smpp.UNBIND,
             None,
         ]
+
+    run(test)
+
+
+def test_strangers_keep_no_gateway_out_and_bound_ones_are_never_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smsc, "CONNECTIONS_MAX", 2)
+
+    async def test(adapter: Centre) -> None:
+        first, _, third = [await adapter.gateway() for _ in range(3)]
+        assert await first.next() is None, "it has been there for longest without a bind"
+        assert await third.bind(command=smpp.BIND_TRANSMITTER) == smpp.OK
+        fourth = await adapter.gateway()
+        assert await fourth.bind(command=smpp.BIND_RECEIVER) == smpp.OK
+        fifth = await adapter.gateway()
+        assert await fifth.next() is None, "all others are bound"
+        for bound in (third, fourth):
+            assert (await bound.ask(smpp.ENQUIRE_LINK)).status == smpp.OK
+        assert adapter.tally["note_never_bound"] == 2
+        assert adapter.tally["note_connection_refused"] == 1
 
     run(test)
 

@@ -29,7 +29,9 @@ def asterisk_reader(times: LocalTimes) -> ReadText:
         at = times.read(cells[_START])
         # Both are unique ids: the first channel's names all records of its call.
         names = (cells[_WIDTH], *_linked(cells)) if len(cells) > _WIDTH else ()
-        known = tuple(b"u:" + name.encode() for name in names if _UNIQUE_ID.fullmatch(name))
+        known = tuple(
+            b"u:" + name.encode("utf-8", "replace") for name in names if _UNIQUE_ID.fullmatch(name)
+        )
         return Record(cells[_CALLED], cells[_CALLER], at, names=known)
 
     return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import lru_cache
 
 from ringfence import EventKind
@@ -28,6 +29,10 @@ class RecordEvents:
     def forgotten_early(self) -> int:
         """Attempts that had to go for want of room while they could still come again."""
         return self._calls.forgotten_early
+
+    def forget(self, numbers: Set[int]) -> None:
+        """Has attempts at these numbers be new when they come again, as some there were lost."""
+        self._calls.forget(numbers)
 
     def event(self, found: Record) -> Event | Passed:
         """The event of a record, or why it is none."""

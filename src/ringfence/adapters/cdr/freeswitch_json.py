@@ -20,7 +20,9 @@ from ringfence.adapters.cdr.record import Entry, Format, Record
 from ringfence.adapters.cdr.unpacked import unpacked
 
 OBJECT_MAX = 1 << 20
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+# A string without an end goes on to where the octets end: else each quote in it is tried for one.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
+_DEEPER = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 _NAMES = ("uuid", "call_uuid", "bridge_uuid", "originating_leg_uuid")
 
 
@@ -57,7 +59,7 @@ def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | Non
     octets were read when it ended, 0 = it did not. One that is torn ends where the next begins a
     line.
     """
-    held, began, depth, line, read = b"", 1, 0, 0, 0
+    held, began, depth, line, read = bytearray(), 1, 0, 0, 0
     while octets := file.readline(OBJECT_MAX):
         line += 1
         read += len(octets)
@@ -68,17 +70,17 @@ def _objects(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | Non
             continue
         more = _depth(octets)
         if held and octets.startswith(b"{") and more == 0 and b'"variables"' in octets:
-            yield began, held, None, read - len(octets)  # torn
-            held, depth = b"", 0
+            yield began, bytes(held), None, read - len(octets)  # torn
+            held, depth = bytearray(), 0
         if not held:
             began = line
         held += octets
         depth += more
         if depth <= 0 or len(held) > OBJECT_MAX:
-            yield began, held, None, read
-            held, depth = b"", 0
+            yield began, bytes(held), None, read
+            held, depth = bytearray(), 0
     if held:
-        yield began, held, None, 0
+        yield began, bytes(held), None, 0
 
 
 def _whole(octets: bytes) -> dict[str, Any] | None:
@@ -89,8 +91,7 @@ def _whole(octets: bytes) -> dict[str, Any] | None:
 
 
 def _depth(octets: bytes) -> int:
-    signs = [found for found in _STRUCTURE.findall(octets) if len(found) == 1]
-    return sum(1 if sign in b"{[" else -1 for sign in signs)
+    return sum(_DEEPER.get(found, 0) for found in _STRUCTURE.findall(octets))
 
 
 def _object(octets: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ none of them does so alone.
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import IO, TypeVar
@@ -17,8 +18,9 @@ from ringfence.adapters.cdr.record import RECORD_MAX, Entry, Format, NoAttempt, 
 from ringfence.adapters.cdr.unpacked import unpacked
 from ringfence.wording.tables import Table
 
-GIVEN_BACK = "# line "
-"""What begins the reasons in a file of lines that were not used; such a line is no record."""
+_GIVEN_BACK = re.compile(r"# line \d+: [^,]*")
+"""A reason in a file of lines that were not used. A record has cells, and so no caller's name makes
+one look like it."""
 
 _Read = TypeVar("_Read")
 _Outcome = tuple[Record | Unreadable | NoAttempt, list[str] | None]
@@ -28,8 +30,13 @@ ReadText = Callable[[str], Record]
 ReadCells = Callable[[list[str]], Record]
 
 
-def text_lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
-    """Line and text of all that are not blank, without their ends; of a long one the beginning."""
+def text_lines(
+    file: IO[bytes], no_record: re.Pattern[str] | None = None
+) -> Iterator[tuple[int, str]]:
+    """Line and text of all that are not blank, without their ends; of a long one the beginning.
+
+    Lines that `no_record` fits as a whole are left out.
+    """
     count, going_on = 0, False
     while octets := file.readline(RECORD_MAX):
         begins, going_on = not going_on, not octets.endswith(b"\n")
@@ -38,7 +45,7 @@ def text_lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
         count += 1
         text = octets.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
         text = text.removeprefix("\ufeff") if count == 1 else text
-        if text.strip() and not text.startswith(GIVEN_BACK):
+        if text.strip() and not (no_record and no_record.fullmatch(text)):
             yield count, text
 
 
@@ -63,7 +70,7 @@ def plain_records(read: ReadText, *, escapes: bool = True) -> Format:
 
     def records(file: IO[bytes]) -> Iterator[Entry]:
         with unpacked(file) as octets:
-            lines = text_lines(octets)
+            lines = text_lines(octets, _GIVEN_BACK)
             if escapes:
                 for line, text, (found, _) in _records(lines, text_read):
                     yield Entry(line, text, found)

@@ -30,6 +30,7 @@ ANSWER_S = 10.0
 AWAY_S = 5
 UNANSWERED_MAX = 131_072
 REFUSED_SHOWN = 100
+_WRITTEN = ("content-type", "content-encoding")
 TURN = 1_000
 """Lines that are read before others get their turn."""
 
@@ -113,7 +114,7 @@ class Events:
     async def _take(self, request: Request) -> Counts:
         self._check_token(request)
         headers = request.headers
-        form = form_of(headers.get("content-type", ""), headers.get("content-encoding", ""))
+        form = form_of(*(", ".join(headers.getlist(name)) for name in _WRITTEN))
         check_length(headers.get("content-length", ""))
         if self._stream.answering is False:
             raise _away("the Ringfence server does not answer")
@@ -192,13 +193,15 @@ def app_of(events: Events) -> Starlette:
     async def failed(_: Request, error: Exception) -> Response:
         return problem_response(500, f"the adapter failed: {type(error).__name__}")
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/events", events.post, methods=["POST"]),
             Route("/schema", schema, methods=["GET"]),
         ],
         exception_handlers={HTTPException: refused, Exception: failed},
     )
+    app.router.redirect_slashes = False  # a client that does not follow takes it for a success
+    return app
 
 
 def _away(detail: str) -> Problem:

@@ -87,6 +87,20 @@ class _Server(uvicorn.Server):
         """Signals are the adapter's."""
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens as uvicorn does, but a TLS handshake may take less than a minute."""
+        await super().startup(sockets=[])
+        loop, config = asyncio.get_running_loop(), self.config
+        for each in sockets or ():
+            server = await loop.create_server(
+                lambda: Connection(config, self.server_state, self.lifespan.state),
+                sock=each,
+                ssl=config.ssl,
+                ssl_handshake_timeout=SILENCE_S if config.ssl else None,
+                backlog=config.backlog,
+            )
+            self.servers.append(server)
+
 
 class HttpListener:
     """A `Source` that listens on `host` and `port` (0 = any that is free)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -21,6 +22,8 @@ from ringfence.backoff import backoff_s
 
 MESSAGE_MAX = 65_536
 ASK_S = 1.0
+ASKED_MAX = 64
+"""Questions that may still be answered."""
 SILENCE_S = 10.0
 """Without an answer for so long the connection is opened anew."""
 CONNECT_S = 5.0
@@ -79,6 +82,8 @@ class Evapi:
         self._say = say
         self._clock = clock
         self._heard_at = 0.0
+        self._asked: deque[tuple[str, float]] = deque(maxlen=ASKED_MAX)
+        """On this connection, and when."""
 
     async def run(self, reports: Reports, stop: asyncio.Event) -> None:
         """Hands on what comes until it is told to stop; raises what handing on raises."""
@@ -122,6 +127,7 @@ class Evapi:
     ) -> str:
         """Reads until the connection ends; why it did."""
         self._heard_at = time.monotonic()
+        self._asked.clear()
         asking = asyncio.create_task(self._ask(writer))
         netstrings = Netstrings()
         try:
@@ -152,15 +158,19 @@ class Evapi:
     async def _ask(self, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):  # the reader sees it too
             while True:
-                asked = f"{self._clock():.3f}".encode()
-                writer.write(b"%d:%s," % (len(asked), asked))
+                at = self._clock()
+                asked = f"{at:.3f}"
+                self._asked.append((asked, at))
+                writer.write(f"{len(asked)}:{asked},".encode())
                 await writer.drain()
                 await asyncio.sleep(ASK_S)
 
     def _answered(self, answer: Answer, reports: Reports) -> None:
-        """A mark; what was asked comes back with it, and anything else is somebody else's."""
-        with suppress(ValueError):
-            at = float(answer.asked)
-            if at <= self._clock():
-                self._heard_at = time.monotonic()
-                reports.mark(Mark(answer.boot, answer.number, at))
+        """A mark; what was asked comes back with it, and anything else is somebody else's, to whom
+        the script answers before all.
+        """
+        asked = [at for text, at in self._asked if text == answer.asked]
+        if asked:
+            self._heard_at = time.monotonic()
+            if asked[0] <= self._clock():  # else that was set back meanwhile
+                reports.mark(Mark(answer.boot, answer.number, asked[0]))

@@ -21,6 +21,8 @@ from ringfence.backoff import backoff_s
 ROUND_S = 0.2
 AT_ONCE = 256
 """Reports that are fetched before the first of them is handed on: a killed adapter loses those."""
+FETCH_S = 1.0
+"""A switch that is slow to answer does not keep those that came, nor the end, waiting."""
 PAUSE_S_MAX = 2.0
 EMPTY = 404
 
@@ -90,12 +92,17 @@ class Mqueue:
         return count(item.get("value") if isinstance(item, dict) else None)
 
     def _fetch(self, many: int) -> list[bytes]:
-        """So many reports, fewer where the queue ends; raises only if there is none to give."""
+        """So many reports, fewer where the queue ends or the switch is slow; raises only if there
+        is none to give.
+        """
         fetched: list[bytes] = []
+        until = self._clock() + FETCH_S
         try:
             for _ in range(many):
                 value = self._rpc.call("mqueue.fetch", self._name).get("val")
                 fetched.append(str(value).encode("utf-8", "replace"))
+                if self._clock() >= until:
+                    break
         except Refused as refused:
             if refused.code != EMPTY and not fetched:
                 raise

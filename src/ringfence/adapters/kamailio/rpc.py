@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from ringfence.adapters.base import shown
+
 TIMEOUT_S = 5.0
 ANSWER_MAX = 262_144
 
@@ -57,7 +59,7 @@ class Rpc:
             octets = self._carrier.ask(json.dumps(request).encode())
         except (OSError, http.client.HTTPException) as error:
             self._carrier.close()
-            raise NoAnswer(str(error) or type(error).__name__) from None
+            raise NoAnswer(shown(str(error)) or type(error).__name__) from None
         return self._result(octets)
 
     def _result(self, octets: bytes) -> dict[str, Any]:
@@ -65,11 +67,11 @@ class Rpc:
             answer = json.loads(octets)
             if "error" in answer:
                 error = answer["error"]
-                raise Refused(int(error["code"]), str(error["message"])[:80])
+                raise Refused(int(error["code"]), shown(str(error["message"])))
             result = answer["result"]
             if answer["id"] != self._id or not isinstance(result, dict):
                 raise ValueError
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             self._carrier.close()  # a late answer must not be taken for the next one
             raise NoAnswer("what came is no answer of JSON-RPC to what was asked") from None
         return result

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ringfence.adapters.base import shown
 from ringfence.adapters.kamailio.heard import Mark
 from ringfence.adapters.state_keeper import StateError
 
 BYTES_MAX = 4_096
+AHEAD_S = 2
+"""Clocks are set right by a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,11 @@ class State:
         return json.dumps(asdict(self))
 
 
-def read_state(path: Path, feed: str) -> State | None:
-    """What an earlier run left; None = there was none. Raises StateError and OSError."""
+def read_state(path: Path, feed: str, *, clock: Callable[[], float] = time.time) -> State | None:
+    """What an earlier run left; None = there was none. Raises StateError and OSError.
+
+    A time that is still to come is refused: until then everything would be claimed, unheard.
+    """
     try:
         with path.open("rb") as file:
             octets = file.read(BYTES_MAX + 1)
@@ -50,5 +58,10 @@ def read_state(path: Path, feed: str) -> State | None:
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise StateError(f"{path} is not a state of this adapter; delete it to begin now") from None
     if state.feed != feed:
-        raise StateError(f"{path} is of feed {state.feed}, expected is {feed}")
+        raise StateError(f"{path} is of feed {shown(state.feed)}, expected is {feed}")
+    if not 0 <= state.heard <= clock() + AHEAD_S:
+        raise StateError(
+            f"{path} says what was heard at a time that is still to come: is the clock of this"
+            " machine right? If so, delete the file to begin now"
+        )
     return state

@@ -11,7 +11,7 @@ note_*                      not an outcome: something worth knowing beside them
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ringfence import EventKind
 from ringfence.adapters.base import EventSink, Tally
@@ -27,6 +27,7 @@ from ringfence.adapters.ndjson.line import (
     unknown_members,
 )
 from ringfence.adapters.ndjson.records import too_long
+from ringfence.event_batch import SentEvent
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import USUAL, Withheld
 
@@ -82,6 +83,10 @@ class Desk:
         """Counts what cannot be read, and loses its time."""
         self.tally[bad.reason] += 1
         self._hearing.missed(bad.occurred_at, self._clock())
+
+    def lost(self, events: Sequence[SentEvent]) -> None:
+        """The server did not take these: an `id` is remembered for what is safe, or may be yet."""
+        self._events.forget({event.called for event in events})
 
     def look(self) -> None:
         """Counts what nothing else announces."""

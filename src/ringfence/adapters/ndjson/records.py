@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import IO
 
@@ -12,11 +13,14 @@ from ringfence.adapters.cdr.unpacked import unpacked
 from ringfence.adapters.ndjson.line import BadLine, Heard, object_of, read_values
 from ringfence.adapters.ndjson.schema import LINE_MAX
 
+_GIVEN_BACK = re.compile(r"# line .*")
+"""A reason in a file of lines that were not used, which no object looks like."""
+
 
 def line_records(file: IO[bytes]) -> Iterator[Entry]:
     """The records of a file; blank lines are none."""
     with unpacked(file) as octets:
-        for line, text in text_lines(octets):
+        for line, text in text_lines(octets, _GIVEN_BACK):
             yield Entry(line, text, _found(text))
 
 

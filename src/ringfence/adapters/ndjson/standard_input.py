@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from fcntl import F_GETFL, fcntl
 
 from ringfence.adapters.base import Tally
 from ringfence.adapters.ndjson.desk import Desk
@@ -28,7 +30,11 @@ class StandardInput:
         return self._desk.tally
 
     async def open(self) -> str:
-        """What is written waits in the pipe."""
+        """What is written waits in the pipe; raises OSError where nothing can be read from it."""
+        # What was closed before the start may be anything by now: the next file took its place.
+        closed = self._descriptor == 0 and sys.__stdin__ is None
+        if closed or fcntl(self._descriptor, F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+            raise OSError("standard input is closed, or only open for writing: nothing can be read")
         self._stop = asyncio.Event()
         return "input=-"
 

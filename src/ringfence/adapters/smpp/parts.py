@@ -22,6 +22,8 @@ from ringfence.adapters.smpp.body import Message
 WINDOW_S = 900
 """Longest silence between two parts; a gateway may keep them while nobody is bound."""
 MESSAGES_MAX = 65_536
+PARTS_MAX = 262_144
+"""Of all messages: one may say that it has 255."""
 
 _UDHI = 0x40
 _CONCATENATED_8, _CONCATENATED_16 = 0x00, 0x08
@@ -90,10 +92,18 @@ class _Series:
 class Parts:
     """The messages of which parts came of late; not for several threads."""
 
-    def __init__(self, *, window_s: float = WINDOW_S, messages_max: int = MESSAGES_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        window_s: float = WINDOW_S,
+        messages_max: int = MESSAGES_MAX,
+        parts_max: int = PARTS_MAX,
+    ) -> None:
         self._series: OrderedDict[tuple[int, int, int, int, int], _Series] = OrderedDict()
         self._window_s = window_s
         self._messages_max = messages_max
+        self._parts_max = parts_max
+        self._parts = 0
         self.forgotten_early = 0
         """Messages that had to go for want of room while parts of them could still come."""
 
@@ -105,22 +115,31 @@ class Parts:
         key = called, caller, part.form, part.reference, part.total
         series = self._series.get(key)
         if series is None or now - series.seen_at > self._window_s:
+            self._parts -= len(series.counts) if series else 0
             series = self._series[key] = _Series(now)
             self._make_room(now)
         self._series.move_to_end(key)
         series.seen_at = max(now, series.seen_at)
         count = series.counts[part.number] = series.counts.get(part.number, 0) + 1
+        if count == 1:
+            self._parts += 1
+            if self._parts > self._parts_max:  # this one is the last that would go
+                self._make_room(now)
         first = count > series.messages
         series.messages += first
         if len(series.counts) == part.total and min(series.counts.values()) == series.messages:
-            del self._series[key]
+            self._let_go(key)
         return first
+
+    def _let_go(self, key: tuple[int, int, int, int, int]) -> None:
+        self._parts -= len(self._series.pop(key).counts)
 
     def _make_room(self, now: float) -> None:
         while self._series:
             key, oldest = next(iter(self._series.items()))
             late = now - oldest.seen_at > self._window_s
-            if not late and len(self._series) <= self._messages_max:
+            few = len(self._series) <= self._messages_max and self._parts <= self._parts_max
+            if not late and few:
                 return
             self.forgotten_early += not late
-            del self._series[key]
+            self._let_go(key)

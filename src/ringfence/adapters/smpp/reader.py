@@ -11,11 +11,13 @@ note_*                      not an outcome: something worth knowing beside them
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from ringfence import EventKind
 from ringfence.adapters.base import Tally, Unreadable
+from ringfence.adapters.smpp.answers import Event
 from ringfence.adapters.smpp.body import Address, Message, read_message
 from ringfence.adapters.smpp.meaning import called_number, is_receipt
 from ringfence.adapters.smpp.meaning import sender as read_sender
@@ -65,6 +67,8 @@ class Taken(NamedTuple):
     sender: Sender
     key: bytes
     """The same for the same text between the same."""
+    before: Sequence[Event] = ()
+    """Of a repeat: the events that it stands for, which were handed over before."""
 
 
 _NOBODY = Sender(0, EventKind.SMS)
@@ -101,9 +105,10 @@ class SmppReader:
         if is_receipt(pdu.command, message):
             self.tally["receipt"] += 1
             return Taken([], _NOBODY, key)
-        if repeats is not None and repeats.is_one(key, now):
+        before = None if repeats is None else repeats.take(key, now)
+        if before is not None:
             self.tally["repeat"] += 1
-            return Taken([], _NOBODY, key)
+            return Taken([], _NOBODY, key, before)
         short = len(message.source) <= _ADDRESS_BYTES_MAX
         sender = (self._known_sender if short else self._sender)(message.source)
         return Taken(self._numbers(message, sender.caller, now), sender, key)

@@ -3,16 +3,18 @@
 A message is answered when its event is safe. When a connection is gone before that, or so soon
 after that the answer may have been on its way, the message comes again with another sequence
 number: it is known by its addresses and its text, of which a digest of 64 bits is kept. Its key is
-drawn at random and never leaves the process, so nobody else can tell a text by it.
+drawn at random and never leaves the process, so nobody else can tell a text by it. Beside it are
+the events that the message stands for: if the server does not take them, it is new when it comes.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
+from ringfence.adapters.smpp.answers import Event
 from ringfence.adapters.smpp.body import Message
 
 WINDOW_S = 3_600
@@ -33,28 +35,31 @@ class Repeats:
     """Of which messages it is not known whether they were answered; times are unix seconds."""
 
     def __init__(self, *, window_s: float = WINDOW_S, keys_max: int = KEYS_MAX) -> None:
-        self._keys: Counter[bytes] = Counter()
+        self._keys: defaultdict[bytes, deque[Sequence[Event]]] = defaultdict(deque)
         self._order: deque[tuple[float, bytes]] = deque()
         self._window_s = window_s
         self._keys_max = keys_max
 
-    def remember(self, keys: Iterable[bytes], now: float) -> None:
-        """These may come again."""
-        for key in keys:
-            self._keys[key] += 1
+    def remember(self, keys: Iterable[tuple[bytes, Sequence[Event]]], now: float) -> None:
+        """These may come again, each with the events that it stands for."""
+        for key, events in keys:
+            self._keys[key].append(events)
             self._order.append((now, key))
         self._forget(now)
 
-    def is_one(self, key: bytes, now: float) -> bool:
-        """Whether this is one of them, come again; each comes once."""
+    def take(self, key: bytes, now: float) -> Sequence[Event] | None:
+        """The events of one of them, come again; None = it is none. Each comes once."""
         if not self._keys:
-            return False
+            return None
         self._forget(now)
-        if not self._keys[key]:
-            del self._keys[key]
-            return False
-        self._drop(key)
-        return True
+        return self._drop(key) if key in self._keys else None
+
+    def lose(self, key: bytes, events: Sequence[Event]) -> None:
+        """The server did not take the events of one of them, so it is new when it comes again."""
+        if events in self._keys.get(key, ()):
+            self._keys[key].remove(events)
+            if not self._keys[key]:
+                del self._keys[key]
 
     def _forget(self, now: float) -> None:
         while self._order and (
@@ -62,10 +67,12 @@ class Repeats:
         ):
             self._drop(self._order.popleft()[1])
 
-    def _drop(self, key: bytes) -> None:
+    def _drop(self, key: bytes) -> Sequence[Event] | None:
         # What came again stays in the order until its time is over: then its key may stand for
         # another one, which is forgotten early. That counts one message twice, and loses none.
-        if self._keys[key] > 1:
-            self._keys[key] -= 1
-        else:
+        if key not in self._keys:
+            return None
+        events = self._keys[key].popleft()
+        if not self._keys[key]:
             del self._keys[key]
+        return events

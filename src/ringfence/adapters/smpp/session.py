@@ -8,11 +8,13 @@ Who has not bound is taken nothing from, and costs no time.
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 
 from ringfence.adapters.base import Unreadable
 from ringfence.adapters.smpp import pdu as smpp
+from ringfence.adapters.smpp.answers import Event
 from ringfence.adapters.smpp.desk import Desk
 from ringfence.adapters.smpp.pdu import RESPONSE, Framing, Pdu, written
 from ringfence.adapters.smpp.reader import MESSAGES, Taken, status_of
@@ -52,9 +54,9 @@ class Session:
         self._bind = bind
         self._framing = Framing(smpp.BIND_MAX)
         self._sequence = 0
-        self._waiting: deque[tuple[float, bytes | None]] = deque()
-        """When each message without an answer came, and its key; None = an unbind."""
-        self._recent: deque[tuple[float, bytes]] = deque(maxlen=RECENT_MAX)
+        self._waiting: deque[tuple[float, bytes | None, Sequence[Event]]] = deque()
+        """When each message without an answer came, its key, None = an unbind, and its events."""
+        self._recent: deque[tuple[float, bytes, Sequence[Event]]] = deque(maxlen=RECENT_MAX)
         self._asked = False
         self._silence_s = SILENCE_S
         self._heard_at = self._opened_at = self._desk.stopwatch()
@@ -66,6 +68,11 @@ class Session:
         """Whether the other side may send messages."""
         self.tries = 0
         self._ended = self._clean = False
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the connection is open, and nobody has bound on it."""
+        return self.name is None and not self._writer.is_closing()
 
     def become(self, name: str, *, sends: bool) -> None:
         """The other side is bound."""
@@ -98,7 +105,8 @@ class Session:
                     caller, kind = taken.sender
                     for called in taken.called:
                         await send_wait(called, caller, at, kind)
-                    self._accept(pdu, taken.key, now)
+                    events = [(called, caller, at, kind) for called in taken.called]
+                    self._accept(pdu, taken.key, events or taken.before, now)
             elif out := self._other(pdu):
                 self._write(out)
         if self.name and not self._framing.inside:
@@ -120,12 +128,13 @@ class Session:
             self._write(_answer(pdu, status_of(unreadable), b""))
             return None
 
-    def _accept(self, pdu: Pdu, key: bytes, now: float) -> None:
+    def _accept(self, pdu: Pdu, key: bytes, events: Sequence[Event], now: float) -> None:
         """Has a message answered when its events are safe."""
         desk = self._desk
         accepted = desk.status == smpp.OK and pdu.command != smpp.DELIVER_SM
-        self._waiting.append((now, key))
-        desk.answers.put(self, _answer(pdu, desk.status, desk.message_id() if accepted else b""))
+        self._waiting.append((now, key, events))
+        octets = _answer(pdu, desk.status, desk.message_id() if accepted else b"")
+        desk.answers.put(self, octets, events)
 
     def _other(self, pdu: Pdu) -> bytes:
         command, sequence = pdu.command, pdu.sequence
@@ -142,7 +151,7 @@ class Session:
     def _unusual(self, pdu: Pdu) -> bytes:
         command, sequence = pdu.command, pdu.sequence
         if command == smpp.UNBIND:
-            self._waiting.append((self._desk.clock(), None))
+            self._waiting.append((self._desk.clock(), None, ()))
             self._desk.answers.put(self, written(command | RESPONSE, smpp.OK, sequence))
             return b""
         if command in MESSAGES or (command in _REFUSED and not self.name):
@@ -163,27 +172,34 @@ class Session:
         else:
             self._desk.tally[reason] += 1
 
-    def answer(self, octets: list[bytes]) -> None:
-        """Sends answers to the oldest messages."""
-        if self._ended:
-            return
-        self._write(b"".join(octets))
+    def answer(self, octets: list[bytes], lost: Set[int] = frozenset()) -> None:
+        """Sends answers to the oldest messages; those that are lost are to come again, as new."""
+        if not self._ended:
+            for at in lost:
+                octets[at] = _refusal(octets[at])
+            self._write(b"".join(octets))
         now = self._desk.clock()
-        for _ in octets:
-            _, key = self._waiting.popleft()
-            if key is None:
+        for at in range(len(octets)):
+            _, key, events = self._waiting.popleft()
+            if at in lost:
+                self._desk.lose("note_not_taken")
+                if key and self._ended:
+                    self._desk.repeats.lose(key, events)
+            elif self._ended:
+                continue
+            elif key is None:
                 self._clean = True
                 self._writer.close()
                 return
-            self._recent.append((now, key))
+            else:
+                self._recent.append((now, key, events))
 
     def _write(self, octets: bytes) -> None:
         if self._writer.is_closing():
             return
         self._writer.write(octets)
         if self._writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
-            self._desk.tally["note_answers_not_read"] += 1
-            self._writer.transport.abort()
+            self.abort("note_answers_not_read")
 
     def send(self, command: int, body: bytes = b"") -> None:
         """Sends a request of ours."""
@@ -206,8 +222,7 @@ class Session:
                 self._writer.close()
             return
         if at - self._heard_at > self._silence_s:
-            self._desk.tally["note_silent"] += 1
-            self._writer.transport.abort()
+            self.abort("note_silent")
         elif at - self._heard_at > ENQUIRE_S and not self._asked:
             self._asked = True
             self.send(smpp.ENQUIRE_LINK)
@@ -225,6 +240,11 @@ class Session:
         """Closes the connection; what was read is still worked off."""
         self._writer.close()
 
+    def abort(self, reason: str) -> None:
+        """Ends the connection at once, and counts why."""
+        self._desk.tally[reason] += 1
+        self._writer.transport.abort()
+
     def end(self) -> None:
         """Notes what may come again, and that nobody is heard here any more."""
         if self._ended:
@@ -232,12 +252,19 @@ class Session:
         self._ended = True
         self._writer.close()
         now = self._desk.clock()
-        keys = [key for _, key in self._waiting if key is not None]
+        keys = [(key, events) for _, key, events in self._waiting if key is not None]
         if not self._clean:
-            keys += [key for at, key in self._recent if now - at <= DOUBT_S]
+            keys += [(key, events) for at, key, events in self._recent if now - at <= DOUBT_S]
         self._desk.repeats.remember(keys, now)
         if self.name and self.sends:
             self._desk.hearing.left(self.name, self.last_heard, now)
+
+
+def _refusal(octets: bytes) -> bytes:
+    """What is sent instead of an answer, for the message to be kept and sent again."""
+    _, command, _, sequence = struct.unpack_from(">4I", octets)
+    failed = b"\0" if command == smpp.SUBMIT_MULTI | RESPONSE else b""
+    return written(command, smpp.THROTTLED, sequence, b"\0" + failed)
 
 
 def _answer(pdu: Pdu, status: int, message_id: bytes) -> bytes:

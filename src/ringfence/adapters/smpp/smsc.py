@@ -20,6 +20,7 @@ from ringfence.adapters.smpp.pdu import RESPONSE, Pdu, written
 from ringfence.adapters.smpp.session import Session
 
 CONNECTIONS_MAX = 256
+HANDSHAKE_S = 10.0
 TRIES_MAX = 3
 PROBE_S = 3.0
 CLOSE_S = 10.0
@@ -62,7 +63,10 @@ class Smsc:
         where = f"{f'[{self._host}]' if ':' in self._host else self._host}"
         try:
             self._server = await asyncio.start_server(
-                self._connected, self._host, self._port, ssl=self._tls, start_serving=False
+                *(self._connected, self._host, self._port),
+                ssl=self._tls,
+                ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
+                start_serving=False,
             )
         except OSError as error:
             words = f"cannot listen on {where}:{self._port}: {error.strerror}"
@@ -106,14 +110,22 @@ class Smsc:
             self.tally["note_parts_forgotten"] = early
 
     def _connected(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._sessions) >= CONNECTIONS_MAX:
+        if len(self._sessions) >= CONNECTIONS_MAX and not self._make_room():
             self.tally["note_connection_refused"] += 1
-            writer.close()
+            writer.transport.abort()
             return
         session = Session(self._desk, stream, writer, self._bind)
         task = asyncio.create_task(session.run())
         self._sessions[task] = session
         task.add_done_callback(self._left)
+
+    def _make_room(self) -> bool:
+        """Lets the one go that has been here for longest without a bind; whether there is one."""
+        for session in self._sessions.values():
+            if session.is_stranger:
+                session.abort("note_never_bound")
+                return True
+        return False
 
     def _left(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)

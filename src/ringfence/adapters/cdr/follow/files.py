@@ -84,7 +84,9 @@ class Files:
     """All that are followed. Not for several threads at once.
 
     `looked_at` is when everything had been read, 0 = never; whoever reads sets it. `read_before` is
-    the time of the newest change of files that were read and are not listed one by one.
+    the time of the newest change of files that were read and are not listed one by one; that goes
+    only for files in `folders`, the inodes of those that were there then: a folder that is moved
+    here brings older files. None = not known.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Files:
         restored: Iterable[Followed] = (),
         looked_at: float = 0.0,
         read_before: int = 0,
+        folders: Iterable[int] | None = None,
         files_max: int = FILES_MAX,
     ) -> None:
         self._watched = watched
@@ -103,6 +106,8 @@ class Files:
         self.looked_at = looked_at
         self._files_max = files_max
         self.read_before = read_before
+        self._folders = None if folders is None else frozenset(folders)
+        self._say = say
         self.troubles = Troubles(say)
 
     @property
@@ -110,9 +115,15 @@ class Files:
         """All of them."""
         return list(self._files.values())
 
+    @property
+    def folders(self) -> tuple[int, ...] | None:
+        """The inodes of all folders, where files in them are not listed one by one."""
+        return tuple(sorted(self._folders or ())) if self.read_before else None
+
     def look(self, now: float) -> Look:
         """Lists them anew. Raises OSError where a folder cannot be read."""
         found = self._find(now)
+        new_folders = self._entered_anew(now)
         look = Look()
         present = [self._files[key] for key in found if key in self._files]
         gone = [each for key, each in self._files.items() if key not in found]
@@ -124,7 +135,7 @@ class Files:
         known = _ByHead([*gone, *before], present)
         unknown = [each for key, each in found.items() if key not in self._files]
         for listed in sorted(unknown, key=lambda each: each.mtime_ns):
-            if listed.ctime_ns > self.read_before:
+            if listed.ctime_ns > self.read_before or listed.folder in new_folders:
                 self._take(listed, known, look, now)
         for each in gone:
             self._leave(each, known, look, now)
@@ -154,6 +165,15 @@ class Files:
                 if not followed.is_read or now - nameless.mtime_ns / 1e9 < QUIET_S:
                     found[followed.key] = nameless
         return found
+
+    def _entered_anew(self, now: float) -> frozenset[int]:
+        """Folders that were not there before, whose files may be older than what was read."""
+        if now * 1e9 < self.read_before:
+            self._say("the clock was put back: what was read before is read again")
+            self.read_before = 0
+        here = frozenset(chain.from_iterable(watched.folders for watched in self._watched))
+        before, self._folders = self._folders, here
+        return frozenset() if before is None else here - before
 
     def _cut(self, followed: Followed, now: float) -> Followed | None:
         """What was in a file before, if it is in there no more: then it is begun anew."""

@@ -28,7 +28,7 @@ from ringfence.wording.tables import Table, TableError
 
 LOOK_S = 1.0
 LOOKS_SHARE = 10
-"""A look that takes long is made so many times less often."""
+"""A look that takes long is made so many times less often, and so is a state written."""
 CLOSE_S = 10.0
 TORN_S = 60.0
 """A record that is not whole is waited for so long."""
@@ -48,6 +48,7 @@ class Kept(NamedTuple):
     looked: int
     read_before: int
     files: tuple[tuple[Any, ...], ...]
+    folders: tuple[int, ...] | None
 
 
 class Follower:
@@ -83,6 +84,7 @@ class Follower:
         self._failing = ""
         self._looking = False
         self._kept = self._where()
+        self._kept_again_at = 0.0
         self.tally = Tally()
         self.keeper: StateKeeper[State] | None = None
 
@@ -123,8 +125,10 @@ class Follower:
 
     def look(self) -> None:
         """Writes down where one would go on."""
-        if self.keeper:
+        began = time.monotonic()
+        if self.keeper and began >= self._kept_again_at:
             self.keeper.look()
+            self._kept_again_at = began + LOOKS_SHARE * (time.monotonic() - began)
 
     async def _run(self) -> None:
         while not self._stop.is_set():
@@ -277,7 +281,8 @@ class Follower:
 
     def _where(self) -> Kept:
         looked = int(self._heard) // STATE_EVERY_S * STATE_EVERY_S
-        return Kept(looked, self._files.read_before, facts_of(self._files.followed))
+        files = self._files
+        return Kept(looked, files.read_before, facts_of(files.followed), files.folders)
 
 
 class _Refused:

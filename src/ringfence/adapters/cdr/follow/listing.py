@@ -28,6 +28,8 @@ class Found(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
+    folder: int = 0
+    """The inode of the folder that it stands in, where folders are followed."""
 
 
 def names_before(name: str) -> Iterator[str]:
@@ -47,29 +49,38 @@ class Watched:
         self.path = path
         self.is_folder = path.is_dir()
         self._pattern = pattern
+        self.folders: set[int] = set()
+        """The inodes of all folders that were listed last."""
+        self._entered: set[Key] = set()
 
     def find(self) -> Iterator[Found]:
         """All that there are; raises OSError where the folder cannot be read."""
+        self.folders, self._entered = set(), set()
         if self.is_folder:
             yield from self._below(self.path)
         else:
             yield from self._found(self.path.parent, folders=[])
 
     def _below(self, folder: Path) -> Iterator[Found]:
-        folders: list[Path] = []
-        yield from self._found(folder, folders)
+        """Links to folders are gone along too, into each folder once: they may lead in circles."""
+        facts, folders = folder.stat(), list[Path]()
+        if (facts.st_dev, facts.st_ino) in self._entered:
+            return
+        self._entered.add((facts.st_dev, facts.st_ino))
+        self.folders.add(facts.st_ino)
+        yield from self._found(folder, folders, facts.st_ino)
         for each in folders:
             try:
                 yield from self._below(each)
             except FileNotFoundError:
                 continue  # it was removed meanwhile, with its files
 
-    def _found(self, folder: Path, folders: list[Path]) -> Iterator[Found]:
+    def _found(self, folder: Path, folders: list[Path], inode: int = 0) -> Iterator[Found]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or ".rejects" in entry.name:
                     continue
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_dir():
                     folders.append(folder / entry.name)
                     continue
                 if not self._fits(entry.name):
@@ -79,7 +90,7 @@ class Watched:
                 except FileNotFoundError:
                     continue  # it is called something else by now
                 if stat.S_ISREG(facts.st_mode):
-                    yield found_of(folder / entry.name, facts)
+                    yield found_of(folder / entry.name, facts, inode)
 
     def _fits(self, name: str) -> bool:
         if self.is_folder:
@@ -89,7 +100,7 @@ class Watched:
         return name == self.path.name or self.path.name in names_before(name)
 
 
-def found_of(path: Path, facts: os.stat_result) -> Found:
+def found_of(path: Path, facts: os.stat_result, folder: int = 0) -> Found:
     """A file by its facts."""
     key = (facts.st_dev, facts.st_ino)
-    return Found(path, key, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    return Found(path, key, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, folder)

@@ -59,7 +59,8 @@ class Reading:
         self._header = b""
         if shape.headed and offset:
             file.seek(0)
-            self._header = file.readline(RECORD_MAX)
+            while not self._header.strip() and (line := file.readline(RECORD_MAX)):
+                self._header = line
         self._first_line_wanted = shape.headed and not offset
         file.seek(offset)
         self._offset = offset
@@ -87,8 +88,9 @@ class Reading:
         self._offset += count
         piece = Piece(octets, self._header, self._offset)
         if self._first_line_wanted:
-            self._header = octets[: octets.find(b"\n") + 1]
-            self._first_line_wanted = False
+            begun = octets.lstrip()
+            self._header = begun[: begun.find(b"\n") + 1]
+            self._first_line_wanted = not begun
         return piece
 
     def _room(self) -> int:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ringfence.adapters.cdr.follow.files import Followed
-from ringfence.adapters.cdr.follow.place import BACK_MAX, Place
+from ringfence.adapters.cdr.follow.place import BACK_MAX, HEAD_MAX, TAIL_MAX, Place
 from ringfence.adapters.state_keeper import StateError
 
-BYTES_MAX = 1 << 24
+BYTES_MAX = 1 << 30
+"""Files that were not read yet are all in it: some hundred octets each of a million."""
+_OFFSET_MAX = (1 << 63) - 1
 _Facts = tuple[Any, ...]
 
 
@@ -32,6 +34,8 @@ class State:
     read_before: int
     """Files that were changed no later, in nanoseconds, were read, and are not in the list."""
     files: tuple[_Facts, ...]
+    folders: tuple[int, ...] | None = None
+    """Inodes of the folders for whose files `read_before` holds; None = not known."""
 
     def text(self) -> str:
         """How it stands in the file."""
@@ -66,9 +70,11 @@ def read_state(path: Path, feed: str, format_: str) -> State | None:
         looked, claimed, before = (int(values[it]) for it in ("looked", "claimed", "read_before"))
         files = tuple(tuple(facts) for facts in values["files"])
         named = str(values["feed"]), str(values["format"])
-        state = State(*named, looked, claimed, before, files)
+        inodes = values.get("folders")
+        folders = None if inodes is None else tuple(map(int, inodes))
+        state = State(*named, looked, claimed, before, files, folders)
         state.followed()
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise StateError(f"{path} is not a state of this adapter; delete it to begin now") from None
     for name, is_, expected in (("feed", state.feed, feed), ("format", state.format, format_)):
         if is_ != expected:
@@ -82,6 +88,9 @@ def _followed(facts: Sequence[Any]) -> Followed:
     numbers = (device, inode, size, mtime_ns, ctime_ns, offset, head_octets, tail_octets, *back)
     if not all(isinstance(each, int) for each in numbers) or not 1 <= len(back) <= BACK_MAX:
         raise ValueError("not all that should be numbers are")
+    sizes = ((_OFFSET_MAX, offset, *back), (HEAD_MAX, head_octets), (TAIL_MAX, tail_octets))
+    if not all(0 <= each <= limit for limit, *all_ in sizes for each in all_):
+        raise ValueError("no file has such places")
     place = Place(offset, head_octets, str(head), tail_octets, str(tail), list(back))
     followed = Followed(Path(path), (device, inode), place, size, mtime_ns, ctime_ns)
     followed.read_as = (size, mtime_ns) if is_read else None

@@ -78,6 +78,8 @@ def _parsed(text: str) -> TagMap:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"not TOML: {error}") from None
+    except RecursionError:
+        raise ValueError("not TOML: nested too deep") from None
     _check_keys("the file", values, ("other", "record", *_HEADERS))
     others = frozenset(_tags("other", values.get("other", [])))
     attempts: dict[int, Shape] = {}
