@@ -1,5 +1,6 @@
 """Whatever stands in the fields of a packet, each message has an outcome, and no caller is told."""
 
+import threading
 from contextlib import closing
 from functools import cache
 
@@ -11,7 +12,7 @@ from ringfence.adapters.base import Attempt, Unreadable
 from ringfence.adapters.tap.frames import frames_of
 from ringfence.adapters.tap.packets import Packet, packet_of
 from ringfence.adapters.tap.reader import TapReader
-from ringfence.adapters.tap.relay import Mark, Relay
+from ringfence.adapters.tap.relay import Relay
 from ringfence.adapters.tap.tshark import Tshark
 from ringfence.wording.dialled import DialPlan
 
@@ -22,19 +23,19 @@ BRITISH = DialPlan.of_country(44)
 @cache
 def packets() -> list[Packet]:
     """One of each twenty of all captures."""
-    found = []
     with closing(Relay(Tshark)) as relay:
-        lines = relay.lines()
-        for number, path in enumerate(sorted(DATA.glob("*.pcap*")), 1):
-            with open(path, "rb") as file:
-                for frame in frames_of(file):
-                    relay.give(frame)
-            relay.mark(number)
-            for printed in lines:
-                if isinstance(printed, Mark):
-                    break
-                assert isinstance(printed, Packet)
-                found.append(printed)
+
+        def give() -> None:
+            for path in sorted(DATA.glob("*.pcap*")):
+                with open(path, "rb") as file:
+                    for frame in frames_of(file):
+                        relay.give(frame)
+            relay.end()
+
+        giving = threading.Thread(target=give)
+        giving.start()
+        found = [printed for printed in relay.lines() if isinstance(printed, Packet)]
+        giving.join()
     return found[::20]
 
 

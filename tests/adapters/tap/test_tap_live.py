@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ pytestmark = [pytest.mark.slow, needs("ip", "tcpreplay", "tcpdump", "tshark", "b
 DATA = ROOT / "tests/data/core"
 BRITISH = DialPlan.of_country(44)
 RATE = 400  # frames a second
+LINKS = count()
 Event = tuple[int, int, int]
 """Called, caller, kind."""
 
@@ -63,7 +65,8 @@ class Link(NamedTuple):
 
 @pytest.fixture
 def link() -> Iterator[Link]:
-    name = f"rf{os.getpid() % 100_000}"
+    # A name of its own: the kernel takes its time with what is deleted.
+    name = f"rf{os.getpid() % 1_000_000}n{next(LINKS)}"
     made = Link(f"{name}a", f"{name}b", name)
     run(f"ip netns add {name}")
     try:
@@ -115,17 +118,18 @@ def offline(capture: Path) -> list[tuple[Event, int]]:
     ]
 
 
-def processes(name: str, *words: str) -> list[int]:
-    """Of this name, with these words among their arguments."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (path / "cmdline").read_bytes().decode().split("\0")
-        except OSError:
-            continue
-        if arguments[0] == name and all(word in arguments for word in words):
-            found.append(int(path.name))
-    return found
+def started(name: str, below: int | None = None) -> int:
+    """The process of this name that this one, or one that it started, has started; 0 = none."""
+    parent = os.getpid() if below is None else below
+    for task in Path(f"/proc/{parent}/task").iterdir():
+        for child in map(int, (task / "children").read_text("ascii").split()):
+            if Path(f"/proc/{child}/comm").read_text("ascii").strip() == name:
+                arguments = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if name != "tcpdump" or b"-" in arguments:  # the other one writes a file
+                    return child
+            if found := started(name, child):
+                return found
+    return 0
 
 
 def writing(link: Link, written: Path) -> subprocess.Popen[bytes]:
@@ -184,24 +188,24 @@ def test_every_attempt_on_the_wire_is_an_event(link: Link, tmp_path: Path) -> No
     assert not [name for name in source.tally if name.startswith("note_")]
 
 
-def kill_tshark(link: Link) -> None:
+def kill_tshark(_: Link) -> None:
     time.sleep(2.0)
-    os.kill(processes("tshark", "lua_script:/core.lua")[0], signal.SIGKILL)
+    os.kill(started("tshark"), signal.SIGKILL)
 
 
-def stop_tshark(link: Link) -> None:
+def stop_tshark(_: Link) -> None:
     time.sleep(2.0)
-    os.kill(processes("tshark", "lua_script:/core.lua")[0], signal.SIGSTOP)
+    os.kill(started("tshark"), signal.SIGSTOP)
 
 
-def kill_capture(link: Link) -> None:
+def kill_capture(_: Link) -> None:
     time.sleep(2.0)
-    os.kill(processes("tcpdump", link.near, "-")[0], signal.SIGKILL)
+    os.kill(started("tcpdump"), signal.SIGKILL)
 
 
-def stop_capture_for_a_while(link: Link) -> None:
+def stop_capture_for_a_while(_: Link) -> None:
     time.sleep(2.0)
-    pid = processes("tcpdump", link.near, "-")[0]
+    pid = started("tcpdump")
     os.kill(pid, signal.SIGSTOP)
     time.sleep(3.0)
     os.kill(pid, signal.SIGCONT)
@@ -219,7 +223,7 @@ def stop_capture_for_a_while(link: Link) -> None:
 def test_whatever_dies_an_attempt_is_an_event_or_lost_time(
     link: Link, tmp_path: Path, meanwhile: Callable[[Link], None], note: str
 ) -> None:
-    captures = [DATA / f"{name}.pcap" for name in ("mixed", "map_sms", "isup_m3ua", "camel")]
+    captures = [DATA / f"{name}.pcap" for name in ("mixed", "map_calls", "diameter", "camel")]
     written = tmp_path / "came.pcap"
     sink, source = asyncio.run(tapped(link, captures, written, meanwhile))
     assert not note or source.tally[note] >= 1
@@ -265,4 +269,5 @@ def test_the_command_taps_and_claims(
             command.kill()
             command.communicate()
     assert command.returncode == 0
-    assert "event=70" in said and "untracked=70" in said
+    # Three of 70 are called again, so soon at this speed that nobody could tell.
+    assert "event=67" in said and "untracked=67" in said
