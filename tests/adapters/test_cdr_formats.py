@@ -258,6 +258,40 @@ def test_kamailio_has_other_methods_uris_and_columns_by_other_names() -> None:
     assert turned.rows == []
 
 
+@pytest.mark.parametrize(
+    ("method", "outcome"),
+    [(" INVITE", None), ("invite", None), ("BYE", "other_method"), ("", "record_method")],
+)
+def test_a_method_that_kamailio_names_in_another_way_hides_no_call(
+    method: str, outcome: str | None
+) -> None:
+    row = f'"{method}",id,1795158183,+{NUMBER},+{CALLER}\n'
+    found, turned = read("kamailio", f"method,callid,time_attr,called,caller\n{row}".encode())
+    if outcome is None:
+        assert [each[0] for each in found] == [NUMBER] and turned.rows == []
+    elif outcome == "record_method":
+        assert found == [None] and turned.rows == [(2, outcome)]
+    else:
+        assert [each.reason for each in found] == [outcome] and turned.rows == []
+
+
+def test_a_number_that_lost_its_digits_is_refused_and_one_in_an_address_is_read() -> None:
+    header = "called;caller;occurred_at;kind\n"
+    rest = f"+{CALLER};2026-11-20T07:03:03Z;CALL\n"
+    for called in (
+        f"<sip:+{NUMBER}@x>",
+        f'"""Bob <x>"" <tel:+{NUMBER}>;tag=1"',
+        f"Bob <+{NUMBER}>",
+    ):
+        outcomes, turned = read("csv", f"{header}{called};{rest}".encode())
+        assert [each[0] for each in outcomes] == [NUMBER], called
+        assert turned.rows == []
+    rounded = f"{header}4.477009E+11;{rest}+{NUMBER};4.41633E+11;2026-11-20T07:03:03Z;CALL\n"
+    outcomes, turned = read("csv", rounded.encode())
+    assert outcomes == [None, None]
+    assert turned.rows == [(2, "record_number_rounded"), (3, "record_number_rounded")]
+
+
 def test_any_csv_has_a_kind_a_zone_and_a_form_of_time() -> None:
     text = f"B;A;Zeit;Art\n+{NUMBER};Bank;20.07.2026 10:00;sms\n+{NUMBER};;20.07.2026 11:00;fax\n"
     names = {"called": "B", "caller": "A", "occurred_at": "Zeit", "kind": "Art"}
