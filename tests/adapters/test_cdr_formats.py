@@ -21,6 +21,7 @@ from ringfence.adapters.callers import read_caller
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.local_time import LocalTimes
 from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.cdr.unpacked import unpacked
 from ringfence.adapters.event_table import Passed
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.tables import TableError
@@ -109,6 +110,34 @@ def test_packed_files_are_read_and_cut_off_ones_say_so(pack: Callable[[bytes], b
     assert read("asterisk", pack(plain))[0] == read("asterisk", plain)[0]
     with pytest.raises(TableError, match="damaged or cut off"):
         read("asterisk", pack(plain)[:-20])
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, gzip.compress, lzma.compress])
+def test_packed_streams_in_a_row_are_all_read_and_a_damaged_one_is_told(
+    pack: Callable[[bytes], bytes],
+) -> None:
+    first, second = (pack((ROW.replace("07:03", at) + "\n").encode()) for at in ("07:03", "08:00"))
+    padding = b"\0" * 4 if pack is not bz2.compress else b""
+    outcomes, turned = read("asterisk", first + second + first + padding)
+    assert len(outcomes) == 3 and turned.rows == []
+    damaged = second[:4] + bytes((second[4] ^ 1,)) + second[5:]
+    for wrong in (second[:20] + b"\xff" * 8 + second[28:], b"BZh" + second[3:-9], b"x" * 40):
+        with pytest.raises(TableError):
+            read("asterisk", first + wrong)
+    if pack is not gzip.compress:  # which has a time there
+        with pytest.raises(TableError):
+            read("asterisk", first + damaged + first)
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_a_packed_file_is_read_from_any_place(pack: Callable[[bytes], bytes]) -> None:
+    plain = bytes(range(256)) * 4_000
+    with unpacked(io.BytesIO(pack(plain[:500_000]) + pack(plain[500_000:]))) as file:
+        for at in (0, 700_000, 3, 499_999, len(plain), 500_000):
+            assert file.seek(at) == at
+            assert file.read(2_000) == plain[at : at + 2_000]
+        file.seek(0)
+        assert file.read() == plain
 
 
 def test_asterisk_has_more_columns_as_it_is_configured_to() -> None:
