@@ -21,6 +21,7 @@ from ringfence.adapters.callers import read_caller
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.local_time import LocalTimes
 from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.cdr.unpacked import unpacked
 from ringfence.adapters.event_table import Passed
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.tables import TableError
@@ -109,6 +110,34 @@ def test_packed_files_are_read_and_cut_off_ones_say_so(pack: Callable[[bytes], b
     assert read("asterisk", pack(plain))[0] == read("asterisk", plain)[0]
     with pytest.raises(TableError, match="damaged or cut off"):
         read("asterisk", pack(plain)[:-20])
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, gzip.compress, lzma.compress])
+def test_packed_streams_in_a_row_are_all_read_and_a_damaged_one_is_told(
+    pack: Callable[[bytes], bytes],
+) -> None:
+    first, second = (pack((ROW.replace("07:03", at) + "\n").encode()) for at in ("07:03", "08:00"))
+    padding = b"\0" * 4 if pack is not bz2.compress else b""
+    outcomes, turned = read("asterisk", first + second + first + padding)
+    assert len(outcomes) == 3 and turned.rows == []
+    damaged = second[:4] + bytes((second[4] ^ 1,)) + second[5:]
+    for wrong in (second[:20] + b"\xff" * 8 + second[28:], b"BZh" + second[3:-9], b"x" * 40):
+        with pytest.raises(TableError):
+            read("asterisk", first + wrong)
+    if pack is not gzip.compress:  # which has a time there
+        with pytest.raises(TableError):
+            read("asterisk", first + damaged + first)
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_a_packed_file_is_read_from_any_place(pack: Callable[[bytes], bytes]) -> None:
+    plain = bytes(range(256)) * 4_000
+    with unpacked(io.BytesIO(pack(plain[:500_000]) + pack(plain[500_000:]))) as file:
+        for at in (0, 700_000, 3, 499_999, len(plain), 500_000):
+            assert file.seek(at) == at
+            assert file.read(2_000) == plain[at : at + 2_000]
+        file.seek(0)
+        assert file.read() == plain
 
 
 def test_asterisk_has_more_columns_as_it_is_configured_to() -> None:
@@ -256,6 +285,40 @@ def test_kamailio_has_other_methods_uris_and_columns_by_other_names() -> None:
         Passed("repeat", at + 1),
     ]
     assert turned.rows == []
+
+
+@pytest.mark.parametrize(
+    ("method", "outcome"),
+    [(" INVITE", None), ("invite", None), ("BYE", "other_method"), ("", "record_method")],
+)
+def test_a_method_that_kamailio_names_in_another_way_hides_no_call(
+    method: str, outcome: str | None
+) -> None:
+    row = f'"{method}",id,1795158183,+{NUMBER},+{CALLER}\n'
+    found, turned = read("kamailio", f"method,callid,time_attr,called,caller\n{row}".encode())
+    if outcome is None:
+        assert [each[0] for each in found] == [NUMBER] and turned.rows == []
+    elif outcome == "record_method":
+        assert found == [None] and turned.rows == [(2, outcome)]
+    else:
+        assert [each.reason for each in found] == [outcome] and turned.rows == []
+
+
+def test_a_number_that_lost_its_digits_is_refused_and_one_in_an_address_is_read() -> None:
+    header = "called;caller;occurred_at;kind\n"
+    rest = f"+{CALLER};2026-11-20T07:03:03Z;CALL\n"
+    for called in (
+        f"<sip:+{NUMBER}@x>",
+        f'"""Bob <x>"" <tel:+{NUMBER}>;tag=1"',
+        f"Bob <+{NUMBER}>",
+    ):
+        outcomes, turned = read("csv", f"{header}{called};{rest}".encode())
+        assert [each[0] for each in outcomes] == [NUMBER], called
+        assert turned.rows == []
+    rounded = f"{header}4.477009E+11;{rest}+{NUMBER};4.41633E+11;2026-11-20T07:03:03Z;CALL\n"
+    outcomes, turned = read("csv", rounded.encode())
+    assert outcomes == [None, None]
+    assert turned.rows == [(2, "record_number_rounded"), (3, "record_number_rounded")]
 
 
 def test_any_csv_has_a_kind_a_zone_and_a_form_of_time() -> None:

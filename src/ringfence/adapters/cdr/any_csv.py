@@ -9,7 +9,7 @@ from ringfence.adapters.base import Unreadable
 from ringfence.adapters.cdr.kamailio_acc import missing, user_of
 from ringfence.adapters.cdr.lines import ReadCells
 from ringfence.adapters.cdr.record import Record
-from ringfence.wording.numbers import number_text
+from ringfence.wording.numbers import is_rounded, number_text
 from ringfence.wording.tables import Table
 from ringfence.wording.times import ReadTime
 
@@ -41,8 +41,8 @@ def csv_reader(read_time: ReadTime, default: EventKind | None) -> Callable[[Tabl
                 raise Unreadable("time_unreadable") from None
             name = b"" if call_id is None else cells[call_id].strip().encode("utf-8", "replace")
             return Record(
-                user_of(number_text(cells[called])),
-                user_of(number_text(cells[caller])),
+                _number(cells[called]),
+                _number(cells[caller]),
                 at,
                 kind,
                 (b"n:" + name,) if name else (),
@@ -51,3 +51,11 @@ def csv_reader(read_time: ReadTime, default: EventKind | None) -> Callable[[Tabl
         return read
 
     return reader
+
+
+def _number(cell: str) -> str:
+    # Quotes around a cell go, but not those around a name in front of an address.
+    text = number_text(user_of(cell) if "<" in cell else cell)
+    if is_rounded(text):
+        raise Unreadable("record_number_rounded")
+    return user_of(text)

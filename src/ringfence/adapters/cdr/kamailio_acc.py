@@ -6,6 +6,7 @@ Called and caller are columns that the operator has added (`db_extra`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from ringfence import EventKind
 from ringfence.adapters.base import Unreadable
@@ -13,7 +14,7 @@ from ringfence.adapters.cdr.lines import ReadCells
 from ringfence.adapters.cdr.local_time import LocalTimes, unix_seconds
 from ringfence.adapters.cdr.record import NoAttempt, Record
 from ringfence.adapters.sip import INVITE, MESSAGE
-from ringfence.adapters.sip_address import read_uri
+from ringfence.adapters.sip_address import read_address, read_uri
 from ringfence.adapters.sip_names import CALL_ID
 from ringfence.wording.tables import Table, TableError
 
@@ -36,7 +37,10 @@ def kamailio_reader(times: LocalTimes) -> Callable[[Table], ReadCells]:
         unix, wall = places.get("time_attr"), places.get("time")
 
         def read(cells: list[str]) -> Record:
-            if cells[method] not in (INVITE, MESSAGE):
+            written = cells[method].strip().upper()
+            if not written.isalpha():
+                raise Unreadable("record_method")  # such as none: of what, nobody knows
+            if written not in (INVITE, MESSAGE):
                 raise NoAttempt("other_method")
             if unix is not None and cells[unix]:
                 at = unix_seconds(cells[unix])
@@ -49,7 +53,7 @@ def kamailio_reader(times: LocalTimes) -> Callable[[Table], ReadCells]:
                 user_of(cells[called]),
                 user_of(cells[caller]),
                 at,
-                EventKind.CALL if cells[method] == INVITE else None,
+                EventKind.CALL if written == INVITE else None,
                 (CALL_ID + call_id,) if call_id else (),
             )
 
@@ -67,7 +71,12 @@ def missing(name: str) -> TableError:
 
 
 def user_of(text: str) -> str:
-    """The user part of a URI; a number or name as it stands. Raises Unreadable."""
+    """The user part of a URI, also behind a name and in angle brackets; a number or name as it
+    stands. Raises Unreadable.
+    """
+    if "<" in text:
+        with suppress(Unreadable):  # else it is no address, and a name as it stands
+            text = read_address(text.encode("utf-8", "replace")).uri.decode("utf-8", "replace")
     if text[:5].lower().startswith(_SCHEMES):
         return read_uri(text.encode("utf-8", "replace")).user
     return text
