@@ -15,6 +15,7 @@ from support.followed_cdr import PLAN
 from support.server_process import ServerProcess
 
 from ringfence import Client, EventStream
+from ringfence.adapters import event_files
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_files import Sent, send_files
@@ -67,8 +68,9 @@ def run(address: str, files: list[Path], begin: Sent, *, ends_at: int) -> Sent:
 
 
 def test_legs_of_a_call_in_two_files_are_one_event_when_the_run_was_cut_off_between_them(
-    server: ServerProcess, tmp_path: Path
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(event_files, "PART_S", 0.0)  # each file is one worth a note of its own
     writer = CdrWriter(tmp_path / "unused", NOW - 1_000)
     first, second, third = writer.call(legs=3)
     files = [tmp_path / name for name in ("Master.csv.1", "Master.csv.2", "Master.csv.3")]
@@ -81,3 +83,27 @@ def test_legs_of_a_call_in_two_files_are_one_event_when_the_run_was_cut_off_betw
             begin = run(server.address, files, begin, ends_at=file)
         assert begin.rows == 6
         assert events_at(client, NUMBERS[:9]) == times_of(writer.truth)
+
+
+def test_many_small_files_are_not_noted_one_by_one(server: ServerProcess, tmp_path: Path) -> None:
+    writer = CdrWriter(tmp_path / "unused", NOW - 1_000)
+    files = [tmp_path / f"{number:04}.csv" for number in range(300)]
+    for path in files:
+        path.write_bytes(b"".join(writer.call()))
+    notes: list[Sent] = []
+    reader = CdrReader(FORMATS["asterisk"](Forms()), PLAN, latest=NOW)
+    sent = asyncio.run(
+        send_files(
+            files,
+            reader,
+            EventStream(server.address, "cdr-1", claims=False),
+            begin=Sent(),
+            opens=opened,
+            done=lambda sent: notes.append(replace(sent)),
+            patience_s=30.0,
+        )
+    )
+    assert (sent.file, sent.rows) == (300, 300)
+    assert sent.accepted + sent.untracked == 300
+    assert notes[-1] == sent
+    assert len(notes) < 100

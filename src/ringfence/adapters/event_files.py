@@ -7,8 +7,10 @@ events do. The note goes when all is done.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ringfence import EventStream
+from ringfence import EventStream, EventStreamStats
 from ringfence.adapters.event_table import Passed, Reads, Rejects
 from ringfence.adapters.run import answered
 from ringfence.wording.tables import Table, TableError
@@ -24,6 +26,7 @@ from ringfence.wording.tables import Table, TableError
 REMEMBERED = 64 << 20
 """Octets of files before the one that is gone on with that are read again."""
 PART_ROWS = 131_072  # about a second's work: as much is sent again after a cut
+PART_S = 1.0
 
 
 class Opens(Protocol):
@@ -62,6 +65,18 @@ class Sent:
     rejects: str = ""
     """Where the bad rows of the file that is being read are; empty = there is none so far."""
 
+    def reached(self, row: int) -> None:
+        """All rows up to this one of the file are read."""
+        self.rows += row - self.row
+        self.row = row
+
+    def answered(self, begin: Sent, stats: EventStreamStats) -> None:
+        """Takes what a server has answered since `begin`."""
+        self.accepted = begin.accepted + stats.accepted
+        self.untracked = begin.untracked + stats.untracked
+        self.rejected = begin.rejected + stats.rejected + stats.refused
+        self.rejections = [*begin.rejections, *stats.rejections]
+
     def saw(self, occurred_at: int) -> None:
         """Widens the time that events were read of."""
         self.first = min(self.first or occurred_at, occurred_at)
@@ -75,7 +90,8 @@ class Note:
         """`options` are all that makes another run of the same files a different one."""
         first = files[0]
         self.path = first.with_name(f".{first.name}.{feed}.import")
-        self._about = {"files": [_facts(path) for path in files], "options": list(options)}
+        about = json.dumps([[_facts(path) for path in files], list(options)])
+        self._about = hashlib.blake2b(about.encode(), digest_size=16).hexdigest()
 
     def read(self) -> Sent | None:
         """Where the last run ended; None when there was none of the same files."""
@@ -147,21 +163,20 @@ async def send_files(
         turned_away=dict(begin.turned_away),
     )
 
+    settled_at = time.monotonic()
+
     async def settle(row: int) -> None:
         """All rows so far are answered."""
+        nonlocal settled_at
         await stream.flush()
-        stats = stream.stats
-        sent.rows += row - sent.row
-        sent.row = row
-        sent.accepted = begin.accepted + stats.accepted
-        sent.untracked = begin.untracked + stats.untracked
-        sent.rejected = begin.rejected + stats.rejected + stats.refused
-        sent.rejections = [*begin.rejections, *stats.rejections]
+        settled_at = time.monotonic()
+        sent.reached(row)
+        sent.answered(begin, stream.stats)
         done(sent)
 
     async def send_file(path: Path) -> None:
         with opens(path) as (file, rejects):
-            row = sent.row
+            row, bad_rows = sent.row, sent.bad_rows
             counted = _Counted(rejects, sent.turned_away)
             for row, event in reads(file, counted, sent.row):
                 if event is None:
@@ -175,11 +190,17 @@ async def send_files(
                     sent.saw(event[2])
                 if row % PART_ROWS == 0:
                     await settle(row)
-            await settle(row)
+            # Of many small files one after the other is not worth an answer and a note of its own;
+            # one with bad rows is, as these were written to a file.
+            is_last = sent.file + 1 == len(files)
+            if is_last or sent.bad_rows > bad_rows or time.monotonic() - settled_at >= PART_S:
+                await settle(row)
+            sent.reached(row)
 
     async def send_all() -> None:
         for index in range(begin.file, len(files)):
             sent.file = index
+            began_at = time.monotonic()
             try:
                 await send_file(files[index])
             except TableError as error:
@@ -187,7 +208,8 @@ async def send_files(
             if not sent.row:
                 sent.empty_files = [*sent.empty_files, str(files[index])]
             sent.file, sent.row, sent.rejects = index + 1, 0, ""
-            done(sent)
+            if settled_at >= began_at:
+                done(sent)
 
     if remember is not None:
         for path in _before(files[: begin.file]):
