@@ -21,6 +21,7 @@ from ringfence.adapters.callers import read_caller
 from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.local_time import LocalTimes
 from ringfence.adapters.cdr.reader import CdrReader
+from ringfence.adapters.cdr.record import RECORD_MAX
 from ringfence.adapters.cdr.unpacked import unpacked
 from ringfence.adapters.event_table import Passed
 from ringfence.wording.dialled import DialPlan
@@ -208,6 +209,14 @@ def test_a_bad_line_costs_itself_alone() -> None:
     long = b'"' + b"x" * 200_000 + b"\n" + ROW.encode()
     outcomes, turned = read("asterisk", long)
     assert len(outcomes) == 2 and turned.rows == [(1, "record_too_long")]
+
+
+def test_a_line_that_is_cut_is_no_record_whatever_it_is_written_in() -> None:
+    row = f'"x","+{CALLER}","+{NUMBER}","in","2026-11-20 07:03:03"' + ',"1"' * 9 + ',"'
+    room = RECORD_MAX - len(row) - 1
+    name = "é" * (room // 2) + "x" * (room % 2)
+    outcomes, turned = read("freeswitch", f'{row}{name}"{name}"\n'.encode())
+    assert outcomes == [None] and turned.rows == [(1, "record_too_long")]
 
 
 def test_a_record_over_lines_is_one_and_no_line_is_taken_for_the_rest_of_another() -> None:

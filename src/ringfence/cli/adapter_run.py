@@ -38,7 +38,15 @@ patience_option = click.option(
 
 def said_by(name: str) -> Say:
     """Says a line on standard error as the adapter of that name."""
-    return lambda text: click.echo(f"ringfence adapter {name}: {text}", err=True)
+    return lambda text: click.echo(f"ringfence adapter {name}: {_one_line(text)}", err=True)
+
+
+def _one_line(text: str) -> str:
+    """What a terminal or a log takes for text and no more: a file may be called anything."""
+    if text.isprintable():
+        return text
+    signs = (each if each.isprintable() else each.encode("unicode_escape") for each in text)
+    return "".join(each if isinstance(each, str) else each.decode() for each in signs)
 
 
 def no_pass_phrase() -> str:

@@ -43,7 +43,9 @@ def text_lines(
         if not begins:
             continue
         count += 1
-        text = octets.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        # Of a line that may be cut a character is an octet, so that it counts as too long.
+        encoding = "utf-8" if len(octets) < RECORD_MAX - 2 else "ascii"
+        text = octets.rstrip(b"\r\n").decode(encoding, "surrogateescape")
         text = text.removeprefix("\ufeff") if count == 1 else text
         if text.strip() and not (no_record and no_record.fullmatch(text)):
             yield count, text
