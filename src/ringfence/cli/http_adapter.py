@@ -25,8 +25,8 @@ from ringfence.cli.options import (
     feed_option,
     switch_country_option,
 )
+from ringfence.cli.small_file import small_text
 from ringfence.cli.withheld_option import withheld_option
-from ringfence.engine.wrong_path import wrong_path
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -126,12 +126,7 @@ def _is_loopback(host: str) -> bool:
 
 def _token(path: Path) -> str:
     """The token, which is never said."""
-    try:
-        token = path.read_text("utf-8").strip()
-    except OSError as error:
-        raise Failed(wrong_path(error, path)) from None
-    except UnicodeDecodeError:
-        raise Failed(f"{path} is not UTF-8") from None
+    token = small_text(path).strip()
     plain = token.isascii() and token.isprintable() and " " not in token
     if not plain or not TOKEN_MIN <= len(token) <= TOKEN_MAX:
         raise Failed(

@@ -34,8 +34,8 @@ from ringfence.cli.options import (
     feed_option,
     switch_country_option,
 )
+from ringfence.cli.small_file import small_text
 from ringfence.cli.withheld_option import withheld_option
-from ringfence.engine.wrong_path import wrong_path
 from ringfence.event_batch import SentEvent
 from ringfence.server.config.address import parse_address
 from ringfence.wording.dialled import DialPlan
@@ -193,12 +193,7 @@ def smpp(
 
 def _read_accounts(path: Path) -> dict[str, str]:
     """The passwords by system_id; a password is never said."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise Failed(wrong_path(error, path)) from None
-    except UnicodeDecodeError:
-        raise Failed(f"{path} is not UTF-8") from None
+    lines = small_text(path).splitlines()
     accounts: dict[str, str] = {}
     for at, line in enumerate(lines, 1):
         words = line.split()

@@ -282,6 +282,8 @@ def test_only_with_a_token_it_listens_to_other_machines(tmp_path: Path) -> None:
         code, words = said("--token-file", str(token))
         assert (code, "allowed: a token of 16" in words) == (4, True), words
         assert not text or text not in words
+    code, words = said("--token-file", "/dev/zero")
+    assert (code, "allowed: a text of 1024 KiB" in words) == (4, True), words
     token.write_text("0123456789abcdef-secret\n")
     code, words = said("--http-key", str(token), "--token-file", str(token))
     assert (code, "go together" in words) == (2, True), words
