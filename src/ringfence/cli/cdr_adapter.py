@@ -17,7 +17,7 @@ from ringfence.adapters.cdr.ts32298.tags import TagMap, usual_tags
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
 from ringfence.cli.cdr_follow import LONGEST_CALL_S, Following, follow_options, run_follow
-from ringfence.cli.import_options import files_of, import_options
+from ringfence.cli.import_options import ImportOptions, files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
     check_columns,
@@ -95,16 +95,11 @@ def cdr(
     kind: str | None,
     tags: TextIO | None,
     withheld: Withheld,
-    complete_from: int | None,
-    complete_to: int | None,
-    yes: bool,
-    restart: bool,
+    given: ImportOptions,
     follow: bool,
     longest_call: int,
     state: Path | None,
     pattern: str,
-    rejects: Path | None,
-    as_json: bool,
     server: str,
     tls: Tls | None,
     timeout: float,
@@ -120,7 +115,7 @@ def cdr(
     on there the next time.
     """
     now = int(time.time())
-    claim = claim_of(complete_from, complete_to, now)
+    claim = claim_of(given, now)
     if columns and format_ not in _HEADERS:
         raise click.UsageError("--column goes with --format csv and kamailio, which have a header")
     check_columns(columns, _HEADERS.get(format_, ()))
@@ -142,13 +137,13 @@ def cdr(
     asked += [*map(str, columns.items()), *withheld.more, tags_said]
     reader = CdrReader(made, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
     if follow:
-        if claim or yes or rejects or as_json:
+        if any(given.of_files):
             raise click.UsageError(
                 "--follow goes without --complete-from, --complete-to, --yes, --rejects and --json"
             )
         run_follow(
             Following(
-                *(paths, format_, feed, longest_call, state, pattern, restart),
+                *(paths, format_, feed, longest_call, state, pattern, given.restart),
                 *(server, tls, timeout),
             ),
             reader,
@@ -161,14 +156,10 @@ def cdr(
         feed=feed,
         asked=asked,
         claim=claim,
-        rejects=rejects,
-        yes=yes,
-        restart=restart,
-        as_json=as_json,
+        given=given,
         server=server,
         tls=tls,
         timeout=timeout,
-        actor=None,
     )
     if not run_import(wanted, reader, reader.remember):
         ctx.exit(1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,47 @@ from ringfence.cli.reject_file import rejects_option
 from ringfence.engine.wrong_path import wrong_path
 
 
+@dataclass(frozen=True)
+class ImportOptions:
+    """What was said of an import; times in unix seconds."""
+
+    complete_from: int | None
+    complete_to: int | None
+    yes: bool
+    restart: bool
+    rejects: Path | None
+    as_json: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether anything was said."""
+        return any((*self.of_files, self.restart))
+
+    @property
+    def of_files(self) -> tuple[object, ...]:
+        """What goes with finished files alone."""
+        return (self.complete_from, self.complete_to, self.yes, self.rejects, self.as_json)
+
+
 def import_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --complete-from, --complete-to, --yes, --restart, --rejects and --json."""
+    """Adds --complete-from, --complete-to, --yes, --restart, --rejects and --json; the command gets
+    `given`, the ImportOptions.
+    """
+
+    @wraps(function)
+    def command(
+        *args: Any,
+        complete_from: int | None,
+        complete_to: int | None,
+        yes: bool,
+        restart: bool,
+        rejects: Path | None,
+        as_json: bool,
+        **others: Any,
+    ) -> Any:
+        given = ImportOptions(complete_from, complete_to, yes, restart, rejects, as_json)
+        return function(*args, given=given, **others)
+
     for option in reversed(
         (
             click.option(
@@ -31,7 +72,7 @@ def import_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--yes",
                 is_flag=True,
-                help="Claim that time though a file has no record, as nothing came.",
+                help="Claim that time though a file has nothing in it, as nothing came.",
             ),
             click.option(
                 "--restart",
@@ -42,8 +83,8 @@ def import_options(function: Callable[..., Any]) -> Callable[..., Any]:
             json_option,
         )
     ):
-        function = option(function)
-    return function
+        command = option(command)
+    return command
 
 
 def _inside(folder: Path) -> Iterator[Path]:

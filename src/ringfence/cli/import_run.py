@@ -19,6 +19,7 @@ from ringfence.adapters.event_table import Reads
 from ringfence.adapters.run import NotAnswered
 from ringfence.cli.again import AGAIN, again_helps
 from ringfence.cli.claim_reach import reach_text
+from ringfence.cli.import_options import ImportOptions
 from ringfence.cli.import_text import Claim, doubt_of, say_claim, sent_json, show_sent
 from ringfence.cli.number_input import InputError
 from ringfence.cli.options import Failed, NotReached, login_name, told
@@ -42,15 +43,12 @@ class Import:
     feed: str
     asked: Sequence[str]
     """All that makes another run of the same files a different one."""
+    given: ImportOptions
     claim: Claim | None
-    rejects: Path | None
-    yes: bool
-    restart: bool
-    as_json: bool
     server: str
     tls: Tls | None
     timeout: float
-    actor: str | None
+    actor: str | None = None
 
 
 def run_import(
@@ -61,8 +59,9 @@ def run_import(
     `remember` reads files again that an earlier run has sent, see `send_files`.
     """
     feed, server, claim = wanted.feed, wanted.server, wanted.claim
+    given = wanted.given
     gc.set_threshold(_OBJECTS)
-    if wanted.rejects is not None and len(wanted.files) > 1:
+    if given.rejects is not None and len(wanted.files) > 1:
         raise click.UsageError("--rejects goes with one file")
     actor = wanted.actor or login_name()
     timeout, tls = wanted.timeout, wanted.tls
@@ -75,16 +74,16 @@ def run_import(
             raise click.UsageError(str(error)) from None
         _look(client, server, feed)
         note = Note(wanted.files, feed, wanted.asked)
-        run = _Run(note, wanted.rejects, remember, restart=wanted.restart)
+        run = _Run(note, given.rejects, remember, restart=given.restart)
         sent = run.send(wanted.files, reads, stream, patience_s=timeout)
         whole = not (sent.bad_rows or sent.rejected)
-        made = claim is not None and whole and _sure(sent, yes=wanted.yes)
+        made = claim is not None and whole and _sure(sent, yes=given.yes)
         reach = ""
         if claim is not None and made:
             client.record_events(feed, [], complete_from=claim[0], watermark=claim[1])
             reach = reach_text(client, feed, claim)
         run.note.remove()
-    if wanted.as_json:
+    if given.as_json:
         print_json(sent_json(sent, claim if made else None))
     else:
         show_sent(sent)
@@ -104,8 +103,9 @@ def _sure(sent: Sent, *, yes: bool) -> bool:
     )
 
 
-def claim_of(begin: int | None, end: int | None, now: int) -> Claim | None:
+def claim_of(given: ImportOptions, now: int) -> Claim | None:
     """The time that --complete-from and --complete-to claim."""
+    begin, end = given.complete_from, given.complete_to
     if begin is None and end is None:
         return None
     if begin is None or end is None:

@@ -7,9 +7,9 @@ import click
 
 from ringfence import EventKind, Tls
 from ringfence.adapters.event_table import AHEAD_S_MAX, COLUMNS, EventForms, reads_tables
+from ringfence.cli.import_options import ImportOptions, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
-    Moment,
     Timeout,
     check_columns,
     columns_option,
@@ -17,9 +17,7 @@ from ringfence.cli.options import (
     country_option,
     date_format_option,
     feed_option,
-    json_option,
 )
-from ringfence.cli.reject_file import rejects_option
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.numbers import WrittenNumbers
 from ringfence.wording.times import time_reader
@@ -38,13 +36,6 @@ def import_() -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 @feed_option
 @click.option(
-    "--complete-from",
-    type=Moment(),
-    metavar="TIME",
-    help="With --complete-to: the files hold everything that came from then on, so silence counts.",
-)
-@click.option("--complete-to", type=Moment(), metavar="TIME", help="Up to then, itself not in it.")
-@click.option(
     "--kind",
     type=click.Choice(_KINDS, case_sensitive=False),
     help="The kind of the events whose rows name none.",
@@ -52,13 +43,8 @@ def import_() -> None:
 @country_option
 @columns_option
 @date_format_option
-@rejects_option
 @withheld_option
-@click.option(
-    "--yes", is_flag=True, help="Claim that time though a file has no row, as nothing came."
-)
-@click.option("--restart", is_flag=True, help="Begin anew, and not where the last run was cut off.")
-@json_option
+@import_options
 @connection_options
 @click.option(
     "--timeout",
@@ -81,17 +67,12 @@ def events(
     *,
     files: tuple[Path, ...],
     feed: str,
-    complete_from: int | None,
-    complete_to: int | None,
+    given: ImportOptions,
     kind: str | None,
     written: WrittenNumbers,
     columns: dict[str, str],
     date_format: str | None,
     withheld: Withheld,
-    rejects: Path | None,
-    yes: bool,
-    restart: bool,
-    as_json: bool,
     server: str,
     tls: Tls | None,
     timeout: float,
@@ -106,7 +87,7 @@ def events(
     file is without a row: that is asked about. The exit code is 1 if nothing is claimed then.
     """
     now = int(time.time())
-    claim = claim_of(complete_from, complete_to, now)
+    claim = claim_of(given, now)
     columns = _columns(columns)
     default_kind = EventKind[kind.upper()] if kind else None
     read_time = time_reader(date_format)
@@ -118,10 +99,7 @@ def events(
         feed=feed,
         asked=asked,
         claim=claim,
-        rejects=rejects,
-        yes=yes,
-        restart=restart,
-        as_json=as_json,
+        given=given,
         server=server,
         tls=tls,
         timeout=timeout,

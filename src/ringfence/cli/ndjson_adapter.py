@@ -20,7 +20,7 @@ from ringfence.cli.adapter_run import (
     said_by,
     summed_up,
 )
-from ringfence.cli.import_options import files_of, import_options
+from ringfence.cli.import_options import ImportOptions, files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.live_lines import live_desk, say_what_is_missing
 from ringfence.cli.options import connection_options, feed_option, switch_country_option
@@ -67,12 +67,7 @@ def ndjson(
     feed: str,
     plan: DialPlan,
     withheld: Withheld,
-    complete_from: int | None,
-    complete_to: int | None,
-    yes: bool,
-    restart: bool,
-    rejects: Path | None,
-    as_json: bool,
+    given: ImportOptions,
     server: str,
     tls: Tls | None,
     timeout: float,
@@ -85,10 +80,9 @@ def ndjson(
     cdr` does it: then --complete-from and --complete-to claim.
     """
     if not paths or _INPUT in paths:
-        given = (complete_from, complete_to, yes, restart, rejects, as_json)
         if len(paths) > 1:
             raise click.UsageError("- is standard input, and goes with no file")
-        if any(given):
+        if given.any:
             raise click.UsageError(
                 "--complete-from, --complete-to, --yes, --restart, --rejects and --json go with"
                 " files; in standard input lines with heard_from and heard_to claim"
@@ -100,15 +94,11 @@ def ndjson(
         files=files_of(paths),
         feed=feed,
         asked=[server, str(plan.code), "ndjson", *withheld.more],
-        claim=claim_of(complete_from, complete_to, now),
-        rejects=rejects,
-        yes=yes,
-        restart=restart,
-        as_json=as_json,
+        claim=claim_of(given, now),
+        given=given,
         server=server,
         tls=tls,
         timeout=timeout,
-        actor=None,
     )
     reader = CdrReader(line_records, plan, latest=now + AHEAD_S_MAX, withheld=withheld)
     if not run_import(wanted, reader):

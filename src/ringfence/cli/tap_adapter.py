@@ -28,7 +28,7 @@ from ringfence.cli.adapter_run import (
     said_by,
     summed_up,
 )
-from ringfence.cli.import_options import files_of, import_options
+from ringfence.cli.import_options import ImportOptions, files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
     Failed,
@@ -97,12 +97,7 @@ def tap(
     plan: DialPlan,
     decode_as: tuple[str, ...],
     withheld: Withheld,
-    complete_from: int | None,
-    complete_to: int | None,
-    yes: bool,
-    restart: bool,
-    rejects: Path | None,
-    as_json: bool,
+    given: ImportOptions,
     server: str,
     tls: Tls | None,
     timeout: float,
@@ -123,7 +118,7 @@ def tap(
         raise click.UsageError("either --interface NAME, or --read FILE...")
     if filter_ and not interface:
         raise click.UsageError("--filter goes with --interface")
-    if interface and (complete_from or complete_to or yes or restart or rejects or as_json):
+    if interface and given.any:
         raise click.UsageError(
             "--complete-from, --complete-to, --yes, --restart, --rejects, --json go with --read"
         )
@@ -144,15 +139,11 @@ def tap(
         files=files,
         feed=feed,
         asked=[server, str(plan.code), *decode_as, *withheld.more],
-        claim=claim_of(complete_from, complete_to, now),
-        rejects=rejects,
-        yes=yes,
-        restart=restart,
-        as_json=as_json,
+        claim=claim_of(given, now),
+        given=given,
         server=server,
         tls=tls,
         timeout=timeout,
-        actor=None,
     )
     with closing(Relay(start)) as relay:
         reads = CaptureFiles(files, relay, TapReader(plan, withheld), latest=now + AHEAD_S_MAX)
