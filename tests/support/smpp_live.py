@@ -78,6 +78,13 @@ async def until(client: Client, events: int) -> None:
             await asyncio.sleep(0.1)
 
 
+async def all_of(client: Client, wanted: Counter[int]) -> None:
+    """Waits until the server has all of these, whatever came twice."""
+    async with asyncio.timeout(PATIENCE_S):
+        while wanted - counts(client):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
 def claims(client: Client) -> tuple[float, list[tuple[float, float]]]:
     """Until when the feed has claimed time, 0 = never; and the gaps in it."""
     (status,) = client.list_feeds()

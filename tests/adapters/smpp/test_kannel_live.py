@@ -16,6 +16,7 @@ from support.programs import PATIENCE_S, accepting, free_ports, needs, program
 from support.smpp_live import (
     NUMBERS,
     adapter,
+    all_of,
     claims,
     counting_server,
     counts,
@@ -99,9 +100,9 @@ def test_an_adapter_that_is_away_half_way_loses_nothing(
             back_at = time.time()
             with adapter(server, tmp_path, *way) as second:
                 await sent(http, third)
-                await until(client, wanted.total())
+                await all_of(client, wanted)
                 await claimed(http, time.time())
-                await until(client, wanted.total())
+                await all_of(client, wanted)
                 said = end(second, signal.SIGTERM)
                 assert "note_bound=1" in said
         _, gaps = claims(client)

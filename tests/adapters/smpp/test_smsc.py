@@ -312,3 +312,30 @@ def test_a_system_id_may_have_as_many_binds_as_it_was_given_and_is_heard_by_each
         assert await third.bind() == smpp.OK, "there is room again"
 
     assert len(run(test, sessions_max=2).sink.sent) == 2
+
+
+def test_a_gateway_that_goes_on_sending_gets_all_answers_when_the_adapter_leaves() -> None:
+    accepted = []
+
+    async def test(adapter: Centre) -> None:
+        gateway = await adapter.gateway()
+        assert await gateway.bind() == smpp.OK
+        reading = gateway.writer.transport
+        assert isinstance(reading, asyncio.ReadTransport)
+        reading.pause_reading()
+        for n in range(5_000):
+            gateway.send(smpp.SUBMIT_SM, made.message(b"%d" % n))
+        await adapter.until("event", 1_000)
+        closing = asyncio.create_task(adapter.smsc.close())
+        for n in range(5_000):
+            gateway.send(smpp.SUBMIT_SM, made.message(b"more %d" % n))
+            if n % 50 == 0:
+                await asyncio.sleep(0.001)
+        reading.resume_reading()
+        while answer := await gateway.next():
+            if answer.command == smpp.SUBMIT_SM | smpp.RESPONSE and answer.status == smpp.OK:
+                accepted.append(answer.sequence)
+        await closing
+
+    adapter = run(test, window=20_000)
+    assert len(accepted) == len(adapter.sink.sent) >= 1_000

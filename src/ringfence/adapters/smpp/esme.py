@@ -87,8 +87,7 @@ class Esme:
         tasks = {waiting, self._answering}
         await asyncio.wait(tasks, timeout=CLOSE_S, return_when=asyncio.FIRST_COMPLETED)
         if self._session:
-            self._session.send(smpp.UNBIND)
-            self._session.end()
+            await self._session.leave()
         failed = self._answering if self._answering.done() else None
         for task in tasks:
             task.cancel()

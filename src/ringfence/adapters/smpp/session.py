@@ -11,6 +11,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
 
 from ringfence.adapters.base import Unreadable
 from ringfence.adapters.smpp import pdu as smpp
@@ -27,6 +28,7 @@ DOUBT_S = 5.0
 """How long before the end of a connection an answer may have been sent and not have arrived."""
 RECENT_MAX = 4_096
 UNSENT_BYTES_MAX = 4 << 20
+LEAVE_S = 1.0
 
 _READ_BYTES = 65_536
 _BINDS = (smpp.BIND_RECEIVER, smpp.BIND_TRANSMITTER, smpp.BIND_TRANSCEIVER)
@@ -244,6 +246,19 @@ class Session:
         """Ends the connection at once, and counts why."""
         self._desk.tally[reason] += 1
         self._writer.transport.abort()
+
+    async def leave(self) -> None:
+        """Unbinds when nothing is read any more, and ends.
+
+        What comes meanwhile is thrown away, to come again elsewhere: would it lie unread when the
+        connection is closed, the kernel would throw away answers of ours as well.
+        """
+        self.send(smpp.UNBIND)
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                while await self._stream.read(_READ_BYTES):
+                    pass
+        self.end()
 
     def end(self) -> None:
         """Notes what may come again, and that nobody is heard here any more."""

@@ -93,9 +93,7 @@ class Smsc:
         waiting = asyncio.create_task(self._desk.answers.wait_none())
         answering = {waiting, self._answering}
         await asyncio.wait(answering, timeout=CLOSE_S, return_when=asyncio.FIRST_COMPLETED)
-        for session in sessions:
-            session.send(smpp.UNBIND)
-            session.end()
+        await asyncio.gather(*(session.leave() for session in sessions))
         for each in answering:
             each.cancel()
         await asyncio.wait({*answering, *self._sessions})
