@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.core_captures import BRITISH, LATEST, Event, Turned, read
 from support.places import ROOT
 
 from ringfence import EventKind, caller_of_text
@@ -22,42 +22,9 @@ from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import FRAMES_MAX, Relay
 from ringfence.adapters.tap.tshark import Tshark
 from ringfence.adapters.tap.written_frames import WrittenFrames
-from ringfence.wording.dialled import DialPlan
 
 DATA = ROOT / "tests/data/core"
-BRITISH = DialPlan.of_country(44)
-LATEST = 2**32 - 1
 NAMES = sorted(path.stem.removesuffix("_expected") for path in DATA.glob("*_expected.csv"))
-
-Event = tuple[int, int, int, int]
-
-
-class Turned:
-    """Takes what was turned away: frames and reasons."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[int, str]] = []
-
-    def add(self, table: Any, line: int, cells: Any, reason: str) -> None:
-        self.rows.append((line, reason))
-
-
-def read(
-    paths: Sequence[Path], *, frames_max: int = FRAMES_MAX
-) -> tuple[list[Event], Counter[str], list[tuple[int, str]]]:
-    """The events of files, the outcomes of what is none, and what was turned away."""
-    turned = Turned()
-    events, passed = [], Counter[str]()
-    with closing(Relay(Tshark, frames_max=frames_max)) as relay:
-        reads = CaptureFiles(paths, relay, TapReader(BRITISH), latest=LATEST)
-        for path in paths:
-            with open(path, "rb") as file:
-                for _, outcome in reads(file, turned, 0):
-                    if isinstance(outcome, Passed):
-                        passed[outcome.reason] += 1
-                    elif outcome is not None:
-                        events.append(outcome)
-    return events, passed, turned.rows
 
 
 def capture(name: str) -> Path:

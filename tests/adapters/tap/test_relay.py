@@ -85,8 +85,9 @@ def test_another_takes_over(signal_: signal.Signals, sandbox: bool) -> None:
             wait_until(lambda: not Path(f"/proc/{program}").exists())
         relay.give(SECOND[0])
         relay.mark(2)
-        (lost,) = read_until(lines, 2)  # what it had in hands
-        assert isinstance(lost, Lost) and lost.why.startswith("tshark has ended: status=")
+        between = read_until(lines, 2)
+        (lost,) = (each for each in between if isinstance(each, Lost))
+        assert lost.why.startswith("tshark has ended: status=")
         for frame in SECOND[1:]:
             relay.give(frame)
         relay.mark(3)
@@ -95,9 +96,9 @@ def test_another_takes_over(signal_: signal.Signals, sandbox: bool) -> None:
         assert len(runs.all) == relay.replaced + 1 == 2
     expected = undisturbed(FRAMES)
     assert numbers(before) == [number for number in expected if number <= len(FIRST)]
-    first = len(FIRST) + 3  # behind mark 1, the frame that was lost, and mark 2
-    assert min(number + 2 for number in expected if number + 2 > first) <= first + 2
-    assert set(numbers(behind)) == {number + 2 for number in expected if number + 2 > first}
+    heard = numbers(between) + numbers(behind)
+    rest = [number for number in expected if number > len(FIRST)]
+    assert heard in (rest, rest[1:])  # what it had in hands is lost
 
 
 def test_nobody_waits_for_one_that_dies_at_a_full_pipe() -> None:

@@ -76,11 +76,12 @@ class CaptureFiles:
 
     def _outcomes(self, file: IO[bytes], index: int) -> Iterator[tuple[int, int, Outcome]]:
         """Frame, unix second and outcome of each message; the frame is the last that was read."""
-        pump = _Pump(self._relay, file, index)
+        mark = index + 1
+        pump = _Pump(self._relay, file, mark)
         number, at = 0, 0
         for printed in self._packets:
             if isinstance(printed, Mark):
-                if printed.number == index:
+                if printed.number == mark:
                     break
             elif isinstance(printed, Lost):
                 yield number, at, Unreadable(f"lost behind it: {printed.why}")
@@ -107,7 +108,7 @@ class _Pump:
         self._thread.start()
 
     def join(self) -> int:
-        """How many frames and marks there were; raises TableError."""
+        """How many frames there were; raises TableError."""
         self._thread.join()
         if self._failed is not None:
             raise self._failed
@@ -124,7 +125,6 @@ class _Pump:
         except BrokenPipeError:
             return  # the relay was closed
         self._relay.mark(self._mark)
-        self._count += 1
 
 
 def _event(attempt: Attempt) -> Event:

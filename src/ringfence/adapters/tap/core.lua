@@ -77,17 +77,23 @@ function packets.packet(info)
   print(table.concat(line, "\t"))
 end
 
--- Frames of the adapter itself, which say how far tshark is: `mark`, its number, and the number in
--- it.
+-- Frames of the adapter itself, which say how far tshark is: `mark`, a time, and the number in it.
 local marked = Listener.new("frame", "eth.type == 0x88b5")
 
 function marked.packet(info, buffer)
-  print("mark\t" .. info.number .. "\t" .. buffer(14, 4):uint())
+  print(string.format("mark\t%.6f\t%d", info.abs_ts, buffer(14, 4):uint()))
 end
 
--- Behind a segment that the capture lost, tshark waits on this connection for good.
-local deaf = Listener.new("frame", "tcp.analysis.lost_segment")
-
-function deaf.packet(info)
-  print("deaf\t" .. info.number)
+-- Behind a segment that the capture lost, tshark waits on this connection for good; one that only
+-- comes late is there soon. `gap` or `late`, the frame's number, its time and the connection.
+local stream = Field.new("tcp.stream")
+local LATE = "tcp.analysis.retransmission or tcp.analysis.out_of_order"
+for what, filter in pairs({ gap = "tcp.analysis.lost_segment", late = LATE }) do
+  local listener = Listener.new("frame", filter)
+  function listener.packet(info)
+    print(table.concat({
+      what, tostring(info.number), string.format("%.6f", info.abs_ts), tostring(stream().value),
+    }, "\t"))
+  end
+  kept[#kept + 1] = listener
 end

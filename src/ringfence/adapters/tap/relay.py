@@ -26,6 +26,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from ringfence.adapters.tap.frames import Frame
+from ringfence.adapters.tap.gaps import Gaps
 from ringfence.adapters.tap.packets import Packet, packet_of
 from ringfence.adapters.tap.tshark import Tshark
 
@@ -33,12 +34,18 @@ FRAMES_MAX = 300_000
 MEMORY_MAX = 600 << 20
 AGAIN_S = 6
 AGAIN_BYTES_MAX = 64 << 20
+_OUT_OF_REACH_S = AGAIN_S + 1
+"""A gap that is older is not among what the next tshark gets again, which then hears behind it."""
 DEAF_S = 60
 """How often a lost TCP segment is a reason, at most."""
 HANGS_S = 10.0
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOOK_FRAMES = 4_096
 _NANO = 10**9
+_BEAT_S = 1
+_BEAT = 0
+"""A mark by which the relay itself learns how far tshark is."""
+_DEAF = "a segment of a TCP connection is missing"
 
 
 class Mark(NamedTuple):
@@ -48,38 +55,29 @@ class Mark(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Frames were lost with a tshark that ended; behind the last mark or packet before."""
+    """Frames were lost, behind the last mark: a tshark ended with them, or a segment is missing."""
 
     why: str
-
-
-class _Given(NamedTuple):
-    """A frame, or a mark without one, and its number in the stream."""
-
-    place: int
-    at_ns: int
-    frame: Frame | None
-    mark: int
-
-    @property
-    def size(self) -> int:
-        return 64 + (len(self.frame.octets) if self.frame else 0)
 
 
 @dataclass(slots=True, eq=False)
 class _Run:
     tshark: Tshark
     before: int
-    """Frames and marks of the stream before the first one that it got."""
+    """Frames of the stream before the first one that it got."""
     known: int
     """Those up to here were printed by others."""
     given: int = 0
+    """Frames and marks."""
+    marks: int = 0
+    """That it has printed: it numbers them as well."""
     owed: deque[int] = field(default_factory=deque)
     """Marks that it got and has not printed."""
     is_whole: bool = False
     """It got all that it was to get."""
     is_over: bool = False
     """It prints nothing more."""
+    gaps: Gaps = field(default_factory=Gaps)
 
 
 class Relay:
@@ -100,11 +98,12 @@ class Relay:
         self._memory_max = memory_max
         self._hangs_s = hangs_s
         self._count = 0
-        self._again: deque[_Given] = deque()
+        self._again: deque[Frame] = deque()
         """What the next tshark gets again."""
         self._again_bytes = 0
         self._deaf = False
         self._deaf_at_ns = 0
+        self._beaten_at_ns = 0
         self._latest_ns = 0
         self._runs: SimpleQueue[_Run | None] = SimpleQueue()
         self._open: set[_Run] = set()
@@ -123,11 +122,18 @@ class Relay:
         self._latest_ns = frame.at_ns
         if self._is_due():
             self._replace()
-        return self._hand_on(frame, 0)
+        if abs(frame.at_ns - self._beaten_at_ns) >= _BEAT_S * _NANO:
+            self._beaten_at_ns = frame.at_ns
+            self.mark(_BEAT)
+        self._count += 1
+        self._remember(frame)
+        self._write(frame, self._run)
+        return self._count
 
-    def mark(self, number: int) -> int:
-        """Asks for a Mark when all before it has been read; returns its number in the stream."""
-        return self._hand_on(None, number)
+    def mark(self, number: int) -> None:
+        """Asks for a Mark, 1 to 2^32 - 1, when all before it has been read."""
+        self._run.owed.append(number)
+        self._write(number, self._run)
 
     def end(self) -> None:
         """No frames follow."""
@@ -158,26 +164,33 @@ class Relay:
             self._waits_since = None
             if what == "packet":
                 packet = packet_of(f"{what}\t{cells[0]}")
-                number = run.before + packet.number
+                number = run.before + packet.number - run.marks
                 if number > run.known:
                     yield packet._replace(number=number)
             elif what == "mark":
-                count, mark = map(int, cells[0].split("\t"))
-                if run.before + count > run.known:
-                    run.owed.popleft()
-                    yield Mark(mark)
-            elif what == "deaf":
-                self._deaf = True
+                at, mark = cells[0].split("\t")
+                run.marks += 1
+                run.owed.popleft()
+                if run.gaps.are_there(float(at), _OUT_OF_REACH_S):
+                    self._deaf = True
+                if int(mark) != _BEAT:
+                    if run.gaps.are_there(float(at)):
+                        yield Lost(_DEAF)
+                    yield Mark(int(mark))
+            elif what in ("gap", "late"):
+                run.gaps.take(what, cells[0])
             elif not what:
                 break
         run.is_over = True  # before that is said, so that no frame is lost behind it
         why = run.tshark.why_ended()
         if not run.is_whole or run.tshark.has_failed:
             yield Lost(why)
-        yield from map(Mark, run.owed)
+        elif run.gaps.are_there(float("inf")):
+            yield Lost(_DEAF)
+        yield from (Mark(mark) for mark in list(run.owed) if mark != _BEAT)
 
     def _begin(self, *, known: int) -> _Run:
-        before = self._again[0].place - 1 if self._again else self._count
+        before = known - len(self._again)
         run = _Run(self._starter.submit(self._start).result(), before, known)
         self._open.add(run)
         self._runs.put(run)
@@ -200,9 +213,9 @@ class Relay:
         self._deaf = False
         self.replaced += 1
         run = self._run = self._begin(known=self._count)
-        for given in list(self._again):
+        for frame in list(self._again):
             if self._run is run:
-                self._write(given, run)
+                self._write(frame, run)
 
     def _finish(self) -> None:
         self._run.is_whole = True
@@ -211,29 +224,24 @@ class Relay:
         except BrokenPipeError:
             self._run.is_whole = False
 
-    def _hand_on(self, frame: Frame | None, mark: int) -> int:
-        self._count += 1
-        given = _Given(self._count, self._latest_ns, frame, mark)
-        self._again.append(given)
-        self._again_bytes += given.size
+    def _remember(self, frame: Frame) -> None:
+        self._again.append(frame)
+        self._again_bytes += _size(frame)
         oldest_ns = self._latest_ns - AGAIN_S * _NANO
         while self._again_bytes > AGAIN_BYTES_MAX or self._again[0].at_ns < oldest_ns:
-            self._again_bytes -= self._again.popleft().size
-        self._write(given, self._run)
-        return self._count
+            self._again_bytes -= _size(self._again.popleft())
 
-    def _write(self, given: _Given, run: _Run) -> None:
+    def _write(self, given: Frame | int, run: _Run) -> None:
+        """Hands on a frame, or a mark."""
         run.given += 1
         try:
             self._writes_since = time.monotonic()
             if run.is_over:
                 raise BrokenPipeError
-            if given.frame is None:
-                if given.place > run.known:
-                    run.owed.append(given.mark)
-                run.tshark.mark(given.mark, given.at_ns)
+            if isinstance(given, int):
+                run.tshark.mark(given, self._latest_ns)
             else:
-                run.tshark.give(given.frame)
+                run.tshark.give(given)
         except BrokenPipeError:
             if self._closed.is_set():
                 raise
@@ -241,13 +249,9 @@ class Relay:
             self._again.clear()
             self._again_bytes = 0
             self.replaced += 1
-            if given.frame is None:  # which nothing ends at
-                self._again.append(given)
-                self._again_bytes = given.size
-            self._run = self._begin(known=self._count - len(self._again))
-            if given.frame is None:
-                self._run.owed.append(given.mark)
-                self._run.tshark.mark(given.mark, given.at_ns)
+            self._run = self._begin(known=self._count)
+            if isinstance(given, int):  # which nothing ends at
+                self.mark(given)
         finally:
             self._writes_since = None
 
@@ -260,6 +264,10 @@ class Relay:
             is_full = writes is not None and time.monotonic() - writes >= self._hangs_s
             if run.is_whole or run.owed or (is_full and run is self._run):
                 run.tshark.kill()
+
+
+def _size(frame: Frame) -> int:
+    return 64 + len(frame.octets)
 
 
 def resident_bytes(pid: int) -> int:
