@@ -63,6 +63,13 @@ def test_benchmark_of_long_reads_has_a_row_for_each_kind(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
+def test_tap_benchmark_has_a_row_for_each_protocol(tmp_path: Path) -> None:
+    printed = run("tap.py", "--frames", "400", "--folder", str(tmp_path))
+    kinds = [row[0] for row in rows(printed)]
+    assert kinds == ["ISUP", "MAP", "CAP", "Diameter", "SIP", "SMPP", "all"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_fairness_benchmark_measures_beside_both_kinds_of_others(tmp_path: Path) -> None:
     printed = run("fairness.py", "--times", "2", "--small", "20", "--folder", str(tmp_path))
     assert [row[0].partition(" ")[0] for row in rows(printed)] == ["alone", "4", "20"]

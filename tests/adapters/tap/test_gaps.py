@@ -85,14 +85,10 @@ def test_what_follows_a_missing_segment_is_told_and_heard_again_soon() -> None:
 
 
 def test_a_gap_in_a_file_is_told(tmp_path: Path) -> None:
-    written = WrittenFrames()
     path = tmp_path / "gap.pcapng"
-    path.write_bytes(written.begin() + b"".join(map(written.frame, connection(missing=120))))
-    events, _, turned = read([path])
-    assert len(events) >= 20
-    assert [why for _, why in turned] == [
-        "lost behind it: a segment of a TCP connection is missing"
-    ]
-    path.write_bytes(written.begin() + b"".join(map(written.frame, connection(missing=0))))
-    events, _, turned = read([path])
-    assert (len(events), turned) == (100, [])
+    for missing, told in ((120, ["a segment of a TCP connection is missing"]), (0, [])):
+        written = WrittenFrames()
+        path.write_bytes(written.begin() + b"".join(map(written.frame, connection(missing))))
+        events, _, turned = read([path])
+        assert [why for _, why in turned] == [f"lost behind it: {why}" for why in told]
+        assert 20 <= len(events) <= 99 if missing else len(events) == 100
