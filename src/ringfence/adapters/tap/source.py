@@ -149,9 +149,10 @@ class TapSource:
                             self._say_heard(now, frame.at_ns / _NANO)
                 except TableError:
                     self.tally["note_capture_cut"] += 1
+                if not self._stopping.is_set():
+                    self._replace_capture()
                 if self._stopping.is_set():
                     break
-                self._replace_capture()
             self._give_mark(self._captured_until)
         finally:
             self._relay.end()
