@@ -4,11 +4,14 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from support.server_process import Peer, ServerProcess
 
-from ringfence import EventKind, EventStream
+from ringfence import EventKind, EventStream, EventStreamStats
 from ringfence.adapters import run as run_module
 from ringfence.adapters.base import Tally, summary
 from ringfence.adapters.run import run_live
@@ -115,3 +118,42 @@ def test_counts_are_said_only_when_they_have_changed(
 def test_summary_of_nothing_says_so() -> None:
     assert summary(Tally()) == "nothing"
     assert summary(Tally(b=2, a=1, c=0)) == "a=1 b=2"
+
+
+class BriefStream:
+    """A stream that was answered, and lost its server, between two looks."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    @property
+    def answering(self) -> bool | None:
+        self.looks += 1
+        return None if self.looks == 1 else self.looks > 3
+
+    @property
+    def stats(self) -> EventStreamStats:
+        watermark = None if self.looks < 2 else datetime.now(UTC)
+        known: dict[str, Any] = dict.fromkeys((each.name for each in fields(EventStreamStats)), 0)
+        return EventStreamStats(**(known | {"rejections": (), "watermark": watermark}))
+
+
+def test_a_server_that_answered_only_between_two_looks_is_told_to_be_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_module, "LOOK_S", 0.0)
+    said: list[str] = []
+
+    async def look() -> None:
+        stream: Any = BriefStream()
+        looking = asyncio.create_task(run_module._look(Equipment(stream), stream, said.append))
+        async with asyncio.timeout(10):
+            while len(said) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        looking.cancel()
+
+    asyncio.run(look())
+    assert said == [
+        "the server does not answer any more: events wait here until it does",
+        "the server answers again",
+    ]

@@ -114,6 +114,8 @@ async def _look(source: Source, stream: EventStream, say: Callable[[str], None])
         await asyncio.sleep(LOOK_S)
         source.look()
         answers_now = stream.answering
+        if answered_before is None and stream.stats.watermark:  # between two looks
+            answered_before = True
         if answered_before and answers_now is False:
             say("the server does not answer any more: events wait here until it does")
         elif answered_before is False and answers_now:
