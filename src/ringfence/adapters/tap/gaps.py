@@ -37,6 +37,11 @@ class Gaps:
             else:
                 self._open[connection] = count - 1, since
 
+    @property
+    def since(self) -> float | None:
+        """When the earliest of them was seen."""
+        return min((since for _, since in self._open.values()), default=None)
+
     def are_there(self, now: float, for_s: float = LATE_S) -> bool:
         """Whether a segment is missing for so long that it does not only come late."""
         return any(now - since >= for_s for _, since in self._open.values())

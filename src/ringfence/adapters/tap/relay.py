@@ -58,6 +58,8 @@ class Lost(NamedTuple):
     """Frames were lost, behind the last mark: a tshark ended with them, or a segment is missing."""
 
     why: str
+    since: float | None = None
+    """Unix seconds of the frames; None = the last mark, or packet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -175,7 +177,7 @@ class Relay:
                     self._deaf = True
                 if int(mark) != _BEAT:
                     if run.gaps.are_there(float(at)):
-                        yield Lost(_DEAF)
+                        yield Lost(_DEAF, run.gaps.since)
                     yield Mark(int(mark))
             elif what in ("gap", "late"):
                 run.gaps.take(what, cells[0])
@@ -186,7 +188,7 @@ class Relay:
         if not run.is_whole or run.tshark.has_failed:
             yield Lost(why)
         elif run.gaps.are_there(float("inf")):
-            yield Lost(_DEAF)
+            yield Lost(_DEAF, run.gaps.since)
         yield from (Mark(mark) for mark in list(run.owed) if mark != _BEAT)
 
     def _begin(self, *, known: int) -> _Run:

@@ -216,8 +216,9 @@ class TapSource:
                     if isinstance(outcome, Unreadable):
                         lost.append((printed.at, printed.at))
             elif isinstance(printed, Lost):
-                self.tally["note_tshark_replaced"] += 1
-                lost.append((heard, self._clock()))
+                deaf = printed.since is not None
+                self.tally["note_segment_missing" if deaf else "note_tshark_replaced"] += 1
+                lost.append((min(heard, printed.since or heard), self._clock()))
             else:
                 said = heard = self._heard_at(printed, heard)
                 outcomes += self._reader.due(heard)
