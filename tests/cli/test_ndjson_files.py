@@ -3,39 +3,14 @@
 import gzip
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from jsonschema import Draft202012Validator
 from support.server_process import wait_until
 
-from ringfence import Client, Feed, Pool
-
 NOW = int(time.time())
 DAY_S = 86_400
-SINCE = NOW - 200 * DAY_S
-
-
-@pytest.fixture
-def feed(client: Client, fresh_numbers) -> str:
-    """A feed of its own for a test, and a pool of the same name that requires it."""
-    name = f"feed-{fresh_numbers(1)[0]}"
-    client.put_feed(Feed(name))
-    client.put_pool(Pool(name, "default", (name,)))
-    return name
-
-
-@pytest.fixture
-def quarantined(client: Client, feed: str, fresh_numbers) -> Callable[[int], list[int]]:
-    """Numbers in quarantine, and observed, since 200 days."""
-
-    def numbers(count: int) -> list[int]:
-        fresh = fresh_numbers(count)
-        client.quarantine_numbers(fresh, pool=feed, quarantined_at=SINCE, observed_since=SINCE)
-        return fresh
-
-    return numbers
+SINCE = NOW - 200 * DAY_S  # as `quarantined` has it, or a second later
 
 
 def line(called: int, at: int, **values: object) -> str:

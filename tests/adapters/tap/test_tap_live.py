@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.slow, needs("ip", "tcpreplay", "tcpdump", "tshark", "b
 DATA = ROOT / "tests/data/core"
 BRITISH = DialPlan.of_country(44)
 RATE = 400  # frames a second
+MIDST_S = 2.0  # then frames are on their way, for some seconds more
 LINKS = count()
 Event = tuple[int, int, int]
 """Called, caller, kind."""
@@ -189,22 +190,22 @@ def test_every_attempt_on_the_wire_is_an_event(link: Link, tmp_path: Path) -> No
 
 
 def kill_tshark(_: Link) -> None:
-    time.sleep(2.0)
+    time.sleep(MIDST_S)
     os.kill(started("tshark"), signal.SIGKILL)
 
 
 def stop_tshark(_: Link) -> None:
-    time.sleep(2.0)
+    time.sleep(MIDST_S)
     os.kill(started("tshark"), signal.SIGSTOP)
 
 
 def kill_capture(_: Link) -> None:
-    time.sleep(2.0)
+    time.sleep(MIDST_S)
     os.kill(started("tcpdump"), signal.SIGKILL)
 
 
 def stop_capture_for_a_while(_: Link) -> None:
-    time.sleep(2.0)
+    time.sleep(MIDST_S)
     pid = started("tcpdump")
     os.kill(pid, signal.SIGSTOP)
     time.sleep(3.0)

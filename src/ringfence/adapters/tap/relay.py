@@ -119,8 +119,8 @@ class Relay:
         self._run = self._begin(known=0)
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def give(self, frame: Frame) -> int:
-        """Hands on a frame; returns its number in the stream."""
+    def give(self, frame: Frame) -> None:
+        """Hands on a frame."""
         self._latest_ns = frame.at_ns
         if self._is_due():
             self._replace()
@@ -130,7 +130,6 @@ class Relay:
         self._count += 1
         self._remember(frame)
         self._write(frame, self._run)
-        return self._count
 
     def mark(self, number: int) -> None:
         """Asks for a Mark, 1 to 2^32 - 1, when all before it has been read."""
