@@ -484,17 +484,14 @@ def test_get_number_tells_reservation_and_place_in_the_queue(peer, stocked):
 
 
 def test_violation_sends_a_number_behind_all_others(peer, fresh_numbers):
-    def put_forgiving(after_s):
-        rule = {"measure": types.MEASURE_EVENTS, "limit": 0, "window": {"seconds": after_s}}
-        ages = {"minimum_age": {"seconds": 0}, "quiet_period": {"seconds": after_s}}
-        put_policy(peer, "forgiving", rules=[rule], **ages)
-
-    put_forgiving(3_600)
+    rule = {"measure": types.MEASURE_EVENTS, "limit": 0, "window": {"seconds": 3_600}}
+    policy = {"minimum_age": {"seconds": 0}, "quiet_period": {"seconds": 1}}
+    put_policy(peer, "forgiving", rules=[rule], **policy)
     pool, asked = new_pool(peer, "forgiving"), fresh_numbers(3)
     stock(peer, pool, asked)
     ask(peer, "CancelReservation", id=reserve(peer, pool, 3).id)  # all stand in the queue
     call_now(peer, asked[0])
     assert verdicts(peer, asked[0]) == ["NOISY"]
-    put_forgiving(1)
+    put_policy(peer, "forgiving", rules=[rule | {"window": {"seconds": 1}}], **policy)
     wait_until(lambda: verdicts(peer, asked[0]) == ["CLEAN"])
     assert list(reserve(peer, pool, 3).numbers) == [asked[1], asked[2], asked[0]]
