@@ -28,7 +28,7 @@ from ringfence.adapters.tap.capture_files import CaptureFiles
 from ringfence.adapters.tap.frames import Frame, frames_of
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
-from ringfence.adapters.tap.tshark import Tshark
+from ringfence.adapters.tap.tshark import SETTINGS, Tshark
 from ringfence.adapters.tap.written_frames import WrittenFrames
 from ringfence.wording.dialled import DialPlan
 
@@ -72,10 +72,7 @@ def tshark_alone(path: Path) -> float:
     began = time.perf_counter()
     signalling = "isup or bicc or tcap or diameter or smpp or sip"
     subprocess.run(
-        [
-            *("tshark", "-n", "-Q", "-r", str(path), "-Y", signalling, "-o"),
-            *("tcp.reassemble_out_of_order:TRUE", "-o", "sip.hide_generatd_call_id:TRUE"),
-        ],
+        ["tshark", "-n", "-Q", "-r", str(path), "-Y", signalling, *SETTINGS],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -13,7 +13,7 @@ from support.server_process import wait_until
 DATA = ROOT / "tests/data/switch/cdr"
 NOW = int(time.time())
 DAY_S = 86_400
-SINCE = NOW - 200 * DAY_S  # as `quarantined` has it, or a second later
+SINCE = NOW - 200 * DAY_S  # not after the one of `quarantined`
 
 
 def moment(at: int) -> str:

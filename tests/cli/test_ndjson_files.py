@@ -10,7 +10,7 @@ from support.server_process import wait_until
 
 NOW = int(time.time())
 DAY_S = 86_400
-SINCE = NOW - 200 * DAY_S  # as `quarantined` has it, or a second later
+SINCE = NOW - 200 * DAY_S  # not after the one of `quarantined`
 
 
 def line(called: int, at: int, **values: object) -> str:

@@ -101,6 +101,25 @@ def test_another_takes_over(signal_: signal.Signals, sandbox: bool) -> None:
     assert heard in (rest, rest[1:])  # what it had in hands is lost
 
 
+def test_no_frame_is_lost_that_comes_after_the_loss_was_told() -> None:
+    runs = Runs()
+    with closing(Relay(runs)) as relay:
+        lines = relay.lines()
+        for frame in FIRST:
+            relay.give(frame)
+        relay.mark(1)
+        read_until(lines, 1)
+        os.kill(inside_when_there(runs.all[0].pid), signal.SIGKILL)
+        assert isinstance(next(lines), Lost)
+        at_once = SECOND[0]._replace(at_ns=FIRST[-1].at_ns)  # no beat of the relay before it
+        for frame in (at_once, *SECOND[1:]):
+            relay.give(frame)
+        relay.mark(2)
+        heard = read_until(lines, 2)
+    assert numbers(heard) == [number for number in undisturbed(FRAMES) if number > len(FIRST)]
+    assert len(numbers(heard)) == len(heard)
+
+
 def test_nobody_waits_for_one_that_dies_at_a_full_pipe() -> None:
     runs = Runs()
     with closing(Relay(runs, hangs_s=2.0)) as relay:

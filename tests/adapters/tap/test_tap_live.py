@@ -12,33 +12,31 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support.core_captures import BRITISH, connection, read
 from support.places import ROOT
 from support.programs import needs
 from support.server_process import ServerProcess, wait_until
 
 from ringfence import Client, Feed
-from ringfence.adapters.event_table import Passed
 from ringfence.adapters.tap.capture import Capture
-from ringfence.adapters.tap.capture_files import CaptureFiles
+from ringfence.adapters.tap.gaps import LATE_S
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
 from ringfence.adapters.tap.source import TapSource
 from ringfence.adapters.tap.tshark import Tshark
-from ringfence.wording.dialled import DialPlan
+from ringfence.adapters.tap.written_frames import WrittenFrames
 
 pytestmark = [pytest.mark.slow, needs("ip", "tcpreplay", "tcpdump", "tshark", "bwrap")]
 
 DATA = ROOT / "tests/data/core"
-BRITISH = DialPlan.of_country(44)
 RATE = 400  # frames a second
-MIDST_S = 2.0  # then frames are on their way, for some seconds more
+MIDST_BYTES = 150_000  # that came; then frames are on their way, for some seconds more
 LINKS = count()
 Event = tuple[int, int, int]
 """Called, caller, kind."""
@@ -101,22 +99,10 @@ class Sink:
         self.lost.append((began_at, ended_at))
 
 
-class NoRejects:
-    def add(self, table: object, line: object, cells: object, reason: str) -> None:
-        """Garbage is in some captures."""
-
-
 def offline(capture: Path) -> list[tuple[Event, int]]:
     """The events of what came, and their times."""
-    with closing(Relay(Tshark)) as relay, open(capture, "rb") as file:
-        reads = CaptureFiles([capture], relay, TapReader(BRITISH), latest=2**32 - 1)
-        found = [outcome for _, outcome in reads(file, NoRejects(), 0)]
-    return [
-        ((called, caller, kind), at)
-        for called, caller, at, kind in (
-            each for each in found if each is not None and not isinstance(each, Passed)
-        )
-    ]
+    events, _, _ = read([capture])
+    return [((called, caller, kind), at) for called, caller, at, kind in events]
 
 
 def started(name: str, below: int | None = None) -> int:
@@ -142,7 +128,11 @@ def writing(link: Link, written: Path) -> subprocess.Popen[bytes]:
 
 
 async def tapped(
-    link: Link, captures: list[Path], written: Path, meanwhile: Callable[[Link], None]
+    link: Link,
+    captures: list[Path],
+    written: Path,
+    meanwhile: Callable[[Link], None],
+    midst_bytes: int = MIDST_BYTES,
 ) -> tuple[Sink, TapSource]:
     """What a source hands on of these captures, and what was written of them to a file."""
     sink = Sink()
@@ -156,7 +146,8 @@ async def tapped(
         await asyncio.to_thread(wait_until, lambda: written.exists() and written.stat().st_size)
         await source.start()
         looking = asyncio.create_task(look(source))
-        sending = asyncio.to_thread(link.send, *captures)
+        sending = asyncio.create_task(asyncio.to_thread(link.send, *captures))
+        await asyncio.to_thread(wait_until, lambda: written.stat().st_size >= midst_bytes)
         await asyncio.gather(sending, asyncio.to_thread(meanwhile, link))
         sent_at = time.time()
         await asyncio.to_thread(wait_until, lambda: source.heard_until > sent_at)
@@ -189,23 +180,37 @@ def test_every_attempt_on_the_wire_is_an_event(link: Link, tmp_path: Path) -> No
     assert not [name for name in source.tally if name.startswith("note_")]
 
 
+def wait_for_it(_: Link) -> None:
+    """A segment that only took another way would be there by then."""
+    time.sleep(LATE_S + 1.0)
+
+
+def test_time_in_which_a_segment_is_missing_is_lost(link: Link, tmp_path: Path) -> None:
+    capture, written = tmp_path / "gap.pcapng", tmp_path / "came.pcap"
+    frames = WrittenFrames()
+    capture.write_bytes(frames.begin() + b"".join(map(frames.frame, connection(missing=120))))
+    sink, source = asyncio.run(tapped(link, [capture], written, wait_for_it, 0))
+    assert source.tally["note_segment_missing"] >= 1
+    assert 20 <= len(sink.events) < 99
+    first = min(occurred_at for _, occurred_at in sink.events)
+    heard_again = range(first + 1, int(source.heard_until) - 1)
+    lost = {second for interval in sink.lost for second in range(*interval)}
+    assert lost.issuperset(heard_again)
+
+
 def kill_tshark(_: Link) -> None:
-    time.sleep(MIDST_S)
     os.kill(started("tshark"), signal.SIGKILL)
 
 
 def stop_tshark(_: Link) -> None:
-    time.sleep(MIDST_S)
     os.kill(started("tshark"), signal.SIGSTOP)
 
 
 def kill_capture(_: Link) -> None:
-    time.sleep(MIDST_S)
     os.kill(started("tcpdump"), signal.SIGKILL)
 
 
 def stop_capture_for_a_while(_: Link) -> None:
-    time.sleep(MIDST_S)
     pid = started("tcpdump")
     os.kill(pid, signal.SIGSTOP)
     time.sleep(3.0)

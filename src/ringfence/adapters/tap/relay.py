@@ -127,6 +127,8 @@ class Relay:
         if abs(frame.at_ns - self._beaten_at_ns) >= _BEAT_S * _NANO:
             self._beaten_at_ns = frame.at_ns
             self.mark(_BEAT)
+        if self._run.is_over:  # which was told before this frame came: it is none of its frames
+            self._renew()
         self._count += 1
         self._remember(frame)
         self._write(frame, self._run)
@@ -218,6 +220,16 @@ class Relay:
             if self._run is run:
                 self._write(frame, run)
 
+    def _renew(self) -> None:
+        """Goes on behind a tshark that ended by itself.
+
+        What it ended at may be among the frames of the last seconds: nobody gets them again.
+        """
+        self._again.clear()
+        self._again_bytes = 0
+        self.replaced += 1
+        self._run = self._begin(known=self._count)
+
     def _finish(self) -> None:
         self._run.is_whole = True
         try:
@@ -246,11 +258,7 @@ class Relay:
         except BrokenPipeError:
             if self._closed.is_set():
                 raise
-            # What it ended at may be among the frames of the last seconds: nobody gets them again.
-            self._again.clear()
-            self._again_bytes = 0
-            self.replaced += 1
-            self._run = self._begin(known=self._count)
+            self._renew()
             if isinstance(given, int):  # which nothing ends at
                 self.mark(given)
         finally:

@@ -25,9 +25,9 @@ _FILES_MAX = 64
 _SCRIPT_MAX = 65_536  # which bwrap puts into the sandbox; tshark itself writes no file
 _ERROR_MAX = 1_024
 _LINES_KEPT = 8
-_SETTINGS = (
-    "sip.hide_generatd_call_id:TRUE",  # or each INVITE lists all earlier ones of its media port
-    "tcp.reassemble_out_of_order:TRUE",
+SETTINGS = (
+    *("-o", "sip.hide_generatd_call_id:TRUE"),  # or each INVITE lists all of its media port
+    *("-o", "tcp.reassemble_out_of_order:TRUE"),
 )
 _AS_NOBODY = (
     *("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"),
@@ -73,7 +73,6 @@ class Tshark:
             f"--fsize={_SCRIPT_MAX}",
             "--core=0",
         )
-        settings = [each for setting in _SETTINGS for each in ("-o", setting)]
         rules = [each for rule in decode_as for each in ("-d", rule)]
         self._process = subprocess.Popen(
             (
@@ -81,7 +80,7 @@ class Tshark:
                 *("prlimit", *limits, "bwrap", *_SANDBOX),
                 *("--ro-bind-data", str(source), "/core.lua"),
                 *("tshark", "-n", "-q", "-l", "-r", "-", "-X", "lua_script:/core.lua"),
-                *settings,
+                *SETTINGS,
                 *rules,
             ),
             stdin=subprocess.PIPE,
