@@ -5,7 +5,6 @@ import io
 import os
 import random
 import shutil
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from support.cdr_writer import (
     kamailio,
     pack,
 )
-from support.followed_cdr import LONGEST_CALL_S, PLAN, Followed
+from support.followed_cdr import LONGEST_CALL_S, PLAN, Followed, time_of_files
 from support.places import ROOT
 from support.run_seed import run_seed
 
@@ -32,7 +31,7 @@ from ringfence.adapters.cdr.formats import FORMATS, Forms
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_table import Passed
 
-NOW = int(time.time()) - 10_000
+NOW = int(time_of_files()) - 10_000
 SEEDS = [run_seed() + number for number in range(12)]
 
 
@@ -320,7 +319,7 @@ def test_a_file_in_ber_is_read_as_a_whole_when_it_is_written(
     folder = tmp_path / "cdr"
     folder.mkdir()
     path = folder / "calls.ber"
-    followed = Followed([folder], time.time(), format_="ts32298")
+    followed = Followed([folder], time_of_files(), format_="ts32298")
     path.write_bytes(octets[:9_000])
     followed.look(1)
     heard = followed.follower.heard_until

@@ -1,7 +1,6 @@
 """Folders that are followed: linked, moved there, listed while the clock jumps; odd headers."""
 
 import os
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from support.cdr_writer import (
     asterisk,
     kamailio,
 )
-from support.followed_cdr import Followed
+from support.followed_cdr import Followed, time_of_files
 
 from ringfence.adapters.cdr.follow.state import State, facts_of, read_state
 from ringfence.adapters.state_keeper import StateError
 
-NOW = int(time.time()) - 10_000
+NOW = int(time_of_files()) - 10_000
 
 
 def write(path: Path, call: int, truth: Counter) -> float:
