@@ -12,7 +12,6 @@ is any number held before the first sweep: there may be older ones.
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from ringfence.server.keeper.queue.candidate_run import (
     CandidateRun,
@@ -67,9 +66,8 @@ class CandidateQueue:
         self._bound: tuple[int, int] | None = NOTHING  # what is behind it is not held
         self._all_clean_at: Times = np.empty(0, np.uint32)
         self._marks: set[int] = set()
-        self._turns = np.empty(0, TURN)  # the last of each number since the oldest mark, and
-        self._newer: list[npt.NDArray[np.void]] = []  # what came since that was tidied up
-        self._newer_count = 0
+        self._turns = bytearray()  # the last of each number since the oldest mark, and what came
+        self._tidy_bytes = 0  # since these were all
         self._at = 0
 
     def __len__(self) -> int:
@@ -137,7 +135,8 @@ class CandidateQueue:
         that found more than is held, the oldest that nobody has taken meanwhile.
         """
         self._tidy()
-        turns = self._turns[self._turns["at"] >= since]
+        turns = np.frombuffer(bytes(self._turns), TURN)
+        turns = turns[turns["at"] >= since]
         self.forget(since)
         self._swept = CandidateRun(found.oldest_at, found.oldest, found.by_number)
         self._swept.take_out(turns["number"])
@@ -177,9 +176,8 @@ class CandidateQueue:
         turns = np.empty(numbers.size, TURN)
         turns["number"], turns["clean_at"] = numbers, clean_at
         turns["is_put"], turns["at"] = is_put, self._at
-        self._newer.append(turns)
-        self._newer_count += turns.size
-        if self._newer_count > self._depth + self._turns.size:
+        self._turns += turns.tobytes()
+        if len(self._turns) > 2 * self._tidy_bytes + self._depth * TURN.itemsize:
             self._tidy()
 
     def _tidy(self) -> None:
@@ -187,9 +185,9 @@ class CandidateQueue:
 
         That one is enough for every mark: a turn before it counts for none that it does not.
         """
-        if not self._newer and not self._turns.size:
-            return
-        turns = np.concatenate([self._turns, *self._newer])
-        turns = turns[turns["at"] >= min(self._marks, default=self._at + 1)]
-        self._turns = turns[last_of_each(turns["number"])]
-        self._newer, self._newer_count = [], 0
+        if self._turns:
+            turns = np.frombuffer(bytes(self._turns), TURN)
+            turns = turns[turns["at"] >= min(self._marks, default=self._at + 1)]
+            # `take` copies records, where an index in brackets copies field by field.
+            self._turns = bytearray(turns.take(last_of_each(turns["number"])).tobytes())
+        self._tidy_bytes = len(self._turns)

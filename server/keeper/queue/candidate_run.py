@@ -24,7 +24,13 @@ def places_by_number(numbers: Numbers) -> Places:
 
 def last_of_each(numbers: Numbers) -> npt.NDArray[np.intp]:
     """Where each number stands for the last time."""
-    return numbers.size - 1 - np.unique(numbers[::-1], return_index=True)[1]
+    if not numbers.size:
+        return np.empty(0, np.intp)
+    numbers = np.ascontiguousarray(numbers)
+    order = np.argsort(numbers)  # equal ones in any order: three times as fast as a stable one
+    ascending = numbers[order]
+    first = np.flatnonzero(ascending[1:] != ascending[:-1]) + 1
+    return np.maximum.reduceat(order, np.concatenate([[0], first]))
 
 
 def places_upto(clean_at: Times, numbers: Numbers, place: tuple[int, int]) -> int:

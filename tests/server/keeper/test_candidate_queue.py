@@ -9,7 +9,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ringfence.engine.verdict.sweep_sums import CANDIDATE
 from ringfence.server.keeper.queue import candidate_queue
-from ringfence.server.keeper.queue.candidate_queue import PUT_MAX, CandidateQueue, CleanNumbers
+from ringfence.server.keeper.queue.candidate_queue import (
+    PUT_MAX,
+    TURN,
+    CandidateQueue,
+    CleanNumbers,
+)
 from ringfence.server.keeper.queue.scan_result import CleanGathering
 
 FIRST = 447700900000
@@ -282,6 +287,6 @@ def test_what_is_remembered_for_a_sweep_is_bounded_by_the_numbers_there_are() ->
     for turn in range(1000):
         queue.put(np.array([turn], np.uint32), np.array([NUMBERS[turn % 3]], np.uint64))
         queue.discard(np.array([NUMBERS[turn % 3]], np.uint64))
-        assert sum(map(len, [queue._turns, *queue._newer])) <= 4 + 2 * 3
+        assert len(queue._turns) <= (4 + 2 * 3) * TURN.itemsize
     queue.replace(found([(0, NUMBERS[0])]), since)
     assert listed(queue) == []
