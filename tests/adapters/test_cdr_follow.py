@@ -129,7 +129,7 @@ def test_a_file_that_was_removed_is_read_to_its_end_all_the_same(
     writer.path.unlink()
     followed.look()
     assert followed.sink.events == writer.truth
-    followed.look(1_000)
+    followed.look(2_000)  # its last stamp is the kernel's, which a slow machine has seen go on
     assert followed.sink.lost == []
     assert followed.files.followed == []
 
