@@ -203,8 +203,8 @@ class Bench:
         """One that begins later than now, and ends."""
         scanner = self.keeper.candidates.scanner
         for _ in range(sweeps):
-            before = scanner.newest
-            while scanner.newest is before:  # noqa: ASYNC110 - nobody tells that it was taken over
+            before = id(scanner.newest)  # to hold it is to let go of it on the loop
+            while id(scanner.newest) == before:  # noqa: ASYNC110 - nobody tells of the next one
                 await asyncio.sleep(POLL_S)
         await asyncio.sleep(1.0)  # all pools have their new queue
 

@@ -7,7 +7,6 @@ of its own, and what each connection has sent that nobody has taken, which the k
 Were that not enough the process ends, and is replaced: what was acknowledged is on disk.
 """
 
-import ctypes
 import logging
 import os
 import resource
@@ -19,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from ringfence.server.link.heap import give_back_freed
 from ringfence.server.link.held_calls import CALL_BYTES, HeldCalls
 
 BOUND_BYTES = 512 << 20
@@ -38,10 +38,8 @@ CARRIED = 1.02
 TCP_INFO_BYTES = 136
 RECEIVED_AT = 128
 """Where `struct tcp_info` (linux/tcp.h) has tcpi_bytes_received."""
-M_ARENA_MAX = -8  # malloc.h
 PAGE_BYTES = resource.getpagesize()
 
-_libc = ctypes.CDLL(None)
 _log = logging.getLogger(__name__)
 
 
@@ -119,22 +117,10 @@ def guard_memory(calls: HeldCalls) -> None:
     threading.Thread(target=keep_looking, name="memory guard", daemon=True).start()
 
 
-def share_heap() -> None:
-    """Has all threads take memory from one heap: what one has freed the others use again. To be
-    called before there are any.
-    """
-    _libc.mallopt(M_ARENA_MAX, 1)
-
-
 def own_bytes() -> int:
     """The memory of this process that no other shares: the segment and files are not in it."""
     resident, shared = Path("/proc/self/statm").read_bytes().split()[1:3]
     return (int(resident) - int(shared)) * PAGE_BYTES
-
-
-def give_back_freed() -> None:
-    """Gives the system what was freed, which malloc keeps where other memory is beside it."""
-    _libc.malloc_trim(0)
 
 
 def connections() -> Iterator[Connection]:

@@ -22,6 +22,7 @@ from ringfence.server.journal.journal import Journal
 from ringfence.server.journal.lmdb_journal import open_journal
 from ringfence.server.journal.truncation import keep_truncating
 from ringfence.server.link.drain import Drain
+from ringfence.server.link.heap import share_heap
 from ringfence.server.link.held_calls import HeldCalls
 from ringfence.server.link.keeper_link import KeeperLink
 from ringfence.server.link.routes import service
@@ -31,7 +32,7 @@ from ringfence.server.worker.claim_reporter import ClaimReporter
 from ringfence.server.worker.command_health import CommandWatch
 from ringfence.server.worker.event_service import EventService
 from ringfence.server.worker.feed_claims import FeedClaims
-from ringfence.server.worker.memory_guard import guard_memory, share_heap
+from ringfence.server.worker.memory_guard import guard_memory
 from ringfence.server.worker.number_service import NumberService
 from ringfence.server.worker.published_settings import PublishedSettings
 from ringfence.server.worker.quarantine_stream import QuarantineStream

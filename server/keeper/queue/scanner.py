@@ -41,6 +41,7 @@ from ringfence.server.keeper.queue.scan_result import (
     finished_scan,
 )
 from ringfence.server.keeper.queue.seen_verdicts import SeenVerdicts
+from ringfence.server.link.heap import give_back_freed
 
 RECORDS_A_STEP = 1 << 17
 RECORDS_A_STEP_ASKED = 1 << 19  # somebody waits for it, and nothing of it happens on the loop
@@ -310,6 +311,7 @@ def _advanced(sweep: Iterator[None]) -> Iterator[None] | None:
     try:
         next(sweep)
     except StopIteration:
+        give_back_freed()  # here, not on the loop
         return None
     except Exception as error:
         _log.error("sweep given up: %s: %s", type(error).__name__, error)

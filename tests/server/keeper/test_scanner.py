@@ -171,6 +171,25 @@ def test_changes_of_a_step_are_told_in_parts(monkeypatch: pytest.MonkeyPatch) ->
     assert max(parts) == 3
 
 
+def test_what_a_sweep_has_freed_is_given_back_beside_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[str] = []
+
+    def note() -> None:
+        threads.append(threading.current_thread().name)
+
+    monkeypatch.setattr(scanner_module, "give_back_freed", note)
+
+    async def act(scanner: Scanner, listener: Listener) -> None:
+        await listener.next_scan()
+        await scanner.sweep(0)
+
+    scanning(make_table(), act)
+    assert len(threads) >= 2
+    assert set(threads) == {"scanner"}
+
+
 def test_scanner_that_stops_tells_those_who_wait() -> None:
     async def run() -> None:
         listener = Listener()
