@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import Protocol
 
+from ringfence.engine.memory.layout import POOLS_MAX
 from ringfence.engine.words import EventKind, Measure
 
 DAY_S = 86_400
@@ -90,14 +92,20 @@ class Pool:
 
     def check(self) -> None:
         """Raises SettingError for the first field out of bounds."""
-        check_name("name", self.name)
-        check_name("policy", self.policy)
-        _check_text("description", self.description)
-        _check_range("required_feeds", len(self.required_feeds), 0, POOL_FEEDS_MAX)
-        for index, feed in enumerate(self.required_feeds):
-            check_name(f"required_feeds[{index}]", feed)
-        if len(set(self.required_feeds)) < len(self.required_feeds):
-            raise SettingError("required_feeds", "value=one feed twice, bound=each once")
+        _check_pool(self)
+
+
+@lru_cache(POOLS_MAX)
+def _check_pool(pool: Pool) -> None:
+    """Once for each: all that there are, are published again when one of them changes."""
+    check_name("name", pool.name)
+    check_name("policy", pool.policy)
+    _check_text("description", pool.description)
+    _check_range("required_feeds", len(pool.required_feeds), 0, POOL_FEEDS_MAX)
+    for index, feed in enumerate(pool.required_feeds):
+        check_name(f"required_feeds[{index}]", feed)
+    if len(set(pool.required_feeds)) < len(pool.required_feeds):
+        raise SettingError("required_feeds", "value=one feed twice, bound=each once")
 
 
 def check_reachable(policy: Policy, pool: Pool) -> None:

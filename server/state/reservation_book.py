@@ -24,7 +24,7 @@ LIVE_NUMBERS_MAX = 2_000_000  # in live reservations at a time
 NUMBERS_MAX = 10_000_000  # in all that are kept, with those that they refused
 ACTOR_NUMBERS_MAX = 5_000_000  # in live ones of one actor, with those that they refused
 LOOKED_AT_MAX = 2_000  # for one page of a list
-FORGOTTEN_A_COMMAND = 256  # of those that ended long ago: more than one command ends
+FORGOTTEN_A_COMMAND = 128  # of those that ended long ago: more than one command ends
 
 ACTIVE = types_pb2.RESERVATION_STATE_ACTIVE
 EXPIRED = types_pb2.RESERVATION_STATE_EXPIRED
