@@ -203,8 +203,8 @@ class EventStream:
         """Takes events over if there is room for all; False = none was taken, and none counts as
         dropped.
 
-        Each is called, caller, occurred_at and kind, as for `send`, which takes three times as
-        long. Raises ValueError, and takes none, where an integer does not fit on the wire.
+        Each is called, caller, occurred_at and kind, as for `send`. Raises ValueError, and takes
+        none, where an integer does not fit on the wire.
         """
         if self._failure is not None or not self._buffer.has_room(len(events)):
             return False
