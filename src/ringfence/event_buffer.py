@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ringfence.claims import Claims
-from ringfence.event_batch import EVENT_BYTES, EventBatch, SentEvent, pack_event
+from ringfence.event_batch import EVENT_BYTES, EventBatch, SentEvent, pack_event, pack_events
 from ringfence.v1.event_service_pb2 import StreamEventsRequest
 
 AHEAD_S_MAX = 300  # the contract's bound for times in the future
@@ -82,6 +82,31 @@ class EventBuffer:
             return False
         self.finish()
         return True
+
+    def has_room(self, events: int) -> bool:
+        """Whether so many events more can be taken over."""
+        return self.taken - self.settled + events <= self._events_max
+
+    def take_all(self, events: Sequence[tuple[int, int, int, int]]) -> bool:
+        """Takes events over, for which there must be room, as `take` does one after the other.
+
+        Whether a batch is full with them; raises ValueError, and takes none, where one does not
+        fit.
+        """
+        octets = pack_events(events)
+        full, at = False, 0
+        while at < len(events):
+            end = at + (self._batch_bytes - len(self._unfinished)) // EVENT_BYTES
+            times = [occurred_at for _, _, occurred_at, _ in events[at:end]]
+            if any(map(self._claims.is_late, set(times))):
+                self.late += sum(map(self._claims.is_late, times))
+            self._unfinished += octets[at * EVENT_BYTES : end * EVENT_BYTES]
+            self.taken += len(times)
+            at = end
+            if len(self._unfinished) >= self._batch_bytes:
+                self.finish()
+                full = True
+        return full
 
     def drop(self, occurred_at: int) -> None:
         """Counts an event that is not taken over, and keeps it out of the claims."""

@@ -140,6 +140,7 @@ class EventStream:
         self._one_by_one = 0  # so many batches go only when the one before is answered
         self._closing = False
         self._beat_at = 0.0  # of the event loop's clock: when an empty batch is due
+        self._beat: asyncio.TimerHandle
         self._failure: BaseException | None = None
         self._connections = self._failures = 0
         self._answering: bool | None = None
@@ -198,6 +199,21 @@ class EventStream:
         if self._take(called, caller, occurred_at, kind):  # let it go before the next one
             await asyncio.sleep(0)
 
+    def send_all(self, events: Sequence[tuple[int, int, int, int]]) -> bool:
+        """Takes events over if there is room for all; False = none was taken, and none counts as
+        dropped.
+
+        Each is called, caller, occurred_at and kind, as for `send`. Raises ValueError, and takes
+        none, where an integer does not fit on the wire.
+        """
+        if self._failure is not None or not self._buffer.has_room(len(events)):
+            return False
+        if self._buffer.take_all(events):
+            self._pulse()
+        if self._buffer.has_unfinished:
+            self._let_linger()
+        return True
+
     async def flush(self) -> None:
         """Waits until all events taken over so far are answered; raises what stopped the stream."""
         self._raise_if_stopped()
@@ -248,9 +264,12 @@ class EventStream:
         if self._buffer.take(called, caller, occurred_at, kind):
             self._pulse()
             return True
+        self._let_linger()
+        return False
+
+    def _let_linger(self) -> None:
         if self._linger is None:
             self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
-        return False
 
     def _lingered(self) -> None:
         self._linger = None
@@ -311,15 +330,19 @@ class EventStream:
         return ended
 
     async def _write(self, call: Any) -> None:
-        with suppress(*STREAM_ENDED):  # the reader sees why
-            await self._write_all(call)
+        self._beat_at = self._next_beat()
+        self._rearm()
+        try:
+            with suppress(*STREAM_ENDED):  # the reader sees why
+                await self._write_all(call)
+        finally:
+            self._beat.cancel()
 
     async def _write_all(self, call: Any) -> None:
-        self._beat_at = self._next_beat()
         while not (self._closing and self._buffer.is_empty):
             request = self._next_request()
             if request is None:
-                await self._wait_or_beat()
+                await self._moved.wait()
                 continue
             self._beat_at = self._next_beat()
             await call.write(request)
@@ -335,15 +358,18 @@ class EventStream:
         self._due = self._due and self._buffer.has_unfinished
         return request
 
-    async def _wait_or_beat(self) -> None:
-        try:
-            # Since what was last sent: whoever asks for answers all the time moves a lot.
-            async with asyncio.timeout_at(self._beat_at):
-                await self._moved.wait()
-        except TimeoutError:
+    def _rearm(self) -> None:
+        self._beat = asyncio.get_running_loop().call_at(self._beat_at, self._beat_if_due)
+
+    def _beat_if_due(self) -> None:
+        # A timer for each wait would cost more than a wait. This one goes on when it is over, until
+        # nothing was sent for so long; whoever asks for answers all the time moves a lot.
+        if asyncio.get_running_loop().time() >= self._beat_at:
             self._beat_at = self._next_beat()
             if self._buffer.is_empty:  # else what is on its way says as much
                 self._buffer.finish()
+                self._pulse()
+        self._rearm()
 
     async def _read(self, call: Any) -> None:
         try:

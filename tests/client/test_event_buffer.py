@@ -85,6 +85,22 @@ class BufferMachine(RuleBasedStateMachine):
         if self.filled == BATCH_EVENTS:
             self._next_batch()
 
+    @rule(ages_s=st.lists(st.integers(-10, 12), max_size=2 * BATCH_EVENTS + 1))
+    def events_come_together(self, ages_s: list[int]) -> None:
+        if not self.buffer.has_room(len(ages_s)):
+            return
+        times = [int(self.clock.now) - age_s for age_s in ages_s]
+        full = self.buffer.take_all([(CALLED, 0, at, 1) for at in times])
+        assert full == (self.filled + len(times) >= BATCH_EVENTS)
+        for occurred_at in times:
+            late = NOW <= occurred_at < self.drawn_until
+            self.late += late
+            self.events.append(Seen(occurred_at, self.batch, late=late))
+            self.filled += 1
+            if self.filled == BATCH_EVENTS:
+                self._next_batch()
+        assert self.buffer.late == self.late
+
     @rule()
     def a_heartbeat_is_due(self) -> None:
         self.buffer.finish()

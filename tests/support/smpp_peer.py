@@ -3,9 +3,11 @@
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from ringfence import EventKind
+from ringfence.adapters.smpp.answers import Event
 from ringfence.adapters.smpp.body import bind_body
 from ringfence.adapters.smpp.desk import Desk
 from ringfence.adapters.smpp.hearing import Hearing
@@ -26,6 +28,15 @@ class SafeList(ListSink):
         super().__init__()
         self.safe = asyncio.Event()
         self.safe.set()
+        self.has_room = True
+        """For all events of what was read at once."""
+
+    def send_all(self, events: Sequence[Event]) -> bool:
+        if not self.has_room:
+            return False
+        for called, caller, occurred_at, kind in events:
+            self.send(called, caller, occurred_at, EventKind(kind))
+        return True
 
     async def flush(self) -> None:
         await self.safe.wait()

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -276,7 +275,7 @@ def test_two_messages_stand_for_the_same_only_if_they_are(data: st.DataObject) -
     def drawn() -> Message:
         called = data.draw(st.lists(numbers, min_size=1, max_size=3))
         message = read_message(SUBMIT_MULTI, made.multi(*called, caller=data.draw(numbers)))
-        return replace(message, esm_class=data.draw(st.integers(0, 1)), text=data.draw(texts))
+        return message._replace(esm_class=data.draw(st.integers(0, 1)), text=data.draw(texts))
 
     one, other = drawn(), drawn()
     assert (key_of(one) == key_of(other)) == (one == other)

@@ -120,6 +120,22 @@ def test_what_was_not_answered_and_comes_again_is_no_second_event() -> None:
     assert len(adapter.sink.sent) == 2, "the third one is another message"
 
 
+def test_without_room_for_all_that_was_read_messages_wait_for_it_in_their_order() -> None:
+    numbers = [f"4477009001{at:02}" for at in range(20)]
+
+    async def test(adapter: Centre) -> None:
+        gateway = await adapter.gateway()
+        await gateway.bind()
+        adapter.sink.has_room = False
+        sent = [gateway.send(smpp.SUBMIT_SM, made.message(called=(1, 1, each))) for each in numbers]
+        answers = [await gateway.next() for _ in sent]
+        assert [(each.sequence, each.status) for each in answers if each] == [
+            (sequence, smpp.OK) for sequence in sent
+        ]
+
+    assert [str(each.called) for each in run(test).sink.sent] == numbers
+
+
 def test_beyond_the_window_messages_are_throttled_and_their_time_is_lost() -> None:
     async def test(adapter: Centre) -> None:
         gateway = await adapter.gateway()

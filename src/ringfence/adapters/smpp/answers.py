@@ -38,13 +38,17 @@ class Answers:
 
     def put(self, to: Answered, octets: bytes, events: Sequence[Event] = ()) -> None:
         """Has an answer sent when what was taken over before is safe; `events` are of it."""
+        self.put_all(to, [(octets, events)])
+
+    def put_all(self, to: Answered, answers: list[tuple[bytes, Sequence[Event]]]) -> None:
+        """Has answers sent, in this order, as `put` has one; the list is not the caller's then."""
         waiting = self._waiting.get(to)
         if waiting is None:
-            self._waiting[to] = [(octets, events)]
+            self._waiting[to] = answers
             self._none.clear()
             self._some.set()
         else:
-            waiting.append((octets, events))
+            waiting += answers
 
     def lost(self, events: Iterable[Event]) -> None:
         """The server did not take these."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Protocol
 
 from ringfence.adapters.base import EventSink, Tally
-from ringfence.adapters.smpp.answers import Answers
+from ringfence.adapters.smpp.answers import Answers, Event
 from ringfence.adapters.smpp.hearing import Hearing
 from ringfence.adapters.smpp.pdu import OK
 from ringfence.adapters.smpp.reader import SmppReader
@@ -19,6 +19,9 @@ WINDOW = 1_000
 
 class SafeSink(EventSink, Protocol):
     """Where attempts go; says when they are safe: `ringfence.EventStream`."""
+
+    def send_all(self, events: Sequence[Event]) -> bool:
+        """Takes these if there is room for all; False = it took none."""
 
     async def flush(self) -> None:
         """Waits until all taken over so far are answered; raises what stopped the stream."""

@@ -71,6 +71,7 @@ class Taken(NamedTuple):
     """Of a repeat: the events that it stands for, which were handed over before."""
 
 
+_new = tuple.__new__  # what a NamedTuple does by way of a function of Python
 _NOBODY = Sender(0, EventKind.SMS)
 
 
@@ -111,7 +112,7 @@ class SmppReader:
             return Taken([], _NOBODY, key, before)
         short = len(message.source) <= _ADDRESS_BYTES_MAX
         sender = (self._known_sender if short else self._sender)(message.source)
-        return Taken(self._numbers(message, sender.caller, now), sender, key)
+        return _new(Taken, (self._numbers(message, sender.caller, now), sender, key, ()))
 
     def _number(self, address: Address) -> int | None:
         return called_number(address, self._plan)
@@ -123,11 +124,12 @@ class SmppReader:
     def _numbers(self, message: Message, caller: int, now: int) -> list[int]:
         """The numbers at which the message is an event, with the outcome of each counted."""
         tally = self.tally
-        try:
-            part = part_of(message)
-        except Unreadable as unreadable:  # an attempt all the same
-            tally[unreadable.reason] += 1
-            part = None
+        part = None
+        if message.esm_class or message.tlvs:  # else it cannot be one
+            try:
+                part = part_of(message)
+            except Unreadable as unreadable:  # an attempt all the same
+                tally[unreadable.reason] += 1
         numbers = []
         for destination in message.destinations:
             short = len(destination) <= _ADDRESS_BYTES_MAX

@@ -20,7 +20,8 @@ from ringfence.adapters.smpp.body import Message
 WINDOW_S = 3_600
 KEYS_MAX = 65_536
 
-_SECRET = os.urandom(32)
+_BEGUN = blake2b(key=os.urandom(32), digest_size=8)
+"""The digest of nothing yet: a copy has the key in it, which is a third of the work."""
 
 
 def key_of(message: Message) -> bytes:
@@ -28,7 +29,9 @@ def key_of(message: Message) -> bytes:
     # An address has no zero but in its first two octets: no two messages are written alike here.
     head = bytes((message.esm_class, len(message.destinations))) + message.source
     octets = b"\0".join((head, *message.destinations, message.text))
-    return blake2b(octets, key=_SECRET, digest_size=8).digest()
+    digest = _BEGUN.copy()
+    digest.update(octets)
+    return digest.digest()
 
 
 class Repeats:

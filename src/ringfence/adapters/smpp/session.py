@@ -12,7 +12,10 @@ import struct
 from collections import deque
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
+from itertools import chain
+from typing import cast
 
+from ringfence import EventKind
 from ringfence.adapters.base import Unreadable
 from ringfence.adapters.smpp import pdu as smpp
 from ringfence.adapters.smpp.answers import Event
@@ -69,7 +72,7 @@ class Session:
         self.sends = False
         """Whether the other side may send messages."""
         self.tries = 0
-        self._ended = self._clean = False
+        self._ended = self._clean = self._unbinds = False
 
     @property
     def is_stranger(self) -> bool:
@@ -100,26 +103,31 @@ class Session:
         self._heard_at = self._desk.stopwatch()
         self._silence_s, self._asked = SILENCE_S, False
         now = self._desk.clock()
-        send_wait, at = self._desk.sink.send_wait, int(now)
-        for pdu in self._framing.feed(octets):
-            if pdu.command in MESSAGES and self.sends:
-                if taken := self._message(pdu, at):
-                    caller, kind = taken.sender
-                    for called in taken.called:
-                        await send_wait(called, caller, at, kind)
-                    events = [(called, caller, at, kind) for called in taken.called]
-                    self._accept(pdu, taken.key, events or taken.before, now)
-            elif out := self._other(pdu):
-                self._write(out)
+        at = int(now)
+        messages: list[tuple[Pdu, Taken]] = []
+        try:
+            for pdu in self._framing.feed(octets):
+                if pdu.command in MESSAGES and self.sends:
+                    if taken := self._message(pdu, at, len(messages)):
+                        messages.append((pdu, taken))
+                    continue
+                if messages:
+                    await self._hand_over(messages, now)
+                    messages = []
+                if out := self._other(pdu):
+                    self._write(out)
+        finally:  # those before a length that cannot be are taken all the same
+            if messages:
+                await self._hand_over(messages, now)
         if self.name and not self._framing.inside:
             self.last_heard = now
             if self.sends:
                 self._desk.hearing.heard(self.name, now)
 
-    def _message(self, pdu: Pdu, at: int) -> Taken | None:
-        """What a message is; None = it was refused."""
+    def _message(self, pdu: Pdu, at: int, before: int) -> Taken | None:
+        """What a message is, with so many before it that are not handed over; None = refused."""
         desk = self._desk
-        if len(self._waiting) >= desk.window:
+        if len(self._waiting) + before >= desk.window:
             desk.lose("note_throttled")
             self._write(_answer(pdu, smpp.THROTTLED, b""))
             return None
@@ -130,13 +138,35 @@ class Session:
             self._write(_answer(pdu, status_of(unreadable), b""))
             return None
 
-    def _accept(self, pdu: Pdu, key: bytes, events: Sequence[Event], now: float) -> None:
-        """Has a message answered when its events are safe."""
-        desk = self._desk
-        accepted = desk.status == smpp.OK and pdu.command != smpp.DELIVER_SM
-        self._waiting.append((now, key, events))
-        octets = _answer(pdu, desk.status, desk.message_id() if accepted else b"")
-        desk.answers.put(self, octets, events)
+    async def _hand_over(self, messages: list[tuple[Pdu, Taken]], now: float) -> None:
+        """Sends the events of messages, and has these answered when their events are safe."""
+        at = int(now)
+        events: list[list[Event]] = []
+        for _, (called, (caller, kind), _, _) in messages:
+            events.append([(number, caller, at, kind) for number in called])
+        if self._desk.sink.send_all([*chain.from_iterable(events)]):
+            self._accept(messages, events, now)
+            return
+        send_wait = self._desk.sink.send_wait
+        for message, of_message in zip(messages, events, strict=True):  # as room comes
+            for event in of_message:
+                await send_wait(*event[:3], EventKind(event[3]))
+            self._accept([message], [of_message], now)
+
+    def _accept(
+        self, messages: list[tuple[Pdu, Taken]], events: list[list[Event]], now: float
+    ) -> None:
+        """Has messages answered when their events are safe."""
+        desk, waiting = self._desk, self._waiting
+        answers: list[tuple[bytes, Sequence[Event]]] = []
+        status = desk.status
+        for (pdu, (_, _, key, before)), own in zip(messages, events, strict=True):
+            accepted = status == smpp.OK and pdu.command != smpp.DELIVER_SM
+            octets = _answer(pdu, status, desk.message_id() if accepted else b"")
+            stands_for = own or before
+            waiting.append((now, key, stands_for))
+            answers.append((octets, stands_for))
+        desk.answers.put_all(self, answers)
 
     def _other(self, pdu: Pdu) -> bytes:
         command, sequence = pdu.command, pdu.sequence
@@ -153,6 +183,7 @@ class Session:
     def _unusual(self, pdu: Pdu) -> bytes:
         command, sequence = pdu.command, pdu.sequence
         if command == smpp.UNBIND:
+            self._unbinds = True
             self._waiting.append((self._desk.clock(), None, ()))
             self._desk.answers.put(self, written(command | RESPONSE, smpp.OK, sequence))
             return b""
@@ -181,6 +212,12 @@ class Session:
                 octets[at] = _refusal(octets[at])
             self._write(b"".join(octets))
         now = self._desk.clock()
+        if not (lost or self._ended or self._unbinds):
+            next_one = self._waiting.popleft
+            for _ in octets:
+                _, key, events = next_one()
+                self._recent.append((now, cast(bytes, key), events))
+            return
         for at in range(len(octets)):
             _, key, events = self._waiting.popleft()
             if at in lost:
