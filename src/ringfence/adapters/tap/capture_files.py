@@ -18,7 +18,6 @@ from ringfence.adapters.event_table import AHEAD_S_MAX, Event, Passed, Rejects
 from ringfence.adapters.tap.frames import frames_of
 from ringfence.adapters.tap.reader import Outcome, TapReader
 from ringfence.adapters.tap.relay import Lost, Mark, Relay
-from ringfence.wording.tables import TableError
 
 _END_OF_TIME = float("inf")
 
@@ -103,12 +102,12 @@ class _Pump:
         self._file = file
         self._mark = mark
         self._count = 0
-        self._failed: TableError | None = None
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def join(self) -> int:
-        """How many frames there were; raises TableError."""
+        """How many frames there were; raises TableError, or what else reading them ended with."""
         self._thread.join()
         if self._failed is not None:
             raise self._failed
@@ -120,10 +119,10 @@ class _Pump:
                 for frame in frames_of(octets):
                     self._relay.give(frame)
                     self._count += 1
-        except TableError as error:
-            self._failed = error
         except BrokenPipeError:
             return  # the relay was closed
+        except Exception as error:  # a thread has nobody above it, and who reads waits for a mark
+            self._failed = error
         self._relay.mark(self._mark)
 
 

@@ -13,6 +13,7 @@ came while tcpdump was replaced, and the second of a message that cannot be read
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -20,7 +21,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ringfence.adapters.base import Attempt, EventSink, Tally, Unreadable
-from ringfence.adapters.tap.capture import Capture, NoCapture
+from ringfence.adapters.calls import LEG_S
+from ringfence.adapters.tap.capture import Capture, Heard, NoCapture
 from ringfence.adapters.tap.packets import Packet
 from ringfence.adapters.tap.reader import Outcome, TapReader
 from ringfence.adapters.tap.relay import Lost, Mark, Relay
@@ -30,10 +32,20 @@ MARK_S = 1.0
 SILENT_S = 10.0
 """A tcpdump that says nothing for so long, though asked each second, is replaced."""
 AGAIN_S = 1.0
+BEHIND_S = float(LEG_S)
+"""Behind a loss: parts of messages, and hops of attempts, whose beginning was lost come so late."""
 PARCELS_MAX = 256
 PARCEL_OUTCOMES = 1_024
 CLOSE_S = 20.0
 _NANO = 10**9
+
+
+class _Marked(NamedTuple):
+    number: int
+    heard: float
+    """Unix seconds: what came before is in front of the mark."""
+    oldest: float
+    """Of the frames between the mark before and this one; infinity = there are none."""
 
 
 class _Parcel(NamedTuple):
@@ -70,7 +82,12 @@ class TapSource:
         self._captured_until = self.heard_until
         """The same, as the pump knows it; what follows is lost if a capture ends."""
         self._dropped = 0
-        self._marks: deque[tuple[int, float]] = deque()
+        self._answer: Heard | None = None
+        """What tcpdump had said when the pump began to wait."""
+        self._oldest = math.inf
+        """Of the frames behind the last mark."""
+        self._marks: deque[_Marked] = deque()
+        """Those that have not come out."""
         self._mark = 0
         self._marked_at = 0.0
         self._lost: deque[tuple[float, float]] = deque()
@@ -143,10 +160,12 @@ class TapSource:
             while True:
                 try:
                     for frame in self._capture.frames(self._idle):
+                        at = frame.at_ns / _NANO
+                        self._oldest = min(self._oldest, at)
                         self._relay.give(frame)
                         now = self._clock()
                         if now - self._marked_at >= MARK_S:
-                            self._say_heard(now, frame.at_ns / _NANO)
+                            self._say_heard(self._capture.heard, now, at)
                 except TableError:
                     self.tally["note_capture_cut"] += 1
                 if not self._stopping.is_set():
@@ -158,13 +177,14 @@ class TapSource:
             self._relay.end()
 
     def _idle(self) -> None:
+        """No frame came for a while: those are read that an answer from before that speaks of."""
+        answer, self._answer = self._answer, self._capture.heard
         now = self._clock()
         if now - self._marked_at >= MARK_S:
-            self._say_heard(now, now)
+            self._say_heard(answer, now, now)
 
-    def _say_heard(self, now: float, read_until: float) -> None:
+    def _say_heard(self, heard: Heard | None, now: float, read_until: float) -> None:
         """Marks how far frames were captured, if tcpdump has said so."""
-        heard = self._capture.heard
         if heard is None:
             return
         if heard.dropped > self._dropped:
@@ -177,7 +197,8 @@ class TapSource:
 
     def _give_mark(self, heard: float) -> None:
         self._mark += 1
-        self._marks.append((self._mark, heard))
+        self._marks.append(_Marked(self._mark, heard, self._oldest))
+        self._oldest = math.inf
         self._relay.mark(self._mark)
 
     def _replace_capture(self) -> None:
@@ -197,6 +218,7 @@ class TapSource:
         self._lost.append((self._captured_until, now))
         self._captured_until = now
         self._dropped = 0
+        self._answer = None
         self._capture = capture
         if self._stopping.is_set():
             capture.stop()
@@ -206,7 +228,7 @@ class TapSource:
     def _read_all(self) -> None:
         """Makes parcels of what tshark prints."""
         outcomes: list[Outcome] = []
-        heard = self.heard_until
+        heard = told = self.heard_until
         for printed in self._relay.lines():
             lost: list[tuple[float, float]] = []
             said: float | None = None
@@ -218,23 +240,34 @@ class TapSource:
             elif isinstance(printed, Lost):
                 deaf = printed.since is not None
                 self.tally["note_segment_missing" if deaf else "note_tshark_replaced"] += 1
-                lost.append((min(heard, printed.since or heard), self._clock()))
+                lost.append(self._behind(told, printed.since))
             else:
                 said = heard = self._heard_at(printed, heard)
                 outcomes += self._reader.due(heard)
-                said = min(heard, self._reader.waits_since(heard))
                 while self._lost:
-                    lost.append(self._lost.popleft())
+                    began, ended = self._lost.popleft()
+                    lost.append((min(told, began), ended + BEHIND_S))
+                said = told = min(heard, self._reader.waits_since(heard))
             if lost or said is not None or len(outcomes) >= PARCEL_OUTCOMES:
                 self._send(outcomes, lost, said)
                 outcomes = []
-        outcomes += self._reader.due(float("inf"))
-        self._send(outcomes, list(self._lost), heard)
+        outcomes += self._reader.due(math.inf)
+        self._send(outcomes, [(min(told, began), ended) for began, ended in self._lost], heard)
+
+    def _behind(self, told: float, since: float | None) -> tuple[float, float]:
+        """What is lost with the frames behind the last mark that came out.
+
+        What waits for a caller or digits is among it, as these may be lost; and so are frames that
+        came later than they were expected.
+        """
+        oldest = min((each.oldest for each in list(self._marks)), default=math.inf)
+        began = min(told, oldest, self._oldest, told if since is None else since)
+        return began, self._clock() + BEHIND_S
 
     def _heard_at(self, mark: Mark, before: float) -> float:
         """What a mark stands for; one that was overtaken is passed over."""
-        while self._marks and self._marks[0][0] <= mark.number:
-            before = self._marks.popleft()[1]
+        while self._marks and self._marks[0].number <= mark.number:
+            before = self._marks.popleft().heard
         return before
 
     def _send(

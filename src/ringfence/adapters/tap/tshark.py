@@ -25,6 +25,8 @@ _FILES_MAX = 64
 _SCRIPT_MAX = 65_536  # which bwrap puts into the sandbox; tshark itself writes no file
 _ERROR_MAX = 1_024
 _LINES_KEPT = 8
+_ENDS_S = 10.0
+"""What has closed its output, or was killed, is gone by then."""
 SETTINGS = (
     *("-o", "sip.hide_generatd_call_id:TRUE"),  # or each INVITE lists all of its media port
     *("-o", "tcp.reassemble_out_of_order:TRUE"),
@@ -125,9 +127,13 @@ class Tshark:
         return bool(self._process.poll())
 
     def why_ended(self) -> str:
-        """How it ended, in a sentence; waits for that."""
-        status = self._process.wait()
-        self._listening.join()
+        """How it ended, in a sentence; one that prints no more and stays is ended."""
+        try:
+            status = self._process.wait(_ENDS_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        self._listening.join(_ENDS_S)
         return f"tshark has ended: status={status}" + (f", {self._said[-1]}" if self._said else "")
 
     def _listen(self) -> None:
@@ -140,10 +146,11 @@ class Tshark:
         """Ends it, and leaves nothing open; more than once does no harm."""
         self._process.kill()
         self._process.wait()
-        self._listening.join()
-        for pipe in (self._frames, self.lines, _pipe(self._process.stderr)):
-            with suppress(BrokenPipeError):  # octets for it that nobody takes any more
-                pipe.close()
+        with suppress(BrokenPipeError):  # octets for it that nobody takes any more
+            self._frames.close()  # first: one that outlived its sandbox, just begun, reads the end
+        self._listening.join(_ENDS_S)
+        for pipe in (self.lines, _pipe(self._process.stderr)):
+            pipe.close()
 
 
 def _piped(octets: bytes) -> int:
