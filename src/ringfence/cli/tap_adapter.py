@@ -28,6 +28,7 @@ from ringfence.cli.adapter_run import (
     said_by,
     summed_up,
 )
+from ringfence.cli.follow_run import Following, follow_option, pattern_option, state_option
 from ringfence.cli.import_options import ImportOptions, files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
@@ -36,6 +37,7 @@ from ringfence.cli.options import (
     feed_option,
     switch_country_option,
 )
+from ringfence.cli.tap_follow import follow_captures
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -81,6 +83,9 @@ class _Listening:
 )
 @withheld_option
 @lateness_option
+@follow_option
+@state_option
+@pattern_option
 @import_options
 @connection_options
 @patience_option
@@ -97,6 +102,9 @@ def tap(
     plan: DialPlan,
     decode_as: tuple[str, ...],
     withheld: Withheld,
+    follow: bool,
+    state: Path | None,
+    pattern: str,
     given: ImportOptions,
     server: str,
     tls: Tls | None,
@@ -112,6 +120,9 @@ def tap(
     With --read it takes capture files (pcap, pcapng, also packed), and all files of directories, by
     name. It ends when all is answered, as `ringfence import events` does. The exit code is 1 if
     something could not be read, or nothing is claimed though asked for.
+
+    With --read and --follow it takes a directory that another program captures to, file after file,
+    until SIGTERM, and goes on there the next time.
     """
     start = partial(Tshark, decode_as)
     if read == bool(interface) or read != bool(paths):
@@ -122,6 +133,14 @@ def tap(
         raise click.UsageError(
             "--complete-from, --complete-to, --yes, --restart, --rejects, --json go with --read"
         )
+    if follow and not (read and len(paths) == 1 and paths[0].is_dir()):
+        raise click.UsageError("--follow goes with --read and one directory")
+    if follow and any(given.of_files):
+        raise click.UsageError(
+            "--follow goes without --complete-from, --complete-to, --yes, --rejects and --json"
+        )
+    if not follow and (state or pattern != "*"):
+        raise click.UsageError("--state and --pattern go with --follow")
     try:
         check_tshark(start)
     except NoTshark as error:
@@ -129,6 +148,29 @@ def tap(
     if interface:
         _listen(
             _Listening(interface, filter_, feed, lateness, server, tls, timeout),
+            start,
+            TapReader(plan, withheld),
+        )
+        return
+    if follow:
+        follow_captures(
+            Following(
+                adapter="tap",
+                paths=paths,
+                format="capture",
+                feed=feed,
+                lateness_s=float(lateness),
+                state=state,
+                pattern=pattern,
+                restart=given.restart,
+                server=server,
+                tls=tls,
+                timeout=timeout,
+                late="frames are earlier than what was claimed already: a file was held up, or"
+                " clocks differ",
+                nothing="no file is whole yet: does the capture begin a new one now and then?",
+                say=_say,
+            ),
             start,
             TapReader(plan, withheld),
         )

@@ -13,9 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from support.core_captures import BRITISH, connection, read
@@ -23,6 +21,7 @@ from support.places import ROOT
 from support.programs import needs
 from support.server_process import ServerProcess, wait_until
 from support.started_programs import started
+from support.virtual_link import Link, linked
 
 from ringfence import Client, Feed
 from ringfence.adapters.tap.capture import Capture
@@ -36,50 +35,15 @@ from ringfence.adapters.tap.written_frames import WrittenFrames
 pytestmark = [pytest.mark.slow, needs("ip", "tcpreplay", "tcpdump", "tshark", "bwrap")]
 
 DATA = ROOT / "tests/data/core"
-RATE = 400  # frames a second
 MIDST_BYTES = 150_000  # that came; then frames are on their way, for some seconds more
-LINKS = count()
 Event = tuple[int, int, int]
 """Called, caller, kind."""
 
 
-class Link(NamedTuple):
-    """Two ends of a cable: what is sent into `far` comes out of `near`."""
-
-    near: str
-    far: str
-    namespace: str
-
-    def send(self, *captures: Path, rate: int = RATE) -> None:
-        """Sends the frames of captures."""
-        for capture in captures:
-            subprocess.run(
-                [
-                    *("ip", "netns", "exec", self.namespace, "tcpreplay", "-q", "-i", self.far),
-                    *(f"--pps={rate}", str(capture)),
-                ],
-                check=True,
-                capture_output=True,
-            )
-
-
 @pytest.fixture
 def link() -> Iterator[Link]:
-    # A name of its own: the kernel takes its time with what is deleted.
-    name = f"rf{os.getpid() % 1_000_000}n{next(LINKS)}"
-    made = Link(f"{name}a", f"{name}b", name)
-    run(f"ip netns add {name}")
-    try:
-        run(f"ip link add {made.near} type veth peer name {made.far} netns {name}")
-        run(f"ip link set {made.near} up")
-        run(f"ip -n {name} link set {made.far} up")
+    with linked() as made:
         yield made
-    finally:
-        run(f"ip netns del {name}")
-
-
-def run(command: str) -> None:
-    subprocess.run(command.split(), check=True, capture_output=True)
 
 
 class Sink:
