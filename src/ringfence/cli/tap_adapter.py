@@ -19,6 +19,7 @@ from ringfence.adapters.tap.capture_files import CaptureFiles
 from ringfence.adapters.tap.check import check_tshark
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
+from ringfence.adapters.tap.shares import TAPS_MAX, shares
 from ringfence.adapters.tap.source import TapSource
 from ringfence.adapters.tap.tshark import NoTshark, Tshark
 from ringfence.cli.adapter_run import (
@@ -50,6 +51,7 @@ _say = said_by("tap")
 class _Listening:
     interface: str
     filter: str
+    taps: int
     feed: str
     lateness: int
     server: str
@@ -72,6 +74,14 @@ class _Listening:
     metavar="FILTER",
     default="",
     help="With --interface: what is captured, as tcpdump has it: 'sctp or udp port 5060'.",
+)
+@click.option(
+    "--taps",
+    type=click.IntRange(1, TAPS_MAX),
+    metavar="COUNT",
+    default=1,
+    show_default=True,
+    help="With --interface: how many tsharks share the frames, by the addresses in them.",
 )
 @feed_option
 @switch_country_option
@@ -97,6 +107,7 @@ def tap(
     read: bool,
     interface: str | None,
     filter_: str,
+    taps: int,
     lateness: int,
     feed: str,
     plan: DialPlan,
@@ -129,6 +140,8 @@ def tap(
         raise click.UsageError("either --interface NAME, or --read FILE...")
     if filter_ and not interface:
         raise click.UsageError("--filter goes with --interface")
+    if taps != 1 and not interface:
+        raise click.UsageError("--taps goes with --interface")
     if interface and given.any:
         raise click.UsageError(
             "--complete-from, --complete-to, --yes, --restart, --rejects, --json go with --read"
@@ -147,7 +160,7 @@ def tap(
         raise Failed(str(error)) from None
     if interface:
         _listen(
-            _Listening(interface, filter_, feed, lateness, server, tls, timeout),
+            _Listening(interface, filter_, taps, feed, lateness, server, tls, timeout),
             start,
             TapReader(plan, withheld),
         )
@@ -205,9 +218,10 @@ def _listen(asked: _Listening, start: partial[Tshark], reader: TapReader) -> Non
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    source = TapSource(
-        partial(Capture, asked.interface, asked.filter), partial(Relay, start), reader, stream
-    )
+    captures = [
+        partial(Capture, asked.interface, each) for each in shares(asked.filter, asked.taps)
+    ]
+    source = TapSource(captures, partial(Relay, start), reader, stream)
     with summed_up(asked.server, source.tally, stream, _say):
         running = run_live(
             source,

@@ -15,9 +15,10 @@ from support.server_process import wait_until
 
 from ringfence.adapters.tap.capture import Capture, Heard
 from ringfence.adapters.tap.frames import Frame, frames_of
+from ringfence.adapters.tap.one_tap import BEHIND_S
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Mark, Relay
-from ringfence.adapters.tap.source import BEHIND_S, TapSource
+from ringfence.adapters.tap.source import TapSource
 from ringfence.adapters.tap.tshark import Tshark
 
 BEGAN = 1_796_000_000.0
@@ -89,7 +90,7 @@ def lost_with_tshark(before: Callable[[Played, TapSource], None], *, now: float)
         return runs[-1]
 
     source = TapSource(
-        lambda: cast(Capture, played), lambda: Relay(started), TapReader(BRITISH), sink,
+        [lambda: cast(Capture, played)], lambda: Relay(started), TapReader(BRITISH), sink,
         clock=lambda: clock[0],
     )  # fmt: skip
 
@@ -164,7 +165,7 @@ def test_an_answer_says_nothing_of_a_pipe_that_was_empty_before_it_came() -> Non
 
     played.when_empty = both_come
     source = TapSource(
-        lambda: cast(Capture, played), lambda: cast(Relay, order), TapReader(BRITISH), Sink(),
+        [lambda: cast(Capture, played)], lambda: cast(Relay, order), TapReader(BRITISH), Sink(),
         clock=lambda: BEGAN + 7,
     )  # fmt: skip
 

@@ -28,6 +28,7 @@ from ringfence.adapters.tap.capture import Capture
 from ringfence.adapters.tap.gaps import LATE_S
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
+from ringfence.adapters.tap.shares import shares
 from ringfence.adapters.tap.source import TapSource
 from ringfence.adapters.tap.tshark import Tshark
 from ringfence.adapters.tap.written_frames import WrittenFrames
@@ -111,11 +112,14 @@ async def tapped(
     written: Path,
     meanwhile: Callable[[Link], None],
     midst_bytes: int = MIDST_BYTES,
+    *,
+    taps: int = 1,
 ) -> tuple[Sink, TapSource]:
     """What a source hands on of these captures, and what was written of them to a file."""
     sink = Sink()
     source = TapSource(
-        partial(Capture, link.near), partial(Relay, partial(Tshark), hangs_s=3.0),
+        [partial(Capture, link.near, each) for each in shares("", taps)],
+        partial(Relay, partial(Tshark), hangs_s=3.0),
         TapReader(BRITISH), sink,
     )  # fmt: skip
     await source.open()
@@ -147,10 +151,11 @@ def nothing(_: Link) -> None:
     """Nothing happens meanwhile."""
 
 
-def test_every_attempt_on_the_wire_is_an_event(link: Link, tmp_path: Path) -> None:
+@pytest.mark.parametrize("taps", [1, 2])
+def test_every_attempt_on_the_wire_is_an_event(link: Link, tmp_path: Path, taps: int) -> None:
     captures = [DATA / f"{name}.pcap" for name in ("mixed", "map_calls", "diameter")]
     written = tmp_path / "came.pcap"
-    sink, source = asyncio.run(tapped(link, captures, written, nothing))
+    sink, source = asyncio.run(tapped(link, captures, written, nothing, taps=taps))
     expected = offline(written)
     assert len(expected) >= 280
     assert Counter(event for event, _ in sink.events) == Counter(event for event, _ in expected)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -89,6 +90,7 @@ class Tshark:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=(source,),
+            process_group=0,  # one of its own, see `kill`
         )
         os.close(source)
         self._written = WrittenFrames()
@@ -118,8 +120,14 @@ class Tshark:
         self._frames.close()
 
     def kill(self) -> None:
-        """Ends it at once, be it stopped; with it goes all in its sandbox."""
-        self._process.kill()
+        """Ends it at once, be it stopped; with it goes all in its sandbox.
+
+        The whole group: a sandbox that is just being made does not end with its maker as yet, and
+        waits for it for ever.
+        """
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     @property
     def has_failed(self) -> bool:
@@ -131,7 +139,7 @@ class Tshark:
         try:
             status = self._process.wait(_ENDS_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             status = self._process.wait()
         self._listening.join(_ENDS_S)
         return f"tshark has ended: status={status}" + (f", {self._said[-1]}" if self._said else "")
@@ -144,13 +152,14 @@ class Tshark:
 
     def close(self) -> None:
         """Ends it, and leaves nothing open; more than once does no harm."""
-        self._process.kill()
+        self.kill()
         self._process.wait()
         with suppress(BrokenPipeError):  # octets for it that nobody takes any more
-            self._frames.close()  # first: one that outlived its sandbox, just begun, reads the end
+            self._frames.close()
         self._listening.join(_ENDS_S)
-        for pipe in (self.lines, _pipe(self._process.stderr)):
-            pipe.close()
+        if not self._listening.is_alive():  # else somebody holds the pipes, and closing them waits
+            self.lines.close()
+            _pipe(self._process.stderr).close()
 
 
 def _piped(octets: bytes) -> int:
