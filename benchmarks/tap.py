@@ -46,8 +46,8 @@ KINDS = {
 GAP_NS = 20 * 10**9  # no attempt of one round is one of the next
 
 
-def frames_again(names: tuple[str, ...], count: int) -> Iterator[Frame]:
-    """So many frames of captures, whose times go on."""
+def frames_again(names: tuple[str, ...], count: int, *, gap_ns: int = GAP_NS) -> Iterator[Frame]:
+    """So many frames of captures, whose times go on, with a gap between two rounds."""
     frames = []
     for name in names:
         with open(DATA / name, "rb") as file:
@@ -64,7 +64,7 @@ def frames_again(names: tuple[str, ...], count: int) -> Iterator[Frame]:
                 octets[28] = octets[32] = turn >> 8 & 0xFF
             yield frame._replace(at_ns=frame.at_ns + later, octets=bytes(octets))
         turn += 1
-        later += max(frame.at_ns for frame in frames) - frames[0].at_ns + GAP_NS
+        later += max(frame.at_ns for frame in frames) - frames[0].at_ns + gap_ns
 
 
 def tshark_alone(path: Path) -> float:

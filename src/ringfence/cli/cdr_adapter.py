@@ -16,7 +16,7 @@ from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.cdr.ts32298.tags import TagMap, usual_tags
 from ringfence.adapters.event_table import AHEAD_S_MAX
 from ringfence.cli.adapter_run import patience_option
-from ringfence.cli.cdr_follow import LONGEST_CALL_S, Following, follow_options, run_follow
+from ringfence.cli.cdr_follow import LONGEST_CALL_S, FollowedRecords, follow_options, follow_records
 from ringfence.cli.import_options import ImportOptions, files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
@@ -141,8 +141,8 @@ def cdr(
             raise click.UsageError(
                 "--follow goes without --complete-from, --complete-to, --yes, --rejects and --json"
             )
-        run_follow(
-            Following(
+        follow_records(
+            FollowedRecords(
                 *(paths, format_, feed, longest_call, state, pattern, given.restart),
                 *(server, tls, timeout),
             ),

@@ -19,6 +19,7 @@ from ringfence.adapters.tap.capture_files import CaptureFiles
 from ringfence.adapters.tap.check import check_tshark
 from ringfence.adapters.tap.reader import TapReader
 from ringfence.adapters.tap.relay import Relay
+from ringfence.adapters.tap.shares import TAPS_MAX, shares
 from ringfence.adapters.tap.source import TapSource
 from ringfence.adapters.tap.tshark import NoTshark, Tshark
 from ringfence.cli.adapter_run import (
@@ -28,6 +29,7 @@ from ringfence.cli.adapter_run import (
     said_by,
     summed_up,
 )
+from ringfence.cli.follow_run import Following, follow_option, pattern_option, state_option
 from ringfence.cli.import_options import ImportOptions, files_of, import_options
 from ringfence.cli.import_run import Import, claim_of, run_import
 from ringfence.cli.options import (
@@ -36,6 +38,7 @@ from ringfence.cli.options import (
     feed_option,
     switch_country_option,
 )
+from ringfence.cli.tap_follow import follow_captures
 from ringfence.cli.withheld_option import withheld_option
 from ringfence.wording.dialled import DialPlan
 from ringfence.wording.withheld import Withheld
@@ -48,6 +51,7 @@ _say = said_by("tap")
 class _Listening:
     interface: str
     filter: str
+    taps: int
     feed: str
     lateness: int
     server: str
@@ -71,6 +75,14 @@ class _Listening:
     default="",
     help="With --interface: what is captured, as tcpdump has it: 'sctp or udp port 5060'.",
 )
+@click.option(
+    "--taps",
+    type=click.IntRange(1, TAPS_MAX),
+    metavar="COUNT",
+    default=1,
+    show_default=True,
+    help="With --interface: how many tsharks share the frames, by the addresses in them.",
+)
 @feed_option
 @switch_country_option
 @click.option(
@@ -81,6 +93,9 @@ class _Listening:
 )
 @withheld_option
 @lateness_option
+@follow_option
+@state_option
+@pattern_option
 @import_options
 @connection_options
 @patience_option
@@ -92,11 +107,15 @@ def tap(
     read: bool,
     interface: str | None,
     filter_: str,
+    taps: int,
     lateness: int,
     feed: str,
     plan: DialPlan,
     decode_as: tuple[str, ...],
     withheld: Withheld,
+    follow: bool,
+    state: Path | None,
+    pattern: str,
     given: ImportOptions,
     server: str,
     tls: Tls | None,
@@ -112,23 +131,59 @@ def tap(
     With --read it takes capture files (pcap, pcapng, also packed), and all files of directories, by
     name. It ends when all is answered, as `ringfence import events` does. The exit code is 1 if
     something could not be read, or nothing is claimed though asked for.
+
+    With --read and --follow it takes a directory that another program captures to, file after file,
+    until SIGTERM, and goes on there the next time.
     """
     start = partial(Tshark, decode_as)
     if read == bool(interface) or read != bool(paths):
         raise click.UsageError("either --interface NAME, or --read FILE...")
     if filter_ and not interface:
         raise click.UsageError("--filter goes with --interface")
+    if taps != 1 and not interface:
+        raise click.UsageError("--taps goes with --interface")
     if interface and given.any:
         raise click.UsageError(
             "--complete-from, --complete-to, --yes, --restart, --rejects, --json go with --read"
         )
+    if follow and not (read and len(paths) == 1 and paths[0].is_dir()):
+        raise click.UsageError("--follow goes with --read and one directory")
+    if follow and any(given.of_files):
+        raise click.UsageError(
+            "--follow goes without --complete-from, --complete-to, --yes, --rejects and --json"
+        )
+    if not follow and (state or pattern != "*"):
+        raise click.UsageError("--state and --pattern go with --follow")
     try:
         check_tshark(start)
     except NoTshark as error:
         raise Failed(str(error)) from None
     if interface:
         _listen(
-            _Listening(interface, filter_, feed, lateness, server, tls, timeout),
+            _Listening(interface, filter_, taps, feed, lateness, server, tls, timeout),
+            start,
+            TapReader(plan, withheld),
+        )
+        return
+    if follow:
+        follow_captures(
+            Following(
+                adapter="tap",
+                paths=paths,
+                format="capture",
+                feed=feed,
+                lateness_s=float(lateness),
+                state=state,
+                pattern=pattern,
+                restart=given.restart,
+                server=server,
+                tls=tls,
+                timeout=timeout,
+                late="frames are earlier than what was claimed already: a file was held up, or"
+                " clocks differ",
+                nothing="no file is whole yet: does the capture begin a new one now and then?",
+                say=_say,
+            ),
             start,
             TapReader(plan, withheld),
         )
@@ -163,9 +218,10 @@ def _listen(asked: _Listening, start: partial[Tshark], reader: TapReader) -> Non
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    source = TapSource(
-        partial(Capture, asked.interface, asked.filter), partial(Relay, start), reader, stream
-    )
+    captures = [
+        partial(Capture, asked.interface, each) for each in shares(asked.filter, asked.taps)
+    ]
+    source = TapSource(captures, partial(Relay, start), reader, stream)
     with summed_up(asked.server, source.tally, stream, _say):
         running = run_live(
             source,

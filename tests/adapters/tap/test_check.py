@@ -8,6 +8,7 @@ import pytest
 from support.places import ROOT
 
 from ringfence import EventKind
+from ringfence.adapters.tap import check
 from ringfence.adapters.tap.check import check_tshark
 from ringfence.adapters.tap.tshark import NoTshark, Tshark
 
@@ -34,6 +35,12 @@ def test_a_protocol_that_it_reads_otherwise_is_named() -> None:
 def test_one_that_does_not_run_says_why() -> None:
     with pytest.raises(NoTshark, match="tshark has ended: status="):
         check_tshark(partial(Tshark, script=b"this is no Lua"))
+
+
+def test_one_that_hangs_is_ended_and_will_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "CHECK_S", 1.0)
+    with pytest.raises(NoTshark, match="tshark has ended: status="):
+        check_tshark(partial(Tshark, script=b"while true do end"))
 
 
 def test_what_is_wanted_of_it_stands_in_the_truth_files() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.places import ROOT
 from support.server_process import wait_until
+from support.started_programs import started
 
 from ringfence.adapters.tap.frames import Frame, frames_of
 from ringfence.adapters.tap.packets import Packet
@@ -23,12 +24,7 @@ FIRST, SECOND = FRAMES[:190], FRAMES[190:]
 
 def inside(pid: int) -> int:
     """The process of tshark itself, inside of its sandbox."""
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if Path(f"/proc/{child}/comm").read_text().strip() == "tshark":
-            return int(child)
-        if found := inside(int(child)):
-            return found
-    return 0
+    return started("tshark", pid)
 
 
 class Runs:
@@ -79,7 +75,7 @@ def test_another_takes_over(signal_: signal.Signals, sandbox: bool) -> None:
         relay.mark(1)
         before = read_until(lines, 1)
         pid = runs.all[0].pid
-        program = inside_when_there(pid)
+        program = inside(pid)
         os.kill(pid if sandbox else program, signal_)
         if signal_ is signal.SIGKILL:
             wait_until(lambda: not Path(f"/proc/{program}").exists())
@@ -109,7 +105,7 @@ def test_no_frame_is_lost_that_comes_after_the_loss_was_told() -> None:
             relay.give(frame)
         relay.mark(1)
         read_until(lines, 1)
-        os.kill(inside_when_there(runs.all[0].pid), signal.SIGKILL)
+        os.kill(inside(runs.all[0].pid), signal.SIGKILL)
         assert isinstance(next(lines), Lost)
         at_once = SECOND[0]._replace(at_ns=FIRST[-1].at_ns)  # no beat of the relay before it
         for frame in (at_once, *SECOND[1:]):
@@ -123,7 +119,7 @@ def test_no_frame_is_lost_that_comes_after_the_loss_was_told() -> None:
 def test_nobody_waits_for_one_that_dies_at_a_full_pipe() -> None:
     runs = Runs()
     with closing(Relay(runs, hangs_s=2.0)) as relay:
-        os.kill(inside_when_there(runs.all[0].pid), signal.SIGSTOP)
+        os.kill(inside(runs.all[0].pid), signal.SIGSTOP)
 
         def give() -> None:
             for _ in range(40):
@@ -137,11 +133,6 @@ def test_nobody_waits_for_one_that_dies_at_a_full_pipe() -> None:
         giving.join()
         assert sum(isinstance(each, Lost) for each in found) == 1
         assert numbers(found)
-
-
-def inside_when_there(pid: int) -> int:
-    wait_until(lambda: inside(pid))
-    return inside(pid)
 
 
 def test_one_that_grows_is_replaced() -> None:
@@ -168,6 +159,6 @@ def test_nothing_of_a_relay_is_left_when_it_is_closed() -> None:
     runs = Runs()
     with closing(Relay(runs)) as relay:
         relay.give(FRAMES[0])
-        pid = inside_when_there(runs.all[0].pid)
+        pid = inside(runs.all[0].pid)
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
     assert resident_bytes(pid) == 0

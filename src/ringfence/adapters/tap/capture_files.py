@@ -7,20 +7,16 @@ the one before it again, for what it must know of the time before.
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from ringfence.adapters.base import Attempt, Unreadable
-from ringfence.adapters.cdr.unpacked import in_words, unpacked
 from ringfence.adapters.event_table import AHEAD_S_MAX, Event, Passed, Rejects
-from ringfence.adapters.tap.frames import frames_of
+from ringfence.adapters.tap.capture_stream import CaptureStream
 from ringfence.adapters.tap.reader import Outcome, TapReader
-from ringfence.adapters.tap.relay import Lost, Mark, Relay
-from ringfence.wording.tables import TableError
-
-_END_OF_TIME = float("inf")
+from ringfence.adapters.tap.relay import Relay
 
 
 class CaptureFiles:
@@ -30,13 +26,9 @@ class CaptureFiles:
         self, paths: Sequence[Path], relay: Relay, reader: TapReader, *, latest: int
     ) -> None:
         self._paths = paths
-        self._relay = relay
-        self._packets = relay.lines()
-        self._reader = reader
+        self._stream = CaptureStream(relay, reader)
         self._latest = latest
         self._next = 0
-        self._frames = 0
-        """That tshark was given before the file that is being read."""
 
     def __call__(
         self, file: IO[bytes], rejects: Rejects, skip: int
@@ -75,56 +67,13 @@ class CaptureFiles:
         raise ValueError(f"not one of the files: {file.name}")
 
     def _outcomes(self, file: IO[bytes], index: int) -> Iterator[tuple[int, int, Outcome]]:
-        """Frame, unix second and outcome of each message; the frame is the last that was read."""
-        mark = index + 1
-        pump = _Pump(self._relay, file, mark)
+        """Frame, unix second and outcome of each message."""
         number, at = 0, 0
-        for printed in self._packets:
-            if isinstance(printed, Mark):
-                if printed.number == mark:
-                    break
-            elif isinstance(printed, Lost):
-                yield number, at, Unreadable(f"lost behind it: {printed.why}")
-            else:
-                number, at = printed.number - self._frames, int(printed.at)
-                for outcome in self._reader.read(printed):
-                    yield number, at, outcome
-        self._frames += pump.join()
+        for number, at, outcome in self._stream.outcomes(file):
+            yield number, at, outcome
         if index + 1 == len(self._paths):
-            for outcome in self._reader.due(_END_OF_TIME):
+            for outcome in self._stream.reader.due(math.inf):
                 yield number, at, outcome
-
-
-class _Pump:
-    """Hands on a file's frames, and a mark behind them, beside what is read of them."""
-
-    def __init__(self, relay: Relay, file: IO[bytes], mark: int) -> None:
-        self._relay = relay
-        self._file = file
-        self._mark = mark
-        self._count = 0
-        self._failed: TableError | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def join(self) -> int:
-        """How many frames there were; raises TableError."""
-        self._thread.join()
-        if self._failed is not None:
-            raise self._failed
-        return self._count
-
-    def _run(self) -> None:
-        try:
-            with in_words(), unpacked(self._file) as octets:
-                for frame in frames_of(octets):
-                    self._relay.give(frame)
-                    self._count += 1
-        except TableError as error:
-            self._failed = error
-        except BrokenPipeError:
-            return  # the relay was closed
-        self._relay.mark(self._mark)
 
 
 def _event(attempt: Attempt) -> Event:

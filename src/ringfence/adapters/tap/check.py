@@ -8,8 +8,9 @@ adapter, goes through it.
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from importlib.resources import files
 
 from ringfence import EventKind
@@ -22,16 +23,24 @@ from ringfence.adapters.tap.tshark import NoTshark, Tshark
 from ringfence.wording.dialled import DialPlan
 
 _COUNTRY = 44  # of the numbers in the capture
+CHECK_S = 60.0
+"""A tshark that has not read the capture by then is ended, and will not do."""
 
 
 def check_tshark(start: Callable[[], Tshark]) -> None:
     """Raises NoTshark, with what is missing."""
     reader = TapReader(DialPlan.of_country(_COUNTRY))
     found: set[Event] = set()
-    with closing(start()) as tshark, (files(__package__) / "check.pcapng").open("rb") as file:
-        for frame in frames_of(file):
-            tshark.give(frame)
-        tshark.end()
+    with ExitStack() as stack:
+        tshark = stack.enter_context(closing(start()))
+        late = threading.Timer(CHECK_S, tshark.kill)
+        late.start()
+        stack.callback(late.cancel)
+        file = stack.enter_context((files(__package__) / "check.pcapng").open("rb"))
+        with suppress(BrokenPipeError):  # it has ended: why, is told below
+            for frame in frames_of(file):
+                tshark.give(frame)
+            tshark.end()
         for line in tshark.lines:
             what, *cells = line.decode("utf-8", "replace").rstrip("\n").split("\t")
             if what == "missing":

@@ -1,39 +1,39 @@
-"""A tap on a live interface: capture, relay and reader, each in a thread, and the loop that sends.
+"""Taps on a live interface, each with a tshark, one memory of attempts, and the loop that sends.
 
-    tcpdump -> pump -> Relay (tshark) -> reader -> loop -> EventStream
+    OneTap (tcpdump -> tshark) -> reader -> loop -> EventStream
 
-The pump gives frames to the relay, and a mark about once a second; when a mark has come out, all
-frames before it have been read, and what was heard moves on to the moment that it stands for. What
-waits for a caller or for digits holds that back.
+What all taps have heard is heard; what waits for a caller or for digits holds that back.
 
 Lost, and said to be: what the kernel dropped, what a tshark had in hands that died or hung, what
-came while tcpdump was replaced, and the second of a message that cannot be read.
+came while tcpdump was replaced, and the second of a message that cannot be read. A loss begins
+where what was heard ends, as what waits may wait for what was lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from ringfence.adapters.base import Attempt, EventSink, Tally, Unreadable
-from ringfence.adapters.tap.capture import Capture, NoCapture
+from ringfence.adapters.tap.capture import Capture
+from ringfence.adapters.tap.merging import Merging
+from ringfence.adapters.tap.one_tap import Gone, HeardUntil, OneTap
 from ringfence.adapters.tap.packets import Packet
 from ringfence.adapters.tap.reader import Outcome, TapReader
-from ringfence.adapters.tap.relay import Lost, Mark, Relay
-from ringfence.wording.tables import TableError
+from ringfence.adapters.tap.relay import Relay
 
-MARK_S = 1.0
-SILENT_S = 10.0
-"""A tcpdump that says nothing for so long, though asked each second, is replaced."""
-AGAIN_S = 1.0
 PARCELS_MAX = 256
 PARCEL_OUTCOMES = 1_024
+PRINTED_MAX = 16_384
+"""Of each of several taps, before the reader takes it."""
 CLOSE_S = 20.0
-_NANO = 10**9
+
+_Printed = Packet | Gone | HeardUntil | None
 
 
 class _Parcel(NamedTuple):
@@ -47,83 +47,74 @@ class _Parcel(NamedTuple):
 class TapSource:
     """A `Source` of what a core network's signalling on one interface tells.
 
-    `start_capture` begins a capture; `clock` gives unix seconds.
+    `start_captures` begin a capture each, of which no frame is in two; `clock` gives unix seconds.
     """
 
     def __init__(
         self,
-        start_capture: Callable[[], Capture],
+        start_captures: Sequence[Callable[[], Capture]],
         start_relay: Callable[[], Relay],
         reader: TapReader,
         sink: EventSink,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._start_capture = start_capture
-        self._start_relay = start_relay
         self._reader = reader
         self._sink = sink
         self._clock = clock
         self.tally = Tally()
         self.heard_until = clock()
         """Unix seconds: up to then all is handed on, or was said to be lost."""
-        self._captured_until = self.heard_until
-        """The same, as the pump knows it; what follows is lost if a capture ends."""
-        self._dropped = 0
-        self._marks: deque[tuple[int, float]] = deque()
-        self._mark = 0
-        self._marked_at = 0.0
-        self._lost: deque[tuple[float, float]] = deque()
-        self._capture: Capture
-        self._relay: Relay
+        self._taps = [OneTap(each, start_relay, self.tally, clock) for each in start_captures]
+        self._opened: list[OneTap] = []
+        self._threads: list[threading.Thread] = []
         self._failure: asyncio.Future[None]
-        self._stopping = threading.Event()
         self._room = threading.BoundedSemaphore(PARCELS_MAX)
 
     async def open(self) -> str:
         """Begins to capture."""
-        self._relay = await asyncio.to_thread(self._start_relay)
         try:
-            self._capture = await asyncio.to_thread(self._start_capture)
-        except NoCapture:
-            self._relay.close()
+            for tap in self._taps:
+                await asyncio.to_thread(tap.open)
+                self._opened.append(tap)
+        except BaseException:
+            for tap in self._opened:
+                await asyncio.to_thread(tap.close)
             raise
-        self.heard_until = self._captured_until = self._clock()
-        return "capture=tcpdump"
+        self.heard_until = self._clock()
+        return f"capture=tcpdump taps={len(self._taps)}"
 
     async def start(self) -> None:
         """Begins to hand on."""
         self._loop = asyncio.get_running_loop()
         self._failure = self._loop.create_future()
-        self._pump = threading.Thread(target=self._guarded, args=(self._give_all,), daemon=True)
-        self._reads = threading.Thread(target=self._guarded, args=(self._read_all,), daemon=True)
-        self._pump.start()
-        self._reads.start()
+        for work in (*(tap.give_all for tap in self._taps), self._read_all):
+            thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     async def failed(self) -> None:
         """Waits until listening has failed for good, and raises what it failed with."""
         await asyncio.shield(self._failure)
 
     async def close(self) -> None:
-        """Ends the capture, and hands on what it had."""
-        self._stopping.set()
-        self._capture.stop()
+        """Ends the captures, and hands on what they had."""
+        for tap in self._taps:
+            tap.stop()
+        until = time.monotonic() + 2 * CLOSE_S
         try:
-            for thread in (self._pump, self._reads):
-                await asyncio.to_thread(thread.join, CLOSE_S)
+            for thread in self._threads:
+                await asyncio.to_thread(thread.join, max(0.1, until - time.monotonic()))
         finally:
-            await asyncio.to_thread(self._relay.close)
-            await asyncio.to_thread(self._capture.close)
+            for tap in self._taps:
+                await asyncio.to_thread(tap.close)
         if self._failure.done():
             self._failure.result()
 
     def look(self) -> None:
-        """Asks tcpdump how it is, and ends one that does not answer: another follows."""
-        self._capture.ask()
-        if self._clock() - self._capture.answered_at > SILENT_S:
-            self.tally["note_capture_hung"] += 1
-            self._capture.answered_at = self._clock()
-            self._capture.kill()
+        """Asks each tcpdump how it is, and ends one that does not answer: another follows."""
+        for tap in self._taps:
+            tap.look()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -135,79 +126,14 @@ class TapSource:
         if not self._failure.done():
             self._failure.set_exception(error)
 
-    # The pump's thread
-
-    def _give_all(self) -> None:
-        """Hands on all frames of one capture after another."""
-        try:
-            while True:
-                try:
-                    for frame in self._capture.frames(self._idle):
-                        self._relay.give(frame)
-                        now = self._clock()
-                        if now - self._marked_at >= MARK_S:
-                            self._say_heard(now, frame.at_ns / _NANO)
-                except TableError:
-                    self.tally["note_capture_cut"] += 1
-                if not self._stopping.is_set():
-                    self._replace_capture()
-                if self._stopping.is_set():
-                    break
-            self._give_mark(self._captured_until)
-        finally:
-            self._relay.end()
-
-    def _idle(self) -> None:
-        now = self._clock()
-        if now - self._marked_at >= MARK_S:
-            self._say_heard(now, now)
-
-    def _say_heard(self, now: float, read_until: float) -> None:
-        """Marks how far frames were captured, if tcpdump has said so."""
-        heard = self._capture.heard
-        if heard is None:
-            return
-        if heard.dropped > self._dropped:
-            self.tally["note_dropped_by_kernel"] += heard.dropped - self._dropped
-            self._lost.append((self._captured_until, now))
-            self._dropped = heard.dropped
-        self._marked_at = now
-        self._captured_until = max(self._captured_until, min(heard.at, read_until))
-        self._give_mark(self._captured_until)
-
-    def _give_mark(self, heard: float) -> None:
-        self._mark += 1
-        self._marks.append((self._mark, heard))
-        self._relay.mark(self._mark)
-
-    def _replace_capture(self) -> None:
-        """Waits until another capture runs; what came meanwhile is lost."""
-        self.tally["note_capture_replaced"] += 1
-        self._capture.close()
-        while not self._stopping.wait(AGAIN_S):
-            try:
-                capture = self._start_capture()
-            except NoCapture:
-                self.tally["note_capture_failed"] += 1
-                continue
-            break
-        else:
-            return
-        now = self._clock()
-        self._lost.append((self._captured_until, now))
-        self._captured_until = now
-        self._dropped = 0
-        self._capture = capture
-        if self._stopping.is_set():
-            capture.stop()
-
     # The reader's thread
 
     def _read_all(self) -> None:
-        """Makes parcels of what tshark prints."""
+        """Makes parcels of what tsharks print."""
         outcomes: list[Outcome] = []
-        heard = self.heard_until
-        for printed in self._relay.lines():
+        heard = [self.heard_until] * len(self._taps)
+        told = self.heard_until
+        for number, printed in self._printed():
             lost: list[tuple[float, float]] = []
             said: float | None = None
             if isinstance(printed, Packet):
@@ -215,27 +141,55 @@ class TapSource:
                     outcomes.append(outcome)
                     if isinstance(outcome, Unreadable):
                         lost.append((printed.at, printed.at))
-            elif isinstance(printed, Lost):
-                deaf = printed.since is not None
-                self.tally["note_segment_missing" if deaf else "note_tshark_replaced"] += 1
-                lost.append((min(heard, printed.since or heard), self._clock()))
+            elif isinstance(printed, Gone):
+                lost.append((min(told, printed.began), printed.ended))
             else:
-                said = heard = self._heard_at(printed, heard)
-                outcomes += self._reader.due(heard)
-                said = min(heard, self._reader.waits_since(heard))
-                while self._lost:
-                    lost.append(self._lost.popleft())
+                heard[number] = max(heard[number], printed.at)
+                until = min(heard)
+                outcomes += self._reader.due(until)
+                said = told = min(until, self._reader.waits_since(until))
             if lost or said is not None or len(outcomes) >= PARCEL_OUTCOMES:
                 self._send(outcomes, lost, said)
                 outcomes = []
-        outcomes += self._reader.due(float("inf"))
-        self._send(outcomes, list(self._lost), heard)
+        outcomes += self._reader.due(math.inf)
+        self._send(outcomes, [], min(heard))
 
-    def _heard_at(self, mark: Mark, before: float) -> float:
-        """What a mark stands for; one that was overtaken is passed over."""
-        while self._marks and self._marks[0][0] <= mark.number:
-            before = self._marks.popleft()[1]
-        return before
+    def _printed(self) -> Iterator[tuple[int, Packet | Gone | HeardUntil]]:
+        """What the taps print, each with its number, packets in the order of their time."""
+        if len(self._taps) == 1:
+            yield from ((0, printed) for printed in self._taps[0].printed())
+            return
+        queue: SimpleQueue[tuple[int, _Printed]] = SimpleQueue()
+        rooms = [threading.BoundedSemaphore(PRINTED_MAX) for _ in self._taps]
+
+        def pass_on(number: int) -> None:
+            try:
+                for printed in self._taps[number].printed():
+                    rooms[number].acquire()
+                    queue.put((number, printed))
+            finally:
+                rooms[number].acquire()
+                queue.put((number, None))
+
+        for number in range(len(self._taps)):
+            work = (lambda number=number: pass_on(number),)
+            threading.Thread(target=self._guarded, args=work, daemon=True).start()
+        merging = Merging(len(self._taps))
+        going = len(self._taps)
+        while going:
+            number, printed = queue.get()
+            rooms[number].release()
+            if isinstance(printed, Packet):
+                merging.take(printed)
+                merging.come(number, printed.at)
+            elif isinstance(printed, HeardUntil):
+                merging.come(number, printed.at)
+            elif printed is None:
+                merging.end(number)
+                going -= 1
+            yield from ((number, packet) for packet in merging.due())
+            if isinstance(printed, Gone | HeardUntil):
+                yield number, printed
 
     def _send(
         self, outcomes: list[Outcome], lost: list[tuple[float, float]], heard: float | None

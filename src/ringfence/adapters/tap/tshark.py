@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -25,6 +26,8 @@ _FILES_MAX = 64
 _SCRIPT_MAX = 65_536  # which bwrap puts into the sandbox; tshark itself writes no file
 _ERROR_MAX = 1_024
 _LINES_KEPT = 8
+_ENDS_S = 10.0
+"""What has closed its output, or was killed, is gone by then."""
 SETTINGS = (
     *("-o", "sip.hide_generatd_call_id:TRUE"),  # or each INVITE lists all of its media port
     *("-o", "tcp.reassemble_out_of_order:TRUE"),
@@ -87,6 +90,7 @@ class Tshark:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=(source,),
+            process_group=0,  # one of its own, see `kill`
         )
         os.close(source)
         self._written = WrittenFrames()
@@ -116,8 +120,14 @@ class Tshark:
         self._frames.close()
 
     def kill(self) -> None:
-        """Ends it at once, be it stopped; with it goes all in its sandbox."""
-        self._process.kill()
+        """Ends it at once, be it stopped; with it goes all in its sandbox.
+
+        The whole group: a sandbox that is just being made does not end with its maker as yet, and
+        waits for it for ever.
+        """
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     @property
     def has_failed(self) -> bool:
@@ -125,9 +135,13 @@ class Tshark:
         return bool(self._process.poll())
 
     def why_ended(self) -> str:
-        """How it ended, in a sentence; waits for that."""
-        status = self._process.wait()
-        self._listening.join()
+        """How it ended, in a sentence; one that prints no more and stays is ended."""
+        try:
+            status = self._process.wait(_ENDS_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self._process.wait()
+        self._listening.join(_ENDS_S)
         return f"tshark has ended: status={status}" + (f", {self._said[-1]}" if self._said else "")
 
     def _listen(self) -> None:
@@ -138,12 +152,14 @@ class Tshark:
 
     def close(self) -> None:
         """Ends it, and leaves nothing open; more than once does no harm."""
-        self._process.kill()
+        self.kill()
         self._process.wait()
-        self._listening.join()
-        for pipe in (self._frames, self.lines, _pipe(self._process.stderr)):
-            with suppress(BrokenPipeError):  # octets for it that nobody takes any more
-                pipe.close()
+        with suppress(BrokenPipeError):  # octets for it that nobody takes any more
+            self._frames.close()
+        self._listening.join(_ENDS_S)
+        if not self._listening.is_alive():  # else somebody holds the pipes, and closing them waits
+            self.lines.close()
+            _pipe(self._process.stderr).close()
 
 
 def _piped(octets: bytes) -> int:

@@ -12,24 +12,17 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import Any, NamedTuple
 
 from ringfence import EventKind
 from ringfence.adapters.base import EventSink, Tally
 from ringfence.adapters.cdr.follow.files import Files, Followed
+from ringfence.adapters.cdr.follow.looking import Looking, moment
 from ringfence.adapters.cdr.follow.reading import Moved, Piece, Reading, opened
-from ringfence.adapters.cdr.follow.state import State, facts_of
 from ringfence.adapters.cdr.follow.whole import Shape
 from ringfence.adapters.cdr.reader import CdrReader
 from ringfence.adapters.event_table import AHEAD_S_MAX, Passed
-from ringfence.adapters.state_keeper import StateKeeper
 from ringfence.wording.tables import Table, TableError
 
-LOOK_S = 1.0
-LOOKS_SHARE = 10
-"""A look that takes long is made so many times less often, and so is a state written."""
-CLOSE_S = 10.0
 TORN_S = 60.0
 """A record that is not whole is waited for so long."""
 SETTLED_S = 10.0
@@ -38,20 +31,9 @@ REMEMBERED = 8 << 20
 """Octets in front of where one goes on that are read again, for the calls that were seen."""
 AT_ONCE = 256
 """Records read before others get their turn."""
-STATE_EVERY_S = 10
-"""A state of which only the time is new is written so often."""
 
 
-class Kept(NamedTuple):
-    """Where one would go on."""
-
-    looked: int
-    read_before: int
-    files: tuple[tuple[Any, ...], ...]
-    folders: tuple[int, ...] | None
-
-
-class Follower:
+class Follower(Looking):
     """Reads on in files, again and again. All times are unix seconds.
 
     `lose` learns of [began, ended) in which calls may have been missed.
@@ -71,85 +53,18 @@ class Follower:
         lose: Callable[[int, int], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._files = files
+        super().__init__(files, sink, say, heard=heard, lose=lose, clock=clock)
         self._shape = shape
         self._reader = reader
-        self._sink = sink
-        self._say = say
         self._longest_call_s = longest_call_s
-        self._heard = heard
         self._remembers = not resumed
-        self._lose_ = lose
-        self._clock = clock
-        self._failing = ""
-        self._looking = False
-        self._kept = self._where()
-        self._kept_again_at = 0.0
-        self.tally = Tally()
-        self.keeper: StateKeeper[State] | None = None
-
-    @property
-    def heard_until(self) -> float:
-        """Until when all that was written was handed on, or is told to be lost."""
-        return self._heard
-
-    @property
-    def kept(self) -> Kept:
-        """What a state holds of it."""
-        if not self._looking:  # else files come and go in another thread
-            self._kept = self._where()
-        return self._kept
-
-    async def open(self) -> str:
-        """Nothing is opened yet."""
-        return ""
-
-    async def start(self) -> None:
-        """Begins to read."""
-        self._stop = asyncio.Event()
-        self._running = asyncio.create_task(self._run())
-
-    async def failed(self) -> None:
-        """Waits until that has failed for good, and raises what it failed with."""
-        await asyncio.shield(self._running)
-
-    async def close(self) -> None:
-        """Stops behind the records that are at hand."""
-        self._stop.set()
-        await asyncio.wait({self._running}, timeout=CLOSE_S)
-        self._running.cancel()
-        await asyncio.wait({self._running})
-        self._files.close()
-        if not self._running.cancelled():
-            self._running.result()
-
-    def look(self) -> None:
-        """Writes down where one would go on."""
-        began = time.monotonic()
-        if self.keeper and began >= self._kept_again_at:
-            self.keeper.look()
-            self._kept_again_at = began + LOOKS_SHARE * (time.monotonic() - began)
-
-    async def _run(self) -> None:
-        while not self._stop.is_set():
-            began = time.monotonic()
-            await self.read_all()
-            pause_s = max(LOOK_S, LOOKS_SHARE * (time.monotonic() - began))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause_s)
 
     async def read_all(self) -> None:
         """Reads what is new in all files."""
         began = self._clock()
-        self._looking = True
-        try:
-            look = await asyncio.to_thread(self._files.look, began)
-        except OSError as error:
-            self._looking = False
-            self._fail(f"{error.filename}: {error.strerror}; it is tried again")
+        look = await self._listed(began)
+        if look is None:
             return
-        self._looking = False
-        self._fail("")
         for words in look.lost:
             self._lose(words)
         if not self._remembers:
@@ -164,10 +79,6 @@ class Follower:
             self._files.looked_at = began
         whole_until = min([self._files.looked_at, *torn, *self._files.troubles.since])
         self._heard = max(self._heard, whole_until)
-
-    def _stop_wanted(self) -> bool:
-        stop = getattr(self, "_stop", None)
-        return stop is not None and stop.is_set()
 
     async def _read(self, followed: Followed, began: float) -> None:
         as_of = (followed.size, followed.mtime_ns)
@@ -269,20 +180,8 @@ class Follower:
     def _lose(self, words: str) -> None:
         now = self._clock()
         begin = math.floor(self._heard - self._longest_call_s)
-        self._say(f"{words}: what began since {_moment(begin)} is not claimed")
+        self._say(f"{words}: what began since {moment(begin)} is not claimed")
         self._lose_(begin, int(now) + 1)
-
-    def _fail(self, words: str) -> None:
-        if words and words != self._failing:
-            self._say(words)
-        elif self._failing and not words:
-            self._say("the folder can be read again")
-        self._failing = words
-
-    def _where(self) -> Kept:
-        looked = int(self._heard) // STATE_EVERY_S * STATE_EVERY_S
-        files = self._files
-        return Kept(looked, files.read_before, facts_of(files.followed), files.folders)
 
 
 class _Refused:
@@ -297,14 +196,3 @@ class _Refused:
         name = reason.split(":", 1)[0]
         self._tally[name] += 1
         self.reasons.add(name)
-
-
-def _moment(at: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-
-
-def default_state(path: Path, feed: str) -> Path:
-    """Where the state is if nobody says it: beside what is followed, hidden."""
-    if path.is_dir():
-        return path / f".{feed}.follow"
-    return path.with_name(f".{path.name}.{feed}.follow")
