@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 FEED = "sip-1"
 ALL = list(range(447700900000, 447700901000))
 CALLED = 447700900123
+CALLER = 441632960320
 PORTS = 40
 """So many senders that each of two or three processes hears some: the chance of none is below
 1 in 10**6."""
@@ -99,7 +100,7 @@ def reports_of(number: int) -> list[bytes]:
             sip(
                 method,
                 uri=f"sip:+{number}@{host}.example;user=phone",
-                sender=f"<sip:+44163296032{caller}@caller.example>;tag={tag}",
+                sender=f"<sip:+{CALLER + caller}@caller.example>;tag={tag}",
                 call_id=f"{call}-{number}",
                 more=session,
                 body="hello" if method == "MESSAGE" else "",
