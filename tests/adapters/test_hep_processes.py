@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from support.server_process import Peer, ServerProcess, is_alive, peer_of, wait_
 from support.switch_traffic import hep, sip
 from support.told_claims import gaps_of, put_feed, status_of
 
+from ringfence.adapters.hep_reader import LATE_S
 from ringfence.v1 import number_service_pb2 as numbers
 
 pytestmark = pytest.mark.slow
@@ -162,8 +164,14 @@ def test_process_that_ends_or_hangs_leaves_a_gap_and_is_replaced(
         one, other = readers_of(running)
         os.kill(one, how)
         hurt = time.time()
-        switches.report()
-        wait_until(lambda: not is_alive(one))
+
+        def goes_on_unclaimed() -> bool:
+            switches.report()
+            time.sleep(0.1)
+            assert status_of(peer, FEED).watermark.seconds <= hurt + 1
+            return not is_alive(one)
+
+        wait_until(goes_on_unclaimed)
         gone = time.time()
         wait_until(lambda: switches.claimed_until(peer, gone + 3))
         assert len(readers_of(running)) == 2
@@ -198,6 +206,30 @@ def test_what_any_process_has_read_reaches_the_server_before_the_end(
     assert events_total(peer) == switches.calls == PORTS
     assert "process" not in said
     assert not any(map(is_alive, children))
+
+
+def test_what_comes_while_the_one_behind_is_stopped_waits_and_is_read_or_counted(
+    own_server: ServerProcess, peer: Peer, senders: list[socket.socket]
+) -> None:
+    with adapter(own_server.address, "--processes", "2", "--lateness", "0") as running:
+        switches = Switches(running, senders)
+        began = time.time()
+        wait_until(lambda: switches.claimed_until(peer, began + LATE_S + 2))
+        os.kill(running.process.pid, signal.SIGSTOP)
+        most = switches.calls + 20_000
+        while switches.calls < most:  # more than pipes and sockets hold
+            switches.report()
+        os.kill(running.process.pid, signal.SIGCONT)
+        sent_at = time.time()
+        wait_until(lambda: switches.claimed_until(peer, sent_at))
+        code, said = running.stop()
+    assert code == 0, said
+    counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", said)}
+    dropped = counts.get("note_udp_dropped_by_kernel", 0)
+    assert counts["event"] + dropped == switches.calls
+    assert counts["accepted"] == counts["event"]
+    assert bool(gaps_of(peer, FEED)) == bool(dropped)
+    assert said.count("the kernel dropped datagrams") == bool(dropped)
 
 
 def test_processes_end_with_the_one_behind_them_be_they_stopped(
