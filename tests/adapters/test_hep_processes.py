@@ -1,5 +1,6 @@
 """`ringfence adapter hep --processes N`: whoever of them hears a call, it is one event."""
 
+import ctypes
 import os
 import random
 import re
@@ -25,6 +26,7 @@ FEED = "sip-1"
 ALL = list(range(447700900000, 447700901000))
 CALLED = 447700900123
 CALLER = 441632960320
+PR_SET_CHILD_SUBREAPER = 36
 PORTS = 40
 """So many senders that each of two or three processes hears some: the chance of none is below
 1 in 10**6."""
@@ -232,16 +234,31 @@ def test_what_comes_while_the_one_behind_is_stopped_waits_and_is_read_or_counted
     assert said.count("the kernel dropped datagrams") == bool(dropped)
 
 
-def test_processes_end_with_the_one_behind_them_be_they_stopped(
-    own_server: ServerProcess, peer: Peer
-) -> None:
+@pytest.fixture
+def stepparent() -> Iterator[None]:
+    """Processes whose parent is gone come to this one. Of others the kernel would say that nobody
+    is there to continue them, and continue those that are stopped.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("stepparent", "peer")
+def test_processes_end_with_the_one_behind_them_be_they_stopped(own_server: ServerProcess) -> None:
     with adapter(own_server.address, "--processes", "2") as running:
         children = readers_of(running)
         assert len(children) == 2
         os.kill(children[0], signal.SIGSTOP)
         running.process.kill()
         running.process.wait()
-        wait_until(lambda: not any(map(is_alive, children)))
+        try:
+            wait_until(lambda: not any(map(is_alive, children)))
+        finally:
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
 
 
 def test_what_was_read_and_cannot_be_sent_ends_with_3(senders: list[socket.socket]) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 from support.switch_traffic import AT, ListSink, hep, sip
 
 from ringfence import EventKind
+from ringfence.adapters import hep_listener
 from ringfence.adapters.agents import Agent
 from ringfence.adapters.calls import Message, Sighting
-from ringfence.adapters.hep_listener import STALL_S
+from ringfence.adapters.hep_listener import DROPPED_BY_KERNEL, STALL_S
 from ringfence.adapters.hep_reader import LATE_S
 from ringfence.adapters.processes import listener as listener_module
 from ringfence.adapters.processes.batch import LENGTH_OCTETS, Batch, of_octets, pack, unpack
@@ -71,10 +73,41 @@ def test_process_that_cannot_be_started_is_tried_again_and_reads_what_has_waited
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
                 udp.sendto(hep(sip()), address)
             monkeypatch.undo()
-            await it.until(lambda: len(it.sink.sent) == 1)
             await it.until(lambda: it.source.heard_until > held)
+            assert len(it.sink.sent) == 1, "what has waited is read before its time is claimed"
             assert it.sink.lost
             assert it.source.tally["note_process_ended"] >= 2
+
+    asyncio.run(run())
+
+
+def test_what_the_kernel_dropped_is_counted_once_whoever_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hep_listener, "RECEIVE_BUFFER_BYTES", 4_096)
+
+    async def run() -> None:
+        async with heard(1) as (it, address):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                (pid,) = it.source.process_ids
+                before = it.source.heard_until
+                await it.until(lambda: it.source.heard_until > before)
+                now = int(time.time())
+                os.kill(pid, signal.SIGSTOP)
+                for n in range(500):
+                    udp.sendto(hep(sip(call_id=f"c{n}"), at=now), address)
+                os.kill(pid, signal.SIGCONT)
+                counted = it.source.tally
+                await it.until(lambda: counted["event"] + counted[DROPPED_BY_KERNEL] == 500)
+                os.kill(pid, signal.SIGKILL)
+                await it.until(lambda: it.source.process_ids not in ([pid], []))
+                udp.sendto(hep(sip(call_id="last"), at=now), address)
+                events = len(it.sink.sent)
+                await it.until(lambda: len(it.sink.sent) == events + 1)
+                read_at = it.source.heard_until
+                await it.until(lambda: it.source.heard_until > read_at)
+            assert counted["event"] + counted[DROPPED_BY_KERNEL] == 501
+            assert sum("the kernel dropped datagrams" in line for line in it.said) == 1
 
     asyncio.run(run())
 

@@ -177,6 +177,7 @@ class HepProcesses:
             elif place.silent_looks > HANG_LOOKS:
                 self._say(f"process {place.reading.pid} says nothing: limit={HANG_LOOKS} s")
                 place.reading.kill()
+                place.silent_looks = 0
         if self._memory.forgotten_early:
             self.tally["note_calls_forgotten"] = self._memory.forgotten_early
 
