@@ -1,6 +1,6 @@
 """HEP3 datagrams per second: of the reader, of the live adapter, and what is lost at a rate.
 
-    python benchmarks/hep.py --rates 5000 10000 15000 20000
+    python benchmarks/hep.py --rates 5000 10000 15000 20000 --processes 1 2
 
 A switch that mirrors all sends three datagrams for each call to a number that is not in service
 (INVITE, reply, ACK), one whose script says what to mirror sends the INVITE. The reader alone is
@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,17 +41,19 @@ SEED = 20_260_101
 PACE_S = 0.005
 END_S = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
+CONNECTIONS = 16
+"""Agents over TCP: the kernel deals them out to the processes, and few would be unequal."""
 Address = tuple[str, int]
 
 
 class Adapter:
     """A running adapter and what it said in the end."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, processes: int) -> None:
         command = (sys.executable, "-m", "ringfence.cli", "adapter", "hep", "--server")
         options = ("--feed", FEED, "--country", "44", "--listen", "127.0.0.1:0")
         self._process = subprocess.Popen(
-            [*command, server.address, *options],
+            [*command, server.address, *options, "--processes", str(processes)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -61,9 +64,14 @@ class Adapter:
         self.address = found[1], int(found[2])
 
     def cpu_s(self) -> float:
-        """What it has used of a core so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """What it has used of a core so far; of several processes the one behind the others."""
+        return cpu_s_of(self._process.pid)
+
+    def reading_cpu_s(self) -> float:
+        """What all those in front of it have used, if there are any."""
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return sum(map(cpu_s_of, map(int, children)))
 
     def stop(self) -> dict[str, int]:
         """Its counts, by name."""
@@ -72,15 +80,21 @@ class Adapter:
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", said)}
 
 
+def cpu_s_of(pid: int) -> float:
+    """What a process has used of a core so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
 @contextmanager
-def running(options: argparse.Namespace) -> Iterator[tuple[Server, Adapter]]:
+def running(options: argparse.Namespace, processes: int = 1) -> Iterator[tuple[Server, Adapter]]:
     """An adapter and its server, with all numbers in quarantine."""
     with tempfile.TemporaryDirectory(prefix="ringfence-benchmark-", dir=options.folder) as folder:
         capacity = ("--workers", "1", "--capacity", str(options.numbers))
         server = Server(Path(folder, "data"), *capacity)
         try:
             server.quarantine(options.numbers)
-            yield server, Adapter(server)
+            yield server, Adapter(server, processes)
         finally:
             server.stop()
 
@@ -124,6 +138,41 @@ def measure_tcp(kind: str, options: argparse.Namespace) -> tuple[float, float]:
     if counts["accepted"] != calls:
         raise SystemExit(f"not each call is an event: {counts}")
     return len(frames) / took_s, len(frames) / cpu_s
+
+
+def send_all(address: Address, frames: Sequence[bytes]) -> None:
+    """Sends frames over a connection, and waits until all are read."""
+    with socket.create_connection(address) as stream:
+        stream.sendall(b"".join(frames))
+        stream.shutdown(socket.SHUT_WR)
+        stream.settimeout(END_S)
+        stream.recv(1)
+
+
+def measure_processes(processes: int, options: argparse.Namespace) -> tuple[float, float, float]:
+    """INVITEs a second to the last answer; seconds of a core that one takes behind, and to read."""
+    frames = frames_of("INVITE", options.datagrams, options, SEED)
+    with running(options, processes) as (server, adapter):
+        before = adapter.cpu_s(), adapter.reading_cpu_s()
+        senders = [
+            threading.Thread(target=send_all, args=(adapter.address, frames[n::CONNECTIONS]))
+            for n in range(CONNECTIONS)
+        ]
+        began = time.monotonic()
+        for sender in senders:
+            sender.start()
+        while server.status().events_total < len(frames):
+            time.sleep(0.01)
+            if time.monotonic() - began > END_S:
+                raise SystemExit(f"not each call is an event: {adapter.stop()}")
+        took_s = time.monotonic() - began
+        behind_s, reading_s = adapter.cpu_s() - before[0], adapter.reading_cpu_s() - before[1]
+        for sender in senders:
+            sender.join()
+        counts = adapter.stop()
+    if counts["accepted"] != len(frames) or counts["event"] != len(frames):
+        raise SystemExit(f"not each call is an event: {counts}")
+    return len(frames) / took_s, behind_s / len(frames), reading_s / len(frames)
 
 
 def send_at(rate: int, address: Address, frames: Sequence[bytes]) -> None:
@@ -170,6 +219,7 @@ def main() -> None:
     parser.add_argument("--datagrams", type=int, default=60_000, help="for the first two tables")
     parser.add_argument("--rates", type=int, nargs="+", default=[5_000, 10_000, 20_000])
     parser.add_argument("--seconds", type=float, default=5.0, help="for each rate")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="that read")
     parser.add_argument("--numbers", type=int, default=1_000_000, help="numbers in quarantine")
     parser.add_argument("--turns", type=int, default=3, help="of the reader; the median counts")
     parser.add_argument("--folder", type=Path, default=None, help="where the journals are")
@@ -194,6 +244,23 @@ def main() -> None:
                 f"| {kind} | {rate:,} | {came:,.0f} | {sent:,} | {lost:,} | {share:.2f} |",
                 flush=True,
             )
+    print_processes(options)
+
+
+def print_processes(options: argparse.Namespace) -> None:
+    """The last table."""
+    print("\n| processes | INVITEs/s | to the first | behind, us a call | reading, us a call |")
+    print("|---|---|---|---|---|", flush=True)
+    first = 0.0
+    for processes in options.processes:
+        measured = [measure_processes(processes, options) for _ in range(options.turns)]
+        rate, behind_s, reading_s = map(statistics.median, zip(*measured, strict=True))
+        first = first or rate
+        print(
+            f"| {processes} | {rate:,.0f} | {rate / first:.2f} | {behind_s * 1e6:.1f} |"
+            f" {reading_s * 1e6:.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -78,7 +78,8 @@ def test_fairness_benchmark_measures_beside_both_kinds_of_others(tmp_path: Path)
 
 def test_hep_benchmark_accounts_for_every_datagram(tmp_path: Path) -> None:
     printed = run("hep.py", "--smoke", "--folder", str(tmp_path))
-    reader, rates = (part.splitlines()[2:] for part in printed.strip().split("\n\n")[1:])
+    parts = printed.strip().split("\n\n")[1:]
+    reader, rates, processes = (part.splitlines()[2:] for part in parts)
     for line in reader:
         assert all(float(cell.replace(",", "")) > 0 for cell in line.split("|")[2:-1])
     assert [line.split("|")[1].strip() for line in rates] == ["INVITE", "INVITE, reply, ACK"]
@@ -86,4 +87,5 @@ def test_hep_benchmark_accounts_for_every_datagram(tmp_path: Path) -> None:
         sent, lost = (int(cell.replace(",", "")) for cell in line.split("|")[4:6])
         assert sent == 300
         assert lost <= sent
+    assert [line.split("|")[1].strip() for line in processes] == ["1", "2"]
     assert not list(tmp_path.iterdir())

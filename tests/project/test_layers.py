@@ -27,6 +27,7 @@ def test_every_folder_of_the_order_is_there_and_no_other(graph: dict[str, set[st
         "adapters.http",
         "adapters.kamailio",
         "adapters.ndjson",
+        "adapters.processes",
         "adapters.smpp",
         "adapters.tap",
         "engine.snapshot",

@@ -91,6 +91,10 @@ class Agents:
         """Whether anything that it sent was understood before."""
         return which in self._understood
 
+    def understood(self) -> list[int]:
+        """Which of them were understood."""
+        return sorted(self._understood)
+
     def hint(self) -> str:
         """Which of them were never understood; "" when there are none."""
         never = [str(each) for n, each in enumerate(self._named) if n not in self._understood]

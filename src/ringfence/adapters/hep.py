@@ -75,11 +75,11 @@ class Datagram:
         return self.transport not in _PACKETS
 
     @property
-    def addresses(self) -> tuple[bytes | None, ...]:
+    def addresses(self) -> tuple[bytes, ...]:
         """Where the packet came from and went to; the same for all packets of a connection, and
         for the next connection, which has another port of its own."""
         said = self.chunks.get
-        return said(3), said(4), said(5), said(6), said(8)
+        return said(3, b""), said(4, b""), said(5, b""), said(6, b""), said(8, b"")
 
     @property
     def capture_id(self) -> bytes:

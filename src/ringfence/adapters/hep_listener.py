@@ -24,6 +24,7 @@ from collections.abc import Callable
 
 from ringfence.adapters.base import Attempt, EventSink, Tally, Unreadable
 from ringfence.adapters.hep import DATAGRAM_MAX, Framing
+from ringfence.adapters.hep_ports import Ports, open_ports, written_address
 from ringfence.adapters.hep_reader import HepReader
 
 CONNECTIONS_MAX = 256
@@ -33,6 +34,7 @@ BURST_MAX = 256
 """Datagrams read before others get their turn."""
 LAST_BURSTS_MAX = 1_000
 """Bursts read after the stop; an agent that sends on and on does not keep the adapter alive."""
+DROPPED_BY_KERNEL = "note_udp_dropped_by_kernel"
 RECEIVE_BUFFER_BYTES = 8 << 20
 """Asked of the kernel, which gives no more than net.core.rmem_max."""
 
@@ -96,35 +98,28 @@ class HepListener:
         heard = self._heard[0]
         return heard if waits_since is None else min(heard, float(waits_since))
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether anybody sends over TCP."""
+        return bool(self._connections)
+
     async def open(self) -> str:
         """Takes the port on UDP and TCP; returns the address, with the port chosen for 0."""
-        try:
-            await self._bind()
-        except OSError as error:
-            where = written_address(self._host, self._port)
-            raise OSError(f"cannot listen on {where}: {error.strerror}") from error
-        self._looked_at = int(self._clock())
-        self._heard.extend([self._clock()] * ROUNDS)
-        host, port, *_ = self._stream.getsockname()
+        (ports,) = await open_ports(
+            self._host, self._port, receive_buffer_bytes=RECEIVE_BUFFER_BYTES
+        )
+        self.adopt(ports, heard_until=self._clock(), kernel_drops=0)
+        host, port, *_ = ports.stream.getsockname()
         return f"listen={written_address(host, port)}"
 
-    async def _bind(self) -> None:
-        (family, _, _, _, address), *_ = await asyncio.get_running_loop().getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        self._stream = socket.socket(family, socket.SOCK_STREAM)
-        self._datagrams = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._stream.bind(address)
-            self._stream.listen(CONNECTIONS_MAX)
-            self._datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-            self._datagrams.setblocking(False)
-            self._datagrams.bind(self._stream.getsockname())
-        except OSError:
-            self._stream.close()
-            self._datagrams.close()
-            raise
+    def adopt(self, ports: Ports, *, heard_until: float, kernel_drops: int) -> None:
+        """Takes sockets that are open, in place of `open`: up to `heard_until`, unix seconds, all
+        was handed on that came there, and so many drops of the kernel were counted.
+        """
+        self._stream, self._datagrams = ports
+        self._looked_at = int(heard_until)
+        self._heard.extend([heard_until] * ROUNDS)
+        self._kernel_drops = kernel_drops
 
     async def start(self) -> None:
         """Begins to read; what has arrived since `open` waits in the kernel."""
@@ -169,8 +164,8 @@ class HepListener:
         now = int(self._clock())
         self._look_for_drops(now)
         self._hand_on(self._reader.look(now))
-        if self._reader.calls.forgotten_early:
-            self.tally["note_calls_forgotten"] = self._reader.calls.forgotten_early
+        if self._reader.memory.forgotten_early:
+            self.tally["note_calls_forgotten"] = self._reader.memory.forgotten_early
 
     def _round(self) -> None:
         now = self._clock()
@@ -185,8 +180,8 @@ class HepListener:
         if drops > self._kernel_drops:
             if not self._kernel_drops:
                 self._say(self._room())
+            self.tally[DROPPED_BY_KERNEL] += drops - self._kernel_drops
             self._kernel_drops = drops
-            self.tally["note_udp_dropped_by_kernel"] = drops
             self._sink.lose(self._looked_at - self._reader.late_s, now + 1)
         self._looked_at = now
 
@@ -351,8 +346,3 @@ def _sender_of(writer: asyncio.StreamWriter) -> str:
     """The address at the other end; "" when it is gone already."""
     name = writer.get_extra_info("peername")
     return str(name[0]) if name else ""
-
-
-def written_address(host: str, port: int) -> str:
-    """HOST:PORT, with the brackets that IPv6 needs."""
-    return f"{f'[{host}]' if ':' in host else host}:{port}"

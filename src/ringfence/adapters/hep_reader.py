@@ -29,8 +29,7 @@ from ringfence import EventKind
 from ringfence.adapters.agents import STRANGER, Agents
 from ringfence.adapters.base import Attempt, Tally, Unreadable
 from ringfence.adapters.callers import read_caller
-from ringfence.adapters.calls import Calls, Sighting
-from ringfence.adapters.clocks import Clocks
+from ringfence.adapters.calls import Sighting
 from ringfence.adapters.doubt import (
     begins_like_hep,
     is_understood,
@@ -39,6 +38,7 @@ from ringfence.adapters.doubt import (
 )
 from ringfence.adapters.hep import LOG, SIP, Datagram, find_signature, read_datagram
 from ringfence.adapters.hep_former import find_former_signature, read_former
+from ringfence.adapters.hep_memory import CallMemory, Memory
 from ringfence.adapters.hlog import read_log_line
 from ringfence.adapters.sip import INVITE, Request, read_request
 from ringfence.adapters.sip_names import CALL_ID
@@ -61,7 +61,10 @@ _OF_STRANGERS = frozenset(("hep_agent", "hep_auth_key"))
 
 
 class HepReader:
-    """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads."""
+    """Reads the datagrams of one feed; `tally` has their outcomes. Not for several threads.
+
+    `memory` tells events from repeats; None = one of its own.
+    """
 
     def __init__(
         self,
@@ -71,11 +74,11 @@ class HepReader:
         agents: Agents | None = None,
         withheld: Withheld = USUAL,
         lateness_s: int = LATE_S,
+        memory: Memory | None = None,
     ) -> None:
         self.tally = Tally()
-        self.calls = Calls()
+        self.memory = memory or CallMemory()
         self._pieces = Pieces()
-        self._clocks = Clocks()
         self._lost: set[tuple[int, int]] = set()
         self._plan = plan
         self._withheld = withheld
@@ -239,20 +242,20 @@ class HepReader:
         # Clocks of agents differ; that of the receipt is one.
         seen = _sighting(datagram, request, called, caller.value, received_at)
         if datagram.captured_at == at:
-            if (agent := datagram.agent) and self._clocks.is_one(agent, at):
-                seen.agent, seen.captured_at = agent, at
+            seen.agent, seen.captured_at = datagram.agent, at
         elif request and datagram.captured_at:
             # Of an agent with a wrong clock it is not known how far apart its copies were seen.
             seen.request = request.transaction()
         seen.is_message = method != INVITE
-        if not self.calls.is_first(seen):
-            return None
-        if caller_text is None:
-            self.tally["note_caller_unreadable"] += 1
         if method == INVITE:
             kind = EventKind.VIDEO if video else EventKind.CALL
         else:
             kind = caller.message_kind
+        unreadable = caller_text is None
+        if not self.memory.is_first(seen, at, kind, caller_unreadable=unreadable):
+            return None
+        if unreadable:
+            self.tally["note_caller_unreadable"] += 1
         return Attempt(called, caller.value, at, kind)
 
 

@@ -75,7 +75,7 @@ class Request:
     """From as written."""
     headers: bytes = field(repr=False)
 
-    def leg(self, addresses: tuple[bytes | None, ...]) -> int:
+    def leg(self, addresses: tuple[bytes, ...]) -> int:
         """Between which neighbours it travels; `addresses` are those of its packet."""
         return leg_of(addresses, self.uri)
 

@@ -55,9 +55,10 @@ def _without_suffixes(text: bytes) -> bytes:
     return text[:end]
 
 
-def leg_of(addresses: tuple[bytes | None, ...], uri: bytes) -> int:
+def leg_of(addresses: tuple[bytes, ...], uri: bytes) -> int:
     """A fingerprint of the neighbours between whom a request travels: what an agent says of its
-    packet, and where the request goes. Not of From, whose host goes with a withheld number.
+    packet, and where the request goes. Not of From, whose host goes with a withheld number. It is
+    the same in processes that share their PYTHONHASHSEED, as octets and what is made of them are.
     """
     return hash((addresses, uri.partition(b"@")[2]))
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import click
 
 from ringfence import EventStream, Tls
-from ringfence.adapters.agents import Agent, Agents
+from ringfence.adapters.agents import Agent
 from ringfence.adapters.base import Attempt
 from ringfence.adapters.first_hint import hint_after_a_while
 from ringfence.adapters.hep import CaptureError, read_capture
 from ringfence.adapters.hep_listener import HepListener
 from ringfence.adapters.hep_reader import SECONDS_MAX, HepReader
 from ringfence.adapters.pauses import keep_pauses_short
+from ringfence.adapters.processes.listener import PROCESSES_MAX, HepProcesses
+from ringfence.adapters.processes.settings import ReaderSettings
 from ringfence.adapters.run import run_live, run_replay
 from ringfence.cli.adapter_run import (
     lateness_option,
@@ -68,6 +70,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @agent_option
 @withheld_option
 @lateness_option
+@click.option(
+    "--processes",
+    type=click.IntRange(1, PROCESSES_MAX),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="How many processes read the port, for more than one core can: with 2 or more one behind"
+    " them remembers the calls, so that each is still one event.",
+)
 @click.option("--replay", type=_FILE, metavar="FILE", help="Read this capture, and end.")
 @click.option(
     "--shift-to-now",
@@ -86,6 +97,7 @@ def hep(
     agents: tuple[Agent, ...],
     withheld: Withheld,
     lateness: int,
+    processes: int,
     replay: Path | None,
     shift_to_now: bool,
     timeout: float,
@@ -100,39 +112,39 @@ def hep(
     """
     if shift_to_now and not replay:
         raise click.UsageError("--shift-to-now goes with --replay")
-
-    def new_reader() -> HepReader:
-        return HepReader(
-            plan,
-            auth_key=auth_key,
-            agents=Agents(agents),
-            withheld=withheld,
-            lateness_s=lateness,
-        )
-
-    listener: HepListener | None = None
+    if replay and processes > 1:
+        raise click.UsageError("--processes goes without --replay: one process reads a file")
+    settings = ReaderSettings(plan, auth_key, agents, withheld, lateness)
+    listener: HepListener | HepProcesses
     try:
-        reader = new_reader()
+        reader = settings.reader()
         stream = EventStream(
             server,
             feed,
             lateness_s=float(lateness),
             claims=replay is None,
             tls=tls,
-            heard_until=lambda: listener.heard_until if listener else 0.0,
+            heard_until=lambda: listener.heard_until if not replay else 0.0,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     keep_pauses_short()
-    with summed_up(server, reader.tally, stream, _say):
+    host, port = parse_address(listen)
+    tally, heard_agents = reader.tally, reader.agents
+    if processes > 1:
+        listener = HepProcesses(settings, stream, host, port, processes, say=_say)
+        tally, heard_agents = listener.tally, listener.agents
+    else:
+        listener = HepListener(reader, stream, host, port, say=_say)
+    with summed_up(server, tally, stream, _say):
         try:
             if replay:
-                shift_s = int(time.time()) - _last_time(replay, new_reader()) if shift_to_now else 0
+                shift_s = 0
+                if shift_to_now:
+                    shift_s = int(time.time()) - _last_time(replay, settings.reader())
                 attempts = _attempts(replay, reader, shift_s)
                 running = run_replay(attempts, stream, patience_s=timeout)
             else:
-                host, port = parse_address(listen)
-                listener = HepListener(reader, stream, host, port, say=_say)
                 running = run_live(
                     listener,
                     stream,
@@ -142,9 +154,7 @@ def hep(
                     ),
                     say=_say,
                 )
-            hints = (
-                () if replay else (hint_after_a_while(reader.tally, _say, more=reader.agents.hint),)
-            )
+            hints = () if replay else (hint_after_a_while(tally, _say, more=heard_agents.hint),)
             run_beside_look(running, server, feed, tls, _say, *hints)
         except CaptureError as error:
             raise Failed(str(error)) from None

@@ -1,0 +1,1 @@
+"""Several processes that read one HEP port, and the one memory behind them."""
